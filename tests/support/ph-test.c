@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "tests/support/ph-test.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static GPtrArray *tmpdirs;
+
+static void
+require_own_network (void)
+{
+  const char *outer = g_getenv ("PORTHOLE_OUTER_NETNS");
+  g_autofree char *own = g_file_read_link ("/proc/self/ns/net", NULL);
+
+  if (outer == NULL || own == NULL || strcmp (outer, own) == 0)
+    g_error ("tests run in a network namespace of their own: start them with ./run test");
+}
+
+static int
+remove_one (const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+  return remove (path);
+}
+
+static void
+remove_tmpdirs (void)
+{
+  for (guint i = 0; i < tmpdirs->len; i++)
+    nftw (tmpdirs->pdata[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  g_ptr_array_unref (tmpdirs);
+}
+
+void
+ph_test_init (int *argc, char ***argv)
+{
+  g_test_init (argc, argv, NULL);
+  require_own_network ();
+  g_test_message ("seed %" G_GUINT64_FORMAT " (PH_SEED)", ph_test_seed ());
+}
+
+uint64_t
+ph_test_seed (void)
+{
+  const char *text = g_getenv ("PH_SEED");
+
+  return text != NULL ? g_ascii_strtoull (text, NULL, 0) : 1;
+}
+
+PhRandom
+ph_test_random (PhRandomSeeded *state, const char *name)
+{
+  ph_random_seeded_init (state, ph_test_seed () * UINT64_C (1000003) + g_str_hash (name));
+  return ph_random_seeded (state);
+}
+
+char *
+ph_test_source_path (const char *relative)
+{
+  const char *top = g_getenv ("TOP_SRCDIR");
+
+  g_assert_nonnull (top);
+  return g_build_filename (top, relative, NULL);
+}
+
+char *
+ph_test_tmpdir (void)
+{
+  char *dir = g_build_filename (g_get_tmp_dir (), "ph-test-XXXXXX", NULL);
+
+  g_assert_nonnull (mkdtemp (dir));
+  if (tmpdirs == NULL) {
+    tmpdirs = g_ptr_array_new_with_free_func (g_free);
+    atexit (remove_tmpdirs);
+  }
+  g_ptr_array_add (tmpdirs, g_strdup (dir));
+  return dir;
+}

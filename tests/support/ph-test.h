@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What every test starts with. */
+
+#pragma once
+
+#include "net/base/ph-random.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/* g_test_init(), and refuses to go on where the machine's own network can be seen: ./run gives every
+ * test a network namespace that holds nothing but lo and what the test itself makes. */
+void ph_test_init (int *argc, char ***argv);
+
+/* A generator from the test's seed: PH_SEED of the environment, else a fixed one. The seed is printed,
+ * so that a failure can be run again. `name` keeps two generators of one test apart. */
+PhRandom ph_test_random (PhRandomSeeded *state, const char *name);
+uint64_t ph_test_seed (void);
+
+/* A path below the source tree (tests/..., of TOP_SRCDIR); free with g_free(). */
+char *ph_test_source_path (const char *relative);
+
+/* A new empty folder below the temporary folder, removed with all its contents when the test
+ * program ends. Free with g_free(). */
+char *ph_test_tmpdir (void);
