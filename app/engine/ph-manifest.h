@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a transfer consists of: a flat list of files and folders, parents before children.
+ *
+ * A manifest is made by the sender from what the person chose, and read by the receiver from bytes that
+ * nobody vouches for: ph_manifest_decode() accepts only what ph_manifest_encode() could have made,
+ * within the limits below. Names are then made safe by ph-safe-name.h: a manifest that was decoded is
+ * well formed, not yet trusted. Immutable once built; references may cross threads. */
+
+#pragma once
+
+#include "net/base/ph-bytes.h"
+
+#include <glib.h>
+
+/* A home folder with its caches has some 10^6 entries; more is a mistake or an attack. */
+#define PH_MANIFEST_ENTRIES_MAX 1000000u
+/* The encoded form: about 60 bytes an entry. Bounds what a peer can make us hold. */
+#define PH_MANIFEST_BYTES_MAX (64u << 20)
+/* Linux' PATH_MAX less room for the download folder; depth follows from it. */
+#define PH_MANIFEST_PATH_MAX 3072u
+#define PH_MANIFEST_DEPTH_MAX 128u
+/* No file system has larger files; sums stay below 2^63 with PH_MANIFEST_TOTAL_MAX. */
+#define PH_MANIFEST_FILE_MAX (UINT64_C (1) << 60)
+#define PH_MANIFEST_TOTAL_MAX (UINT64_C (1) << 62)
+
+typedef enum { PH_ENTRY_FILE = 0, PH_ENTRY_FOLDER = 1 } PhEntryKind;
+
+typedef struct {
+  PhEntryKind kind;
+  uint64_t size;   /* 0 for a folder */
+  int64_t mtime_s; /* seconds since 1970; 0 unknown */
+  const char *path; /* relative, '/' between parts, valid UTF-8 as sent; owned by the manifest */
+} PhEntry;
+
+typedef struct _PhManifest PhManifest;
+
+PhManifest *ph_manifest_ref (PhManifest *self);
+void ph_manifest_unref (PhManifest *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhManifest, ph_manifest_unref)
+
+uint32_t ph_manifest_len (const PhManifest *self);
+const PhEntry *ph_manifest_entry (const PhManifest *self, uint32_t index);
+/* Sum of the sizes; number of files (without folders). */
+uint64_t ph_manifest_bytes (const PhManifest *self);
+uint32_t ph_manifest_files (const PhManifest *self);
+/* SHA-256 of the encoded form: names the manifest in resumes. */
+const uint8_t *ph_manifest_digest (const PhManifest *self);
+
+/* Building, on the sending side. ph_manifest_builder_add() returns false (and changes nothing) past a
+ * limit or for a path that is not well formed. _end() frees the builder. */
+typedef struct _PhManifestBuilder PhManifestBuilder;
+
+PhManifestBuilder *ph_manifest_builder_new (void);
+bool ph_manifest_builder_add (PhManifestBuilder *self, PhEntryKind kind, const char *path,
+                              uint64_t size, int64_t mtime_s);
+PhManifest *ph_manifest_builder_end (PhManifestBuilder *self);
+void ph_manifest_builder_free (PhManifestBuilder *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhManifestBuilder, ph_manifest_builder_free)
+
+/* The wire form (docs/protocol.md). Decoding returns NULL for anything malformed, out of limits, with an
+ * entry twice, or with a file used as a folder. */
+GBytes *ph_manifest_encode (const PhManifest *self);
+PhManifest *ph_manifest_decode (PhSlice bytes);
