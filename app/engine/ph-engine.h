@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The engine: everything Porthole does, without a window.
+ *
+ * One engine owns one profile (a folder with identity, settings and database) and one thread. The
+ * thread owns the GMainContext of all sockets, the protocol cores and the database's writes. The caller
+ * talks to it by commands and hears from it by events:
+ *
+ * - A command returns at once with its number. It ends with exactly one PH_EVENT_DONE of that number.
+ *   Arguments are copied. Commands are carried out in order.
+ * - Events are delivered by the callback on the GMainContext that was thread-default where the engine was
+ *   made. They are value snapshots: everything an event points to belongs to it and is gone after
+ *   the callback returns. Progress is coalesced: at most one PH_EVENT_TRANSFER a transfer is under
+ *   way, and it carries the newest values.
+ * - After the start the whole state is told once (STATUS, CONTACT and TRANSFER for unfinished ones),
+ *   then PH_EVENT_LOADED.
+ *
+ * Text in events: `message`s are translated sentences for the person, they say what can be done;
+ * `code`s are stable English identifiers for programs. Names of contacts and files are valid UTF-8 as
+ * the peer sent them: escape them with ph_display_name() before showing. */
+
+#pragma once
+
+#include <gio/gio.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+G_BEGIN_DECLS
+
+#define PH_ENGINE_ERROR (ph_engine_error_quark ())
+GQuark ph_engine_error_quark (void);
+
+typedef enum {
+  PH_ENGINE_ERROR_FAILED,              /* anything without a code of its own */
+  PH_ENGINE_ERROR_PROFILE_IN_USE,      /* another process owns the profile */
+  PH_ENGINE_ERROR_PROFILE_UNUSABLE,    /* cannot be made, read or written; wrong permissions */
+  PH_ENGINE_ERROR_PROFILE_NEWER,       /* made by a newer Porthole */
+  PH_ENGINE_ERROR_UNKNOWN_CONTACT,
+  PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
+  PH_ENGINE_ERROR_UNKNOWN_SETTING,
+  PH_ENGINE_ERROR_BAD_VALUE,           /* of a setting or argument */
+  PH_ENGINE_ERROR_NO_RENDEZVOUS,       /* no meeting point is configured */
+  PH_ENGINE_ERROR_OFFLINE,             /* the meeting point cannot be reached */
+  PH_ENGINE_ERROR_BAD_INVITATION,      /* not an invitation link, or damaged */
+  PH_ENGINE_ERROR_INVITATION_USED,
+  PH_ENGINE_ERROR_INVITATION_EXPIRED,  /* or withdrawn, or never made */
+  PH_ENGINE_ERROR_OWN_INVITATION,
+  PH_ENGINE_ERROR_BLOCKED,
+  PH_ENGINE_ERROR_DECLINED,
+  PH_ENGINE_ERROR_CANCELLED,
+  PH_ENGINE_ERROR_UNREACHABLE,         /* the contact is online and no path was found */
+  PH_ENGINE_ERROR_TIMED_OUT,
+  PH_ENGINE_ERROR_FILES,               /* a file to send cannot be read, or changed */
+  PH_ENGINE_ERROR_FOLDER,              /* the folder to write into cannot be used */
+  PH_ENGINE_ERROR_NO_SPACE,
+  PH_ENGINE_ERROR_MISMATCH,            /* bytes did not match their hash, twice */
+  PH_ENGINE_ERROR_PEER,                /* the other side broke the protocol or failed */
+} PhEngineError;
+
+/* "profile-in-use", "no-rendezvous", ...: the `code` of JSON output. Static. */
+const char *ph_engine_error_code (int code);
+
+/* --- Snapshots ---------------------------------------------------------------------------------- */
+
+typedef enum {
+  PH_STATUS_NOT_CONFIGURED, /* no meeting point */
+  PH_STATUS_CONNECTING,
+  PH_STATUS_ONLINE,
+  PH_STATUS_OFFLINE,        /* tried; `retry_ms` says when again */
+  PH_STATUS_REPLACED,       /* the same profile logged in elsewhere */
+} PhStatus;
+
+typedef struct {
+  PhStatus status;
+  const char *rendezvous; /* address, "" if none */
+  const char *reason;     /* why offline, a sentence; "" */
+  uint32_t retry_ms;
+} PhStatusView;
+
+typedef struct {
+  const char *id;   /* device ID in its printed form; the handle in all commands */
+  const char *name;
+  bool online;
+  bool blocked;
+  bool auto_accept;
+  int64_t added_at; /* Unix seconds */
+} PhContactView;
+
+typedef enum { PH_DIRECTION_SEND, PH_DIRECTION_RECEIVE } PhDirection;
+
+typedef enum {
+  PH_TRANSFER_PREPARING,  /* looking at the files */
+  PH_TRANSFER_WAITING,    /* sender: for the contact to be there; receiver: for the sender */
+  PH_TRANSFER_CONNECTING,
+  PH_TRANSFER_OFFERED,    /* sender: for the answer; receiver: for this person to answer */
+  PH_TRANSFER_ACTIVE,     /* bytes flow (or would, but for a break: see `path`) */
+  PH_TRANSFER_PAUSED,
+  PH_TRANSFER_CHECKING,   /* all bytes there, being synced and checked */
+  /* ended: */
+  PH_TRANSFER_DONE,       /* sender: delivered; receiver: received */
+  PH_TRANSFER_DECLINED,
+  PH_TRANSFER_CANCELLED,
+  PH_TRANSFER_FAILED,
+} PhTransferState;
+
+static inline bool
+ph_transfer_state_ended (PhTransferState state)
+{
+  return state >= PH_TRANSFER_DONE;
+}
+
+typedef struct {
+  const char *id;          /* 32 hex digits */
+  const char *contact;     /* device ID */
+  const char *contact_name;
+  PhDirection direction;
+  PhTransferState state;
+  const char *const *names; /* top-level names, at most 16; NULL-terminated */
+  uint32_t files;
+  uint64_t bytes_total;
+  uint64_t bytes_done;     /* written by the receiver; resumes keep it */
+  uint64_t rate;           /* bytes a second over the last seconds; 0 unknown */
+  int64_t created_at;      /* Unix seconds */
+  int64_t finished_at;
+  uint32_t duration_ms;    /* first acceptance to end, of this run */
+  int32_t first_byte_ms;   /* acceptance to the receiver's first write; -1 not yet */
+  const char *folder;      /* where received files are, "" for a send */
+  bool paused_here;        /* PAUSED by this side */
+
+  /* The path in use, or the last one; "" where there is none. Words of the JSON contract. */
+  const char *path;        /* "lan", "udp", "tcp", "relay" */
+  const char *best_path;
+  const char *transport;   /* "quic", "tls" */
+  const char *local_kind;  /* "host", "srflx", "prflx", "mapped", "relay" */
+  const char *remote_kind;
+  const char *local_addr;
+  const char *remote_addr;
+  uint32_t rtt_ms;
+  int32_t direct_ms;       /* acceptance to the first direct path; -1 none */
+
+  /* Ended badly: */
+  const char *code;        /* ph_engine_error_code(), "" if all is well */
+  const char *message;
+} PhTransferView;
+
+/* --- Events ------------------------------------------------------------------------------------- */
+
+typedef enum {
+  PH_EVENT_LOADED,
+  PH_EVENT_STATUS,             /* `status` */
+  PH_EVENT_CONTACT,            /* `contact`: added or changed */
+  PH_EVENT_CONTACT_REMOVED,    /* `contact`: only its id counts */
+  PH_EVENT_TRANSFER,           /* `transfer`: added or changed */
+  PH_EVENT_INVITATION,         /* `command`, `text`: the link; the command stays open until it is used */
+  PH_EVENT_EXPLAIN,            /* `text`: one line of why (connector trace), when asked for */
+  PH_EVENT_DONE,               /* `command`, `error` (NULL: well), `text`: a transfer id, contact id... */
+} PhEventType;
+
+typedef struct {
+  PhEventType type;
+  uint32_t command;
+  const GError *error;
+  const char *text;
+  PhStatusView status;
+  PhContactView contact;
+  PhTransferView transfer;
+} PhEvent;
+
+typedef void (*PhEventFunc) (const PhEvent *event, gpointer user_data);
+
+/* --- The engine --------------------------------------------------------------------------------- */
+
+typedef struct _PhEngine PhEngine;
+
+/* Opens the profile `dir` (NULL: the person's own, $XDG_DATA_HOME/porthole), making it if need be,
+ * locks it, and starts the thread. NULL and `error` (PH_ENGINE_ERROR) if that cannot be. */
+PhEngine *ph_engine_new (const char *dir, PhEventFunc func, gpointer user_data, GError **error);
+/* Stops: links are closed politely, what is durable is committed, the thread is joined. No event is
+ * delivered afterwards. Unfinished transfers continue with the next engine. */
+void ph_engine_free (PhEngine *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEngine, ph_engine_free)
+
+/* This device's ID in its printed form. Constant; owned by the engine. */
+const char *ph_engine_device_id (const PhEngine *self);
+
+/* Goes online: without this the engine only tells and changes what is stored. For commands that need
+ * no network (id, contacts, history, config). */
+void ph_engine_connect (PhEngine *self);
+
+/* Makes an invitation. PH_EVENT_INVITATION brings the link; DONE comes when it was used (`text`: the new
+ * contact's id), or failed. `name`: what to call whoever uses it, NULL: the name they give. */
+uint32_t ph_engine_invite (PhEngine *self, const char *name);
+/* Uses an invitation. DONE: `text` is the new contact's id. */
+uint32_t ph_engine_add (PhEngine *self, const char *link, const char *name);
+uint32_t ph_engine_rename (PhEngine *self, const char *contact, const char *name);
+uint32_t ph_engine_remove (PhEngine *self, const char *contact);
+uint32_t ph_engine_block (PhEngine *self, const char *contact, bool blocked);
+
+/* Offers `paths` (files and folders) to a contact. DONE comes when the files are looked at and the
+ * transfer is stored: `text` is its id, or `error`. From then on it goes by itself, over restarts too. */
+uint32_t ph_engine_send (PhEngine *self, const char *contact, const char *const *paths);
+/* Takes an offer; `folder` NULL: the setting download-dir. */
+uint32_t ph_engine_accept (PhEngine *self, const char *transfer, const char *folder);
+uint32_t ph_engine_decline (PhEngine *self, const char *transfer);
+uint32_t ph_engine_cancel (PhEngine *self, const char *transfer);
+uint32_t ph_engine_pause (PhEngine *self, const char *transfer);
+uint32_t ph_engine_resume (PhEngine *self, const char *transfer);
+
+/* Tells finished transfers, newest first, as TRANSFER events, then DONE. */
+uint32_t ph_engine_load_history (PhEngine *self, uint32_t limit);
+
+/* Settings. Keys: ph_engine_setting_keys(). DONE of a get has the value in `text` ("" if unset). */
+uint32_t ph_engine_get_setting (PhEngine *self, const char *key);
+uint32_t ph_engine_set_setting (PhEngine *self, const char *key, const char *value);
+const char *const *ph_engine_setting_keys (void);
+
+/* The network as known now: DONE has the JSON object of `nat --json` in `text`. Waits for the STUN
+ * answers, `timeout_ms` at most. */
+uint32_t ph_engine_network_report (PhEngine *self, uint32_t timeout_ms);
+
+/* Whether PH_EVENT_EXPLAIN is told. */
+void ph_engine_set_explain (PhEngine *self, bool explain);
+
+G_END_DECLS
