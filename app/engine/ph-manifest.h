@@ -19,6 +19,8 @@
 /* Linux' PATH_MAX less room for the download folder; depth follows from it. */
 #define PH_MANIFEST_PATH_MAX 3072u
 #define PH_MANIFEST_DEPTH_MAX 128u
+/* One part of a path. Linux allows 255 bytes; other systems 255 UTF-16 units, which are up to 765. */
+#define PH_MANIFEST_NAME_MAX 1020u
 /* No file system has larger files; sums stay below 2^63 with PH_MANIFEST_TOTAL_MAX. */
 #define PH_MANIFEST_FILE_MAX (UINT64_C (1) << 60)
 #define PH_MANIFEST_TOTAL_MAX (UINT64_C (1) << 62)
@@ -27,7 +29,7 @@ typedef enum { PH_ENTRY_FILE = 0, PH_ENTRY_FOLDER = 1 } PhEntryKind;
 
 typedef struct {
   PhEntryKind kind;
-  uint64_t size;   /* 0 for a folder */
+  uint64_t size; /* 0 for a folder */
   int64_t mtime_s; /* seconds since 1970; 0 unknown */
   const char *path; /* relative, '/' between parts, valid UTF-8 as sent; owned by the manifest */
 } PhEntry;
@@ -46,8 +48,10 @@ uint32_t ph_manifest_files (const PhManifest *self);
 /* SHA-256 of the encoded form: names the manifest in resumes. */
 const uint8_t *ph_manifest_digest (const PhManifest *self);
 
-/* Building, on the sending side. ph_manifest_builder_add() returns false (and changes nothing) past a
- * limit or for a path that is not well formed. _end() frees the builder. */
+/* Building, on the sending side. Every folder is an entry of its own and is added before what is in it.
+ * ph_manifest_builder_add() returns false (and changes nothing) past a limit, for a path that is not
+ * well formed, was added before, or whose parent is not a folder that was added. _end() frees the
+ * builder. */
 typedef struct _PhManifestBuilder PhManifestBuilder;
 
 PhManifestBuilder *ph_manifest_builder_new (void);
@@ -58,6 +62,7 @@ void ph_manifest_builder_free (PhManifestBuilder *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhManifestBuilder, ph_manifest_builder_free)
 
 /* The wire form (docs/protocol.md). Decoding returns NULL for anything malformed, out of limits, with an
- * entry twice, or with a file used as a folder. */
+ * entry twice, or with a file used as a folder. There is one encoding of each manifest, so both sides
+ * have the same digest. */
 GBytes *ph_manifest_encode (const PhManifest *self);
 PhManifest *ph_manifest_decode (PhSlice bytes);

@@ -18,14 +18,14 @@
 /* What went wrong with a file, for the person who can act on it. */
 typedef enum {
   PH_STORAGE_OK,
-  PH_STORAGE_VANISHED,      /* a source file is gone */
-  PH_STORAGE_CHANGED,       /* a source file changed while it was sent, or since the offer */
-  PH_STORAGE_UNREADABLE,    /* no permission, or not a regular file any more */
-  PH_STORAGE_NO_SPACE,      /* disk full or quota */
-  PH_STORAGE_UNWRITABLE,    /* folder read-only, revoked, unplugged */
-  PH_STORAGE_REFUSED,       /* a name that must not be written */
-  PH_STORAGE_MISMATCH,      /* the bytes are not what the sender's digest says */
-  PH_STORAGE_IO,            /* anything else the system said */
+  PH_STORAGE_VANISHED, /* a source file is gone */
+  PH_STORAGE_CHANGED, /* a source file changed while it was sent, or since the offer */
+  PH_STORAGE_UNREADABLE, /* no permission, or not a regular file any more */
+  PH_STORAGE_NO_SPACE, /* disk full or quota */
+  PH_STORAGE_UNWRITABLE, /* folder read-only, revoked, unplugged */
+  PH_STORAGE_REFUSED, /* a name that must not be written */
+  PH_STORAGE_MISMATCH, /* the bytes are not what the sender's digest says */
+  PH_STORAGE_IO, /* anything else the system said */
 } PhStorageError;
 
 /* What the receiver has: every file below `file` is complete; of `file`
@@ -39,9 +39,9 @@ typedef struct {
 /* --- Source ------------------------------------------------------------------------------------- */
 
 typedef enum {
-  PH_SOURCE_WAIT,  /* nothing yet: `ready` will be called */
+  PH_SOURCE_WAIT, /* nothing yet: `ready` will be called */
   PH_SOURCE_CHUNK, /* a chunk */
-  PH_SOURCE_END,   /* all files are through */
+  PH_SOURCE_END, /* all files are through */
   PH_SOURCE_ERROR, /* `error` about `file`; the source has stopped */
 } PhSourceResult;
 
@@ -76,11 +76,12 @@ struct _PhSource {
 /* --- Sink --------------------------------------------------------------------------------------- */
 
 typedef enum {
-  PH_SINK_WRITTEN,  /* `bytes` more are written and released: give the sender credit */
-  PH_SINK_DURABLE,  /* everything up to `point` is synced and committed */
-  PH_SINK_RESTART,  /* `point.file` failed its check and starts again at 0: ask the sender */
+  PH_SINK_WRITTEN, /* `bytes` more are written and released: give the sender credit */
+  PH_SINK_DURABLE, /* everything up to `point` is synced and committed */
+  PH_SINK_RESTART, /* `point.file` failed its check and starts again at 0: ask the sender. What is
+                     * written until resume_point() is asked is dropped (and credited) */
   PH_SINK_FINISHED, /* every file is in its final place, synced, committed: the receipt may go out */
-  PH_SINK_ERROR,    /* `error`, `message`; nothing more is written */
+  PH_SINK_ERROR, /* `error`, `message`; nothing more is written */
 } PhSinkEventType;
 
 typedef struct {

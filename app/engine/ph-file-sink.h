@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The sink (ph-storage.h) that writes files.
+ *
+ * Where. All of a transfer is built in one folder of its own inside the destination,
+ * `.porthole-<id>.part` (0700, made by us alone), under the final, safe names, and its top-level entries
+ * are moved to the destination at the very end, without replacing anything: `name (1).ext` where the name
+ * is taken. So an incomplete folder is never mistaken for a whole one, 100,000 files cost one rename,
+ * and no other user can reach in while it is written. Everything is opened below the folder's own
+ * descriptor with openat2 (RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS), new files with O_EXCL. Files are
+ * 0666 and folders 0777 less the umask; never an exec or setuid bit from a peer.
+ *
+ * When. A writer thread writes and hashes; a second one makes checkpoints: every
+ * PH_FILE_SINK_CHECKPOINT_BYTES or a second, whichever comes first, data is synced (a few files one by
+ * one, many with one syncfs), then committed to the journal, then told as PH_SINK_DURABLE. At the end: sync,
+ * commit, move, sync the destination, commit, PH_SINK_FINISHED.
+ *
+ * Resume. With a checkpoint the sink goes on where it was committed. If the partial file does not look
+ * as it did then, the prefix is read again while bytes may already come, and a difference is told as
+ * PH_SINK_RESTART; so is a file whose digest is wrong at its end, once a file. After that event what is
+ * written is dropped until resume_point() has been asked (it tells the point of the event) or the file
+ * comes again at offset 0.
+ *
+ * Nothing is made, checked or written before ph_file_sink_new(): a declined offer touches no disk. */
+
+#pragma once
+
+#include "app/engine/ph-storage.h"
+#include "app/store/ph-store-transfers.h"
+
+/* What a crash costs at most: sent again. Larger means fewer syncs. */
+#define PH_FILE_SINK_CHECKPOINT_BYTES (64u << 20)
+
+/* Where checkpoints are committed: the store, or a test's stand-in. Called on the sink's threads,
+ * one call at a time. */
+typedef struct {
+  bool (*commit) (void *user, const PhStoreCheckpoint *checkpoint, GError **error);
+  void *user; /* outlives the sink */
+} PhSinkJournal;
+
+typedef struct {
+  PhManifest *manifest; /* a reference is taken */
+  const char *folder; /* absolute; exists. Copied */
+  uint8_t transfer[PH_STORE_TRANSFER_LEN];
+  const PhStoreCheckpoint *checkpoint; /* NULL: from the beginning. Copied */
+  const GPtrArray
+      *names; /* ph_store_get_names(), for a checkpoint in stage PLACING. Copied; or NULL */
+  PhSinkJournal journal;
+  /* On a thread of the sink, when poll_event() is worth calling. Must not call into the sink. */
+  void (*ready) (void *user);
+  void *user;
+} PhFileSinkConfig;
+
+/* Never fails: what is wrong with the folder (or with the room in it, said before byte one) comes as
+ * PH_SINK_ERROR. Freeing waits for the write that is under way, makes a last checkpoint and leaves the
+ * partial folder for a later resume. */
+PhSink *ph_file_sink_new (const PhFileSinkConfig *config);
+
+/* Whether `bytes` fit below `folder` and it can be written: for asking before an offer is accepted.
+ * Writes nothing. `ret_free` (may be NULL) is what an ordinary user has there. `message` as in PhSinkEvent. */
+PhStorageError
+ph_storage_check_folder (const char *folder, uint64_t bytes, uint64_t *ret_free, char message[160]);
+
+/* Removes what an unfinished transfer left in `folder`, for one that has no sink any more. Only names
+ * of the manifest go; what somebody else put there stays. */
+void ph_file_sink_remove_parts (const char *folder, const uint8_t transfer[PH_STORE_TRANSFER_LEN],
+                                PhManifest *manifest);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The source (ph-storage.h) that reads files: a thread that reads ahead into pooled buffers and
+ * hashes, bounded by PH_FILE_SOURCE_AHEAD.
+ *
+ * Small files share buffers, one chunk each. Files are opened below their root without following
+ * symlinks and are never mapped. A file whose size or time differs from the manifest, or changes while
+ * it is read, ends the source with PH_STORAGE_CHANGED: what was offered is not there any more. After
+ * an error the source is restarted with seek() or freed. */
+
+#pragma once
+
+#include "app/engine/ph-storage.h"
+
+/* One read; as large as pays. Buffers of the pool have this size. */
+#define PH_FILE_SOURCE_CHUNK (512u << 10)
+/* Bytes read ahead and not yet taken. What was taken is the session's to bound. */
+#define PH_FILE_SOURCE_AHEAD (8u * PH_FILE_SOURCE_CHUNK)
+
+typedef struct {
+  PhManifest *manifest; /* a reference is taken */
+  /* ph-scan.h: one absolute path for every top-level entry. Copied. */
+  const char *const *roots;
+  /* Buffers of PH_FILE_SOURCE_CHUNK bytes, shared between sources (a reference is taken); NULL: an
+   * own pool. */
+  PhBufPool *pool;
+  /* On the reader thread, when take() is worth calling after it has said PH_SOURCE_WAIT. Must not
+   * call into the source. */
+  void (*ready) (void *user);
+  void *user;
+} PhFileSourceConfig;
+
+/* Starts reading at once, from the beginning; a seek() right after costs next to nothing. Freeing
+ * waits for the read that is under way. */
+PhSource *ph_file_source_new (const PhFileSourceConfig *config);
