@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A rendezvous client core with its WebSocket and timer, on the calling thread's default GMainContext.
+ *
+ * The owner calls the core's commands on ph_rendezvous_driver_client() and then
+ * ph_rendezvous_driver_settle(): that obeys the core's wishes, sends its frames, hands out its events
+ * and arms the one timer. */
+
+#pragma once
+
+#include "net/signal/ph-rendezvous-client.h"
+
+typedef struct _PhRendezvousDriver PhRendezvousDriver;
+
+/* `event` is borrowed for the call. The callback may call commands (it is settled afterwards by itself)
+ * and may not free the driver. */
+typedef void (*PhRendezvousEventFunc) (void *user, PhTime now, const PhRendezvousEvent *event);
+
+/* The random source of `config` is used as it is: give ph_system_random(). Does not start the client. */
+PhRendezvousDriver *ph_rendezvous_driver_new (const PhRendezvousClientConfig *config,
+                                              PhRendezvousEventFunc func, void *user);
+void ph_rendezvous_driver_free (PhRendezvousDriver *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhRendezvousDriver, ph_rendezvous_driver_free)
+
+/* Borrowed. */
+PhRendezvousClient *ph_rendezvous_driver_client (PhRendezvousDriver *self);
+void ph_rendezvous_driver_settle (PhRendezvousDriver *self);
