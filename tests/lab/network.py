@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's networks: two sites behind real kernel NATs, and an internet between them.
+
+    left host -- left router --+                +-- right router -- right host
+     10.1.1.2     198.51.100.2 |                | 203.0.113.2        192.168.2.2
+                               +--- internet ---+
+                                       |
+                                  public host (192.0.2.10 and 192.0.2.11)
+
+Each box is a network namespace, each line a veth pair. The internet routes between the three public
+ranges (RFC 5737) and knows no private one, so that a private address can be reached from nowhere but
+its own site: whatever arrives has been through the NATs. `Network.check()` proves this, and that every
+router filters as its kind says, before a test relies on it.
+
+Kinds, in the words of RFC 4787 (all keep the source port where they can, none hairpins):
+
+    open                no router: the host has a public address
+    full-cone           endpoint-independent mapping and filtering
+    address-restricted  endpoint-independent mapping, address-dependent filtering
+    port-restricted     endpoint-independent mapping, address-and-port-dependent filtering
+    symmetric           a random port for each destination, address-and-port-dependent filtering
+    cgnat               port-restricted behind port-restricted, each site with a carrier of its own
+    udp-blocked         port-restricted, and UDP does not get out
+    same-lan            both hosts on one network behind one port-restricted router
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass, field
+
+KINDS = ('open', 'full-cone', 'address-restricted', 'port-restricted', 'symmetric', 'cgnat', 'udp-blocked')
+PLANNED_KINDS = ('symmetric-sequential', 'tcp-443-only')
+
+PUBLIC_ADDRESSES = ('192.0.2.10', '192.0.2.11')
+
+# How an unsolicited datagram to a mapped port fares: from (the contacted address but another port,
+# another address).
+FILTERS = {
+    'open': (True, True),
+    'full-cone': (True, True),
+    'address-restricted': (True, False),
+    'port-restricted': (False, False),
+    'symmetric': (False, False),
+    'cgnat': (False, False),
+}
+
+
+class LabError(Exception):
+    """The lab is not what it should be; the text says where."""
+
+
+@dataclass
+class Host:
+    """A network namespace with an address that programs can be started in."""
+    name: str
+    address: str
+    public: str  # what the internet sees it as
+    kind: str = 'open'
+    inner: str = ''  # the network that only its own site can reach; '' for a public host
+    interface: str = 'eth0'
+
+
+@dataclass
+class Site:
+    """One side of the lab: its private and its public range, as prefixes of three numbers."""
+    side: str
+    private: str
+    public: str
+    carrier: str
+    host: Host = field(init=False)
+
+
+def run(argv, text=None):
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f'{" ".join(argv)}: {done.stderr.strip() or done.stdout.strip()}\n{text or ""}')
+    return done.stdout
+
+
+def nat_rules(kind, host_address):
+    """The nftables program of a router of this kind; `lan` is its inside, `wan` its outside.
+
+    What nobody asked for is dropped, not refused: an unsolicited packet that reached the router's own
+    stack would leave a conntrack entry that takes the port away from the host behind it."""
+    masquerade = 'masquerade fully-random' if kind == 'symmetric' else 'masquerade'
+    note = admit = ''
+    udp_out = 'iifname lan oifname wan meta l4proto udp drop' if kind == 'udp-blocked' else ''
+
+    # The host's own port is the mapped port (the kernel keeps it while it is free, and there is one
+    # host), so ports noted on the way out are the mappings that exist.
+    if kind == 'full-cone':
+        note = '\n'.join(f'iifname lan oifname wan update @{l4}_mapped {{ {l4} sport }}' for l4 in ('udp', 'tcp'))
+        admit = '\n'.join(f'iifname wan {l4} dport @{l4}_mapped dnat to {host_address}' for l4 in ('udp', 'tcp'))
+    elif kind == 'address-restricted':
+        note = '\n'.join(f'iifname lan oifname wan update @{l4}_asked {{ ip daddr . {l4} sport }}'
+                          for l4 in ('udp', 'tcp'))
+        admit = '\n'.join(f'iifname wan ip saddr . {l4} dport @{l4}_asked dnat to {host_address}'
+                           for l4 in ('udp', 'tcp'))
+
+    return f'''
+table ip router {{
+  set udp_mapped {{ type inet_service; flags dynamic, timeout; timeout 5m; size 4096; }}
+  set tcp_mapped {{ type inet_service; flags dynamic, timeout; timeout 5m; size 4096; }}
+  set udp_asked {{ type ipv4_addr . inet_service; flags dynamic, timeout; timeout 5m; size 4096; }}
+  set tcp_asked {{ type ipv4_addr . inet_service; flags dynamic, timeout; timeout 5m; size 4096; }}
+
+  chain incoming {{
+    type nat hook prerouting priority dstnat; policy accept;
+    {admit}
+  }}
+  chain outgoing {{
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname wan {masquerade}
+  }}
+  chain through {{
+    type filter hook forward priority filter; policy drop;
+    {udp_out}
+    {note}
+    iifname lan oifname wan accept
+    iifname wan oifname lan ct state established,related accept
+    iifname wan oifname lan ct status dnat accept
+  }}
+  chain own {{
+    type filter hook input priority filter; policy drop;
+    iifname lo accept
+    iifname lan icmp type echo-request accept
+    ct state established,related accept
+  }}
+}}
+'''
+
+
+class Network:
+    """Two hosts of the given kinds and a public host. Use it in a `with`; everything in it is gone
+    afterwards, programs included."""
+
+    _made = 0
+
+    def __init__(self, left, right):
+        if 'same-lan' in (left, right) and left != right:
+            raise LabError('same-lan is a kind of both sides: --left same-lan --right same-lan')
+        for kind in (left, right):
+            if kind in PLANNED_KINDS:
+                raise LabError(f'{kind}: not there yet')
+            if kind not in KINDS and kind != 'same-lan':
+                raise LabError(f'{kind}: no such kind; there are {", ".join(KINDS)} and same-lan')
+        Network._made += 1
+        self.prefix = f'lab{os.getpid()}-{Network._made}-'
+        self.namespaces = []
+        self.programs = []
+        self.left_kind, self.right_kind = left, right
+        self.public = Host(self.prefix + 'public', PUBLIC_ADDRESSES[0], PUBLIC_ADDRESSES[0])
+        self.left = self.right = None
+
+    # --- Building ---------------------------------------------------------------------------------
+
+    def __enter__(self):
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for program in self.programs:
+            if program.poll() is None:
+                program.kill()
+                program.wait()
+        for name in reversed(self.namespaces):
+            subprocess.run(['ip', 'netns', 'delete', name], capture_output=True, check=False)
+        self.namespaces = []
+
+    def _namespace(self, name, forward=False):
+        full = self.prefix + name
+        run(['ip', 'netns', 'add', full])
+        self.namespaces.append(full)
+        # IPv4 only: link-local IPv6 would be a path of its own on a LAN.
+        settings = ['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1',
+                    f'net.ipv4.ip_forward={int(forward)}']
+        run(['ip', 'netns', 'exec', full, 'sysctl', '-qw', *settings])
+        self._ip(name, 'link set lo up')
+        return full
+
+    def _ip(self, name, *lines):
+        run(['ip', '-netns', self.prefix + name, '-batch', '-'], '\n'.join(lines) + '\n')
+
+    def _wire(self, a, a_interface, b, b_interface):
+        run(['ip', 'link', 'add', a_interface, 'netns', self.prefix + a, 'type', 'veth',
+              'peer', 'name', b_interface, 'netns', self.prefix + b])
+        self._ip(a, f'link set {a_interface} up')
+        self._ip(b, f'link set {b_interface} up')
+
+    def _attach(self, name, interface, prefix):
+        """Joins `name` to the internet: .1 is the internet's end, .2 (the public host: .10) the other."""
+        self._wire(name, interface, 'internet', name)
+        self._ip('internet', f'address add {prefix}.1/24 dev {name}')
+
+    def _router(self, name, inside, outside, kind, host_address):
+        """A router between the host or inner router at `inside`.2 and the wire already there as `wan`."""
+        self._ip(name, f'address add {outside}.2/24 dev wan', f'route add default via {outside}.1',
+                  f'address add {inside}.1/24 dev lan')
+        run(['ip', 'netns', 'exec', self.prefix + name, 'nft', '-f', '-'], nat_rules(kind, host_address))
+
+    def _build(self):
+        self._namespace('internet', forward=True)
+        self._namespace('public')
+        self._attach('public', 'eth0', '192.0.2')
+        self._ip('public', *(f'address add {address}/24 dev eth0' for address in PUBLIC_ADDRESSES),
+                  'route add default via 192.0.2.1')
+        if self.left_kind == 'same-lan':
+            self._build_lan()
+        else:
+            self.left = self._build_site(Site('left', '10.1.1', '198.51.100', '100.64.1'), self.left_kind)
+            self.right = self._build_site(Site('right', '192.168.2', '203.0.113', '100.64.2'), self.right_kind)
+
+    def _build_site(self, site, kind):
+        side = site.side
+        name = self._namespace(side)
+        if kind == 'open':
+            self._attach(side, 'eth0', site.public)
+            self._ip(side, f'address add {site.public}.2/24 dev eth0', f'route add default via {site.public}.1')
+            return Host(name, f'{site.public}.2', f'{site.public}.2', kind)
+
+        router = side + '-router'
+        self._namespace(router, forward=True)
+        self._wire(side, 'eth0', router, 'lan')
+        self._ip(side, f'address add {site.private}.2/24 dev eth0', f'route add default via {site.private}.1')
+        if kind == 'cgnat':
+            carrier = side + '-carrier'
+            self._namespace(carrier, forward=True)
+            self._wire(router, 'wan', carrier, 'lan')
+            self._router(router, site.private, site.carrier, 'port-restricted', f'{site.private}.2')
+            self._attach(carrier, 'wan', site.public)
+            self._router(carrier, site.carrier, site.public, 'port-restricted', f'{site.carrier}.2')
+        else:
+            self._attach(router, 'wan', site.public)
+            self._router(router, site.private, site.public, kind, f'{site.private}.2')
+        return Host(name, f'{site.private}.2', f'{site.public}.2', kind, f'{site.private}.0/24')
+
+    def _build_lan(self):
+        router = 'router'
+        self._namespace(router, forward=True)
+        self._ip(router, 'link add lan type bridge', 'link set lan up')
+        self._attach(router, 'wan', '198.51.100')
+        for number, side in ((2, 'left'), (3, 'right')):
+            name = self._namespace(side)
+            self._wire(side, 'eth0', router, f'port{number}')
+            self._ip(router, f'link set port{number} master lan')
+            self._ip(side, f'address add 10.1.1.{number}/24 dev eth0', 'route add default via 10.1.1.1')
+            setattr(self, side, Host(name, f'10.1.1.{number}', '198.51.100.2', 'same-lan', '10.1.1.0/24'))
+        self._router(router, '10.1.1', '198.51.100', 'port-restricted', '10.1.1.2')
+
+    # --- Using ------------------------------------------------------------------------------------
+
+    def start(self, host, argv, **options):
+        """Starts a program on a host; it is killed with the network at the latest."""
+        program = subprocess.Popen(['ip', 'netns', 'exec', host.name, *argv], **options)
+        self.programs.append(program)
+        return program
+
+    @contextlib.contextmanager
+    def inside(self, host):
+        """Sockets made within belong to the host. Only for the calling thread."""
+        assert threading.current_thread() is threading.main_thread()
+        own = os.open('/proc/thread-self/ns/net', os.O_RDONLY)
+        other = os.open(f'/run/netns/{host.name}', os.O_RDONLY)
+        try:
+            os.setns(other, os.CLONE_NEWNET)
+            yield
+        finally:
+            os.setns(own, os.CLONE_NEWNET)
+            os.close(own)
+            os.close(other)
+
+    def udp(self, host, address='0.0.0.0', port=0):
+        with self.inside(host):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.settimeout(2)
+        sock.bind((address, port))
+        return sock
+
+    def crossed(self):
+        """Bytes that have entered or left the public host, as its interface counts them."""
+        out = run(['ip', 'netns', 'exec', self.public.name, 'cat',
+                    '/sys/class/net/eth0/statistics/rx_bytes', '/sys/class/net/eth0/statistics/tx_bytes'])
+        return sum(int(number) for number in out.split())
+
+    # --- Proving ----------------------------------------------------------------------------------
+
+    def check(self):
+        """Raises LabError unless the hosts are as far apart as their kinds say."""
+        for host, other in ((self.left, self.right), (self.right, self.left)):
+            if host.kind != 'same-lan':
+                self._check_private(host, other)
+            if host.kind in FILTERS:
+                self._check_filter(host, other)
+            elif host.kind == 'udp-blocked':
+                self._check_blocked(host)
+
+    def _check_private(self, host, other):
+        """No packet from `other` or the public host gets to the private address of `host`."""
+        if not host.inner:
+            return
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(self.udp(host))
+            for source in (other, self.public):
+                probe = stack.enter_context(self.udp(source))
+                try:
+                    probe.sendto(b'direct', (host.address, listener.getsockname()[1]))
+                except OSError:
+                    pass  # refused at once: not there
+            with self.inside(host):
+                control = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            control.sendto(b'control', (host.address, listener.getsockname()[1]))
+            # The wires keep order and have no delay: had the probes been let through, they would be first.
+            if listener.recv(64) != b'control':
+                raise LabError(f'{host.kind}: the private address {host.address} can be reached from outside')
+
+    def _check_filter(self, host, other):
+        """A mapped port lets in exactly what the kind's filter says."""
+        from_port, from_address = FILTERS[host.kind]
+        first, second = PUBLIC_ADDRESSES
+        with contextlib.ExitStack() as stack:
+            sock = stack.enter_context(self.udp(host))
+            server = stack.enter_context(self.udp(self.public, first))
+            sock.sendto(b'open', server.getsockname())
+            try:
+                mapped = server.recvfrom(64)[1]
+            except TimeoutError:
+                raise LabError(f'{host.kind}: nothing gets out') from None
+            if mapped[0] != host.public:
+                raise LabError(f'{host.kind}: seen as {mapped[0]} instead of {host.public}')
+
+            probes = [((self.public, first), from_port), ((self.public, second), from_address)]
+            if other.kind != 'udp-blocked':
+                probes.append(((other, '0.0.0.0'), from_address))
+            for source, expected in probes:
+                probe = stack.enter_context(self.udp(*source))
+                probe.sendto(b'probe', mapped)
+                server.sendto(b'control', mapped)
+                arrived = sock.recv(64) == b'probe'
+                if arrived:
+                    sock.recv(64)
+                if arrived != expected:
+                    what = 'let in' if arrived else 'kept out'
+                    raise LabError(f'{host.kind}: a datagram from {source[0].name} {source[1]} was {what}')
+
+    def _check_blocked(self, host):
+        with self.udp(host) as sock, self.udp(self.public) as server, self.udp(self.public) as control:
+            sock.sendto(b'open', (PUBLIC_ADDRESSES[0], server.getsockname()[1]))
+            control.sendto(b'control', ('127.0.0.1', server.getsockname()[1]))
+            if server.recv(64) != b'control':
+                raise LabError(f'{host.kind}: UDP gets out')

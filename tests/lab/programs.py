@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs of the lab: coturn and porthole-rendezvous on the public host, porthole-cli for two
+people. Everything has a time limit, and everything that is said is kept in a log that a failure shows."""
+
+import json
+import os
+import queue
+import secrets
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from network import PUBLIC_ADDRESSES, LabError, Network
+
+TOP = Path(__file__).resolve().parent.parent.parent
+CLI = TOP / 'build/release/app/cli/porthole-cli'
+SERVER = TOP / 'build/release/net/rendezvous/porthole-rendezvous'
+
+STUN_PORT = 3478
+RENDEZVOUS_PORT = 8443
+START_SECONDS = 20  # until a server answers; a loaded machine needs a few
+LOG_LINES = 30  # of each program, shown with a failure
+
+
+class Program:
+    """A running program; its lines go to a log, and to whoever waits for them."""
+
+    def __init__(self, lab, name, host, argv, text=None, env=None):
+        self.name = name
+        self.argv = [str(part) for part in argv]
+        self.log = lab.logs / f'{len(lab.programs):02}-{name}.log'
+        self.lines = queue.Queue()
+        self.events = []  # JSON objects seen so far
+        self.watch = None  # called with each event as it arrives, on the reading thread
+        self._file = open(self.log, 'w', encoding='utf-8')
+        self._file.write('$ ' + ' '.join(self.argv) + '\n')
+        self._file.flush()
+        lab.programs.append(self)
+        self.process = lab.network.start(
+            host, self.argv, stdin=subprocess.PIPE if text is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=self._file, text=True, encoding='utf-8', errors='replace',
+            env=dict(os.environ, LC_ALL='C.UTF-8', **(env or {})))
+        if text is not None:
+            self.process.stdin.write(text)
+            self.process.stdin.close()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._file.write(line)
+            self._file.flush()
+            if line.startswith('{'):
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    event = {'event': 'malformed', 'line': line}
+                event['at'] = time.monotonic()
+                self.events.append(event)
+                if self.watch:
+                    self.watch(event)
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def wait_line(self, timeout):
+        """The next line it prints, None at its end."""
+        try:
+            return self.lines.get(timeout=timeout)
+        except queue.Empty:
+            raise LabError(f'{self.name} printed nothing for {timeout:.0f} s') from None
+
+    def wait_event(self, kind, timeout, accept=lambda event: True):
+        """The next JSON event of this kind."""
+        deadline = time.monotonic() + timeout
+        while (line := self.wait_line(max(0.1, deadline - time.monotonic()))) is not None:
+            if line.startswith('{'):
+                event = json.loads(line)
+                if event.get('event') == kind and accept(event):
+                    return event
+        code = self.process.wait(timeout=10)
+        raise LabError(f'{self.name} ended with status {code} before it printed "{kind}"')
+
+    def wait_exit(self, timeout):
+        try:
+            code = self.process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise LabError(f'{self.name} still ran after {timeout:.0f} s') from None
+        while self.lines.get(timeout=10) is not None:
+            pass  # until the reader has put down the last line
+        return code
+
+    def expect_exit(self, wanted, timeout):
+        code = self.wait_exit(timeout)
+        if code != wanted:
+            raise LabError(f'{self.name} ended with status {code}, not {wanted}')
+
+    def last_event(self, kind):
+        return next((event for event in reversed(self.events) if event.get('event') == kind), None)
+
+    def kill(self):
+        """As a crash would end it: no warning, nothing written."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+class Person:
+    """A host with a profile of its own."""
+
+    def __init__(self, lab, name, host):
+        self.lab = lab
+        self.name = name
+        self.host = host
+        self.profile = lab.work / name / 'profile'
+        self.inbox = lab.work / name / 'inbox'
+        self.inbox.mkdir(parents=True)
+        home = lab.work / name / 'home'
+        home.mkdir()
+        self.env = {'HOME': str(home), 'XDG_CONFIG_HOME': f'{home}/.config', 'XDG_DATA_HOME': f'{home}/.local/share',
+                    'XDG_CACHE_HOME': f'{home}/.cache', 'XDG_RUNTIME_DIR': str(home)}
+        self.contact = None  # how this person calls the other
+
+    def cli(self, *arguments, text=None):
+        """Starts porthole-cli; its events are JSON."""
+        argv = [CLI, '--profile', self.profile, '--json', *arguments]
+        return Program(self.lab, f'{self.name}-{arguments[0]}', self.host, argv, text=text, env=self.env)
+
+    def do(self, *arguments, text=None, timeout=30, status=0):
+        """Runs porthole-cli to its end, which must be `status`, and returns it."""
+        client = self.cli(*arguments, text=text)
+        client.expect_exit(status, timeout)
+        return client
+
+    def receive(self, *options, count=1):
+        return self.cli('receive', '--accept', '--to', self.inbox, '--count', str(count), *options)
+
+
+class Lab:
+    """A network with its servers and two people. Use it in a `with`."""
+
+    def __init__(self, left, right, work=None):
+        self.network = Network(left, right)
+        self.programs = []
+        self._work_parent = work
+        self.work = self.logs = None
+        self.left = self.right = None
+        self.rendezvous = None
+
+    def __enter__(self):
+        self.work = Path(tempfile.mkdtemp(prefix='lab-', dir=self._work_parent or memory_folder()))
+        self.logs = self.work / 'logs'
+        self.logs.mkdir()
+        try:
+            self.network.__enter__()
+            self.network.check()
+            self.left = Person(self, 'left', self.network.left)
+            self.right = Person(self, 'right', self.network.right)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.network.__exit__(kind, error, trace)
+        if isinstance(error, Exception) and not hasattr(error, 'logs'):
+            error.logs = self.log_tails()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def log_tails(self):
+        """The end of every program's log, for a person who looks at a failure."""
+        parts = []
+        for program in self.programs:
+            lines = program.log.read_text(encoding='utf-8', errors='replace').splitlines()
+            head, tail = lines[:1], lines[1:]
+            if len(tail) > LOG_LINES:
+                head.append(f'... {len(tail) - LOG_LINES} lines left out')
+            parts.append('\n'.join([f'--- {program.name}'] + head + tail[-LOG_LINES:]))
+        return '\n'.join(parts)
+
+    # --- Servers ----------------------------------------------------------------------------------
+
+    def start_coturn(self):
+        """STUN with RFC 5780 (that is what the two addresses are for) and TURN."""
+        self.turn_secret = self.work / 'turn-secret'
+        self.turn_secret.write_text(secrets.token_hex(16))
+        self.turn_secret.chmod(0o600)
+        listen = [option for address in PUBLIC_ADDRESSES for option in ('-L', address)]
+        coturn = Program(self, 'coturn', self.network.public, [
+            'turnserver', '-n', *listen, '-p', STUN_PORT, '--use-auth-secret',
+            f'--static-auth-secret={self.turn_secret.read_text()}', '--realm=lab', '--no-tls', '--no-dtls',
+            '--no-cli', '--log-file=stdout', '--simple-log', f'--pidfile={self.work}/coturn.pid',
+            f'--userdb={self.work}/coturn.db'])
+        self._await_stun(coturn)
+        return coturn
+
+    def _await_stun(self, coturn):
+        deadline = time.monotonic() + START_SECONDS
+        request = struct.pack('!HHI', 0x0001, 0, 0x2112A442) + secrets.token_bytes(12)
+        for address in PUBLIC_ADDRESSES:
+            with self.network.udp(self.network.public) as sock:
+                sock.settimeout(0.1)
+                while True:
+                    if coturn.process.poll() is not None:
+                        raise LabError('coturn ended at once')
+                    if time.monotonic() > deadline:
+                        raise LabError(f'coturn does not answer on {address}')
+                    try:
+                        sock.sendto(request, (address, STUN_PORT))
+                        if sock.recv(1500)[8:20] == request[8:20]:
+                            break
+                    except (TimeoutError, ConnectionRefusedError):
+                        continue
+
+    def start_rendezvous(self):
+        """Returns the program; its address is then in `self.rendezvous`."""
+        uri = f'{PUBLIC_ADDRESSES[0]}:{STUN_PORT}'
+        server = Program(self, 'rendezvous', self.network.public, [
+            SERVER, '--listen', f'{PUBLIC_ADDRESSES[0]}:{RENDEZVOUS_PORT}', '--stun-uri', f'stun:{uri}',
+            '--turn-uri', f'turn:{uri}', '--turn-secret-file', self.turn_secret])
+        line = server.wait_line(START_SECONDS)
+        if line is None:
+            raise LabError('porthole-rendezvous ended at once')
+        words = [word.strip('.,') for word in line.split() if '://' in word]
+        if not words:
+            raise LabError(f'porthole-rendezvous did not say its address: {line!r}')
+        self.rendezvous = words[-1]
+        return server
+
+    # --- People -----------------------------------------------------------------------------------
+
+    def introduce(self):
+        """Left invites, right accepts; afterwards each has the other as a contact."""
+        self.left.do('config', 'set', 'rendezvous', self.rendezvous)
+        inviting = self.left.cli('invite', '--name', 'Right')
+        link = inviting.wait_event('invitation', START_SECONDS)['link']
+        adding = self.right.cli('add', '-', '--name', 'Left', text=link + '\n')
+        adding.expect_exit(0, 60)
+        inviting.expect_exit(0, 30)
+        self.left.contact = inviting.last_event('contact')['id']
+        self.right.contact = adding.last_event('contact')['id']
+        return link
+
+    def set_up(self):
+        """Everything up to two people who know each other."""
+        self.start_coturn()
+        self.start_rendezvous()
+        self.introduce()
+
+
+def memory_folder():
+    """Where test data lives: memory where there is enough of it, else the temporary folder."""
+    for folder in ('/run/porthole-lab', '/dev/shm'):
+        try:
+            os.makedirs(folder, exist_ok=True)
+            space = os.statvfs(folder)
+        except OSError:
+            continue
+        if space.f_bavail * space.f_frsize > 4 << 30 and os.access(folder, os.W_OK):
+            return folder
+    return tempfile.gettempdir()
+
+
+def missing_programs():
+    return [program.name for program in (CLI, SERVER) if not program.exists()]
