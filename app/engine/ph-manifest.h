@@ -21,16 +21,22 @@
 #define PH_MANIFEST_DEPTH_MAX 128u
 /* One part of a path. Linux allows 255 bytes; other systems 255 UTF-16 units, which are up to 765. */
 #define PH_MANIFEST_NAME_MAX 1020u
+/* All paths together. The encoded form names parents by number, so that without this bound 64 MiB of it
+ * could unfold to gigabytes; a real tree of 10^6 entries has about 100 MB. */
+#define PH_MANIFEST_PATHS_MAX (256u << 20)
 /* No file system has larger files; sums stay below 2^63 with PH_MANIFEST_TOTAL_MAX. */
 #define PH_MANIFEST_FILE_MAX (UINT64_C (1) << 60)
 #define PH_MANIFEST_TOTAL_MAX (UINT64_C (1) << 62)
+
+/* Some 34,000 years: what is beyond is not a time. */
+#define PH_MANIFEST_MTIME_MAX (INT64_C (1) << 40)
 
 typedef enum { PH_ENTRY_FILE = 0, PH_ENTRY_FOLDER = 1 } PhEntryKind;
 
 typedef struct {
   PhEntryKind kind;
   uint64_t size; /* 0 for a folder */
-  int64_t mtime_s; /* seconds since 1970; 0 unknown */
+  int64_t mtime_s; /* seconds since 1970; 0 unknown, or beyond PH_MANIFEST_MTIME_MAX either way */
   const char *path; /* relative, '/' between parts, valid UTF-8 as sent; owned by the manifest */
 } PhEntry;
 
@@ -42,6 +48,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhManifest, ph_manifest_unref)
 
 uint32_t ph_manifest_len (const PhManifest *self);
 const PhEntry *ph_manifest_entry (const PhManifest *self, uint32_t index);
+/* Index of the folder that the entry is in; PH_MANIFEST_TOP: it is a top-level entry. */
+#define PH_MANIFEST_TOP UINT32_MAX
+uint32_t ph_manifest_parent (const PhManifest *self, uint32_t index);
+/* The last part of the entry's path. */
+const char *ph_manifest_name (const PhManifest *self, uint32_t index);
 /* Sum of the sizes; number of files (without folders). */
 uint64_t ph_manifest_bytes (const PhManifest *self);
 uint32_t ph_manifest_files (const PhManifest *self);
