@@ -6,7 +6,8 @@
  * of another.
  *
  * What a description leaves zero is the plainest NAT there is: endpoint-independent mapping and filtering,
- * ports preserved, no hairpin, mappings for 120 s, no limit, silence towards strangers. */
+ * ports preserved, no hairpin, mappings for 120 s, no limit. Strangers' packets vanish in silence: refusing
+ * them (RST, ICMP) means nothing to the UDP cores and comes with TCP. */
 
 #pragma once
 
@@ -26,9 +27,6 @@ typedef enum {
   PH_SIM_PORT_CHUNK, /* every inside address has a block of chunk_size ports; in order inside */
 } PhSimPorts;
 
-/* What a stranger's packet is answered with. Hosts do not see ICMP yet; it is counted. */
-typedef enum { PH_SIM_STRANGER_DROP, PH_SIM_STRANGER_ICMP, PH_SIM_STRANGER_RST } PhSimStranger;
-
 #define PH_SIM_POOL_MAX 4
 
 typedef struct {
@@ -43,10 +41,10 @@ typedef struct {
   bool refresh_inbound; /* inbound packets keep a mapping alive as well (outbound always do) */
   PhTime timeout_interval; /* 0 means 120 s (RFC 4787 REQ-5); PH_NEVER: none */
   unsigned table_max; /* mappings at most; further ones are refused; 0: no limit */
-  PhSimStranger stranger;
-  bool poisonable; /* a stranger's packet occupies its tuple for 30 s, as in a Linux router that
-                             * does not drop it: our packets to that stranger then leave from another port */
-  bool no_translation; /* IPv4 passes with its address: a firewall, or plain routing with EI */
+  /* A stranger's packet occupies its tuple for 30 s, as in a Linux router that does not drop it: our
+   * packets to that stranger then leave from another port. */
+  bool poisonable;
+  bool no_translation; /* IPv4 passes with its address: a firewall only */
   bool udp_blocked;
   unsigned pool; /* outside addresses, counted up from the first; 0 means 1 */
   bool pool_arbitrary; /* a mapping takes any address of the pool, else one per inside address */

@@ -171,7 +171,7 @@ void ph_sim_node_init (PhSimNode *self, const PhSimNodeClass *klass, PhSim *sim,
 /* `ip`'s port is not looked at. More addresses may follow. */
 PhSimIface *ph_sim_node_attach (PhSimNode *self, PhSimSegment *segment, const PhAddr *ip);
 void ph_sim_iface_add_address (PhSimIface *self, const PhAddr *ip);
-void ph_sim_iface_remove_address (PhSimIface *self, const PhAddr *ip);
+void ph_sim_iface_remove_addresses (PhSimIface *self, uint8_t family);
 bool ph_sim_iface_has_address (const PhSimIface *self, const PhAddr *ip);
 /* Sends into the segment; takes the packet. */
 void ph_sim_iface_send (PhSimIface *self, PhSimPacket *packet);
