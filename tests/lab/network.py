@@ -133,29 +133,17 @@ table ip router {{
 '''
 
 
-class Network:
-    """Two hosts of the given kinds and a public host. Use it in a `with`; everything in it is gone
+class Namespaces:
+    """Network namespaces and what runs in them. Use it in a `with`; everything in it is gone
     afterwards, programs included."""
 
     _made = 0
 
-    def __init__(self, left, right):
-        if 'same-lan' in (left, right) and left != right:
-            raise LabError('same-lan is a kind of both sides: --left same-lan --right same-lan')
-        for kind in (left, right):
-            if kind in PLANNED_KINDS:
-                raise LabError(f'{kind}: not there yet')
-            if kind not in KINDS and kind != 'same-lan':
-                raise LabError(f'{kind}: no such kind; there are {", ".join(KINDS)} and same-lan')
-        Network._made += 1
-        self.prefix = f'lab{os.getpid()}-{Network._made}-'
+    def __init__(self):
+        Namespaces._made += 1
+        self.prefix = f'lab{os.getpid()}-{Namespaces._made}-'
         self.namespaces = []
         self.programs = []
-        self.left_kind, self.right_kind = left, right
-        self.public = Host(self.prefix + 'public', PUBLIC_ADDRESSES[0], PUBLIC_ADDRESSES[0])
-        self.left = self.right = None
-
-    # --- Building ---------------------------------------------------------------------------------
 
     def __enter__(self):
         try:
@@ -193,6 +181,53 @@ class Network:
               'peer', 'name', b_interface, 'netns', self.prefix + b])
         self._ip(a, f'link set {a_interface} up')
         self._ip(b, f'link set {b_interface} up')
+
+    def start(self, host, argv, **options):
+        """Starts a program on a host; it is killed with the network at the latest."""
+        program = subprocess.Popen(['ip', 'netns', 'exec', host.name, *argv], **options)
+        self.programs.append(program)
+        return program
+
+    @contextlib.contextmanager
+    def inside(self, host):
+        """Sockets made within belong to the host. Only for the calling thread."""
+        assert threading.current_thread() is threading.main_thread()
+        own = os.open('/proc/thread-self/ns/net', os.O_RDONLY)
+        other = os.open(f'/run/netns/{host.name}', os.O_RDONLY)
+        try:
+            os.setns(other, os.CLONE_NEWNET)
+            yield
+        finally:
+            os.setns(own, os.CLONE_NEWNET)
+            os.close(own)
+            os.close(other)
+
+    def udp(self, host, address='0.0.0.0', port=0):
+        with self.inside(host):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.settimeout(2)
+        sock.bind((address, port))
+        return sock
+
+
+class Network(Namespaces):
+    """Two hosts of the given kinds and a public host."""
+
+    def __init__(self, left, right):
+        super().__init__()
+        if 'same-lan' in (left, right) and left != right:
+            raise LabError('same-lan is a kind of both sides: --left same-lan --right same-lan')
+        for kind in (left, right):
+            if kind in PLANNED_KINDS:
+                raise LabError(f'{kind}: not there yet')
+            if kind not in KINDS and kind != 'same-lan':
+                raise LabError(f'{kind}: no such kind; there are {", ".join(KINDS)} and same-lan')
+        self.left_kind, self.right_kind = left, right
+        self.public_addresses = PUBLIC_ADDRESSES
+        self.public = Host(self.prefix + 'public', PUBLIC_ADDRESSES[0], PUBLIC_ADDRESSES[0])
+        self.left = self.right = None
+
+    # --- Building ---------------------------------------------------------------------------------
 
     def _attach(self, name, interface, prefix):
         """Joins `name` to the internet: .1 is the internet's end, .2 (the public host: .10) the other."""
@@ -253,35 +288,6 @@ class Network:
             self._ip(side, f'address add 10.1.1.{number}/24 dev eth0', 'route add default via 10.1.1.1')
             setattr(self, side, Host(name, f'10.1.1.{number}', '198.51.100.2', 'same-lan', '10.1.1.0/24'))
         self._router(router, '10.1.1', '198.51.100', 'port-restricted', '10.1.1.2')
-
-    # --- Using ------------------------------------------------------------------------------------
-
-    def start(self, host, argv, **options):
-        """Starts a program on a host; it is killed with the network at the latest."""
-        program = subprocess.Popen(['ip', 'netns', 'exec', host.name, *argv], **options)
-        self.programs.append(program)
-        return program
-
-    @contextlib.contextmanager
-    def inside(self, host):
-        """Sockets made within belong to the host. Only for the calling thread."""
-        assert threading.current_thread() is threading.main_thread()
-        own = os.open('/proc/thread-self/ns/net', os.O_RDONLY)
-        other = os.open(f'/run/netns/{host.name}', os.O_RDONLY)
-        try:
-            os.setns(other, os.CLONE_NEWNET)
-            yield
-        finally:
-            os.setns(own, os.CLONE_NEWNET)
-            os.close(own)
-            os.close(other)
-
-    def udp(self, host, address='0.0.0.0', port=0):
-        with self.inside(host):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.settimeout(2)
-        sock.bind((address, port))
-        return sock
 
     def crossed(self):
         """Bytes that have entered or left the public host, as its interface counts them."""
@@ -355,3 +361,32 @@ class Network:
             control.sendto(b'control', ('127.0.0.1', server.getsockname()[1]))
             if server.recv(64) != b'control':
                 raise LabError(f'{host.kind}: UDP gets out')
+
+
+class Wire(Namespaces):
+    """Two hosts joined by one veth pair: what benchmarks run over. The servers are on the right one.
+
+    veth passes 64 KiB segments uncut; `nic` cuts them as a network card's driver would see them."""
+
+    def __init__(self, nic=False):
+        super().__init__()
+        self.nic = nic
+        self.left = Host(self.prefix + 'left', '10.0.0.1', '10.0.0.1', 'same-lan')
+        self.right = Host(self.prefix + 'right', '10.0.0.2', '10.0.0.2', 'same-lan')
+        self.public = self.right
+        self.public_addresses = ('10.0.0.2',)
+
+    def _build(self):
+        self._namespace('left')
+        self._namespace('right')
+        self._wire('left', 'eth0', 'right', 'eth0')
+        for side, host in (('left', self.left), ('right', self.right)):
+            self._ip(side, f'address add {host.address}/24 dev eth0',
+                     # The kernel's default may be BBR, which costs TCP two thirds over veth.
+                     f'route change 10.0.0.0/24 dev eth0 src {host.address} congctl cubic')
+            if self.nic:
+                run(['ip', 'netns', 'exec', host.name, 'ethtool', '-K', 'eth0',
+                     'tso', 'off', 'tx-udp-segmentation', 'off', 'gro', 'on'])
+
+    def check(self):
+        """Nothing to prove: it is a wire."""

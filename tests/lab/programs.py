@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from network import PUBLIC_ADDRESSES, LabError, Network
+from network import LabError
 
 TOP = Path(__file__).resolve().parent.parent.parent
 CLI = TOP / 'build/release/app/cli/porthole-cli'
@@ -140,10 +140,10 @@ class Person:
 
 
 class Lab:
-    """A network with its servers and two people. Use it in a `with`."""
+    """A network (Network or Wire) with its servers and two people. Use it in a `with`."""
 
-    def __init__(self, left, right, work=None):
-        self.network = Network(left, right)
+    def __init__(self, network, work=None):
+        self.network = network
         self.programs = []
         self._work_parent = work
         self.work = self.logs = None
@@ -188,7 +188,7 @@ class Lab:
         self.turn_secret = self.work / 'turn-secret'
         self.turn_secret.write_text(secrets.token_hex(16))
         self.turn_secret.chmod(0o600)
-        listen = [option for address in PUBLIC_ADDRESSES for option in ('-L', address)]
+        listen = [option for address in self.network.public_addresses for option in ('-L', address)]
         coturn = Program(self, 'coturn', self.network.public, [
             'turnserver', '-n', *listen, '-p', STUN_PORT, '--use-auth-secret',
             f'--static-auth-secret={self.turn_secret.read_text()}', '--realm=lab', '--no-tls', '--no-dtls',
@@ -200,7 +200,7 @@ class Lab:
     def _await_stun(self, coturn):
         deadline = time.monotonic() + START_SECONDS
         request = struct.pack('!HHI', 0x0001, 0, 0x2112A442) + secrets.token_bytes(12)
-        for address in PUBLIC_ADDRESSES:
+        for address in self.network.public_addresses:
             with self.network.udp(self.network.public) as sock:
                 sock.settimeout(0.1)
                 while True:
@@ -217,9 +217,9 @@ class Lab:
 
     def start_rendezvous(self):
         """Returns the program; its address is then in `self.rendezvous`."""
-        uri = f'{PUBLIC_ADDRESSES[0]}:{STUN_PORT}'
+        uri = f'{self.network.public.address}:{STUN_PORT}'
         server = Program(self, 'rendezvous', self.network.public, [
-            SERVER, '--listen', f'{PUBLIC_ADDRESSES[0]}:{RENDEZVOUS_PORT}', '--stun-uri', f'stun:{uri}',
+            SERVER, '--listen', f'{self.network.public.address}:{RENDEZVOUS_PORT}', '--stun-uri', f'stun:{uri}',
             '--turn-uri', f'turn:{uri}', '--turn-secret-file', self.turn_secret])
         line = server.wait_line(START_SECONDS)
         if line is None:

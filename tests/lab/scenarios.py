@@ -4,9 +4,8 @@
 import functools
 import subprocess
 
-from network import LabError
+from network import LabError, Network
 from programs import Lab
-from network import PUBLIC_ADDRESSES
 
 
 class Missing(Exception):
@@ -33,10 +32,10 @@ FOREIGN_VERDICTS = {
 
 def foreign_discovery(left, right):
     """coturn's client finds behind each router the kind of NAT that the lab says is there."""
-    with Lab(left, right) as lab:
+    with Lab(Network(left, right)) as lab:
         lab.start_coturn()
         clients = [(person, lab.network.start(
-            person.host, ['turnutils_natdiscovery', '-m', '-f', PUBLIC_ADDRESSES[0]],
+            person.host, ['turnutils_natdiscovery', '-m', '-f', lab.network.public.address],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)) for person in (lab.left, lab.right)]
         for person, client in clients:
             said = client.communicate(timeout=60)[0]
