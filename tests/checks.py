@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for the source tree as a whole: layout, words, and what the cores may call.
+"""What holds for the source tree as a whole: layout, lists, words.
 
 Each check is a function that yields complaints, one line each; suites.py runs them as tests of the
 suite `unit`. Files are found on disk, not asked of git: a source archive is checked as well.
@@ -48,12 +48,8 @@ def is_shell(path):
     if path.suffix in ('.sh', '.bash'):
         return True
     with open(TOP / path, 'rb') as file:
-        return file.readline(64).startswith(b'#!') and b'sh' in file.readline(0) + first_line(path)
-
-
-def first_line(path):
-    with open(TOP / path, 'rb') as file:
-        return file.readline(64)
+        first = file.readline(64)
+    return first.startswith(b'#!') and b'sh' in first.split(b'/')[-1]
 
 
 @check
@@ -176,30 +172,3 @@ def meson_lists():
             corpus = TOP / 'tests/fuzz/corpus' / path.stem.removeprefix('fuzz-')
             if not corpus.is_dir() or not any(corpus.iterdir()):
                 yield f'{path} has no committed corpus'
-
-
-# What a core may not call: time, randomness, sockets, files (style.md of the design: they are injected).
-IMPURE = re.compile(r'^(clock_gettime|clock_nanosleep|gettimeofday|time|nanosleep|usleep|sleep'
-                    r'|g_get_(monotonic|real|current)_time|g_date_time_new_now\w*|g_usleep'
-                    r'|g_random_\w+|g_rand_new|g_uuid_string_random|rand|random|getrandom|gnutls_rnd'
-                    r'|socket|socketpair|bind|listen|accept4?|connect|send|sendto|sendm?msg|recv|recvfrom|recvm?msg'
-                    r'|open|openat|fopen|getenv|g_getenv|pthread_create|g_thread_\w+)$')
-
-
-@check
-def cores_are_pure():
-    """The proto archive calls nothing that reads a clock, draws a random number or opens a socket."""
-    archive = TOP / 'build/release/net/libporthole-proto.a'
-    if not archive.exists():
-        yield f'{archive.name} has not been built'
-        return
-    done = subprocess.run(['nm', '--undefined-only', '--format=posix', str(archive)],
-                          capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        yield done.stderr.strip()
-    member = ''
-    for line in done.stdout.splitlines():
-        if line.endswith(':'):
-            member = line.split('[')[-1].rstrip(']:')
-        elif line and IMPURE.match(line.split()[0]):
-            yield f'{member} calls {line.split()[0]}'

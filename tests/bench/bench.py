@@ -13,39 +13,23 @@ Cases:
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / 'lab')]
 
-from measure import Cost  # noqa: E402
 from movers import Porthole, Scp  # noqa: E402
 from network import LabError, Wire  # noqa: E402
 from programs import Lab, missing_programs  # noqa: E402
+from trees import compare, write_random  # noqa: E402
 
-MIB = 1 << 20
 PLANNED_CASES = ('small', 'tree', 'lossy-50ms', 'lossy-100ms', 'relay')
 
 
 def say(text=''):
     print(text, file=sys.stderr, flush=True)
-
-
-def write_random(path, size):
-    with open(path, 'wb') as file:
-        while size > 0:
-            piece = os.urandom(min(size, MIB))
-            file.write(piece)
-            size -= len(piece)
-
-
-def same(a, b):
-    return subprocess.run(['cmp', '-s', a, b], check=False).returncode == 0
 
 
 def rounds(movers, source, runs, case):
@@ -55,8 +39,7 @@ def rounds(movers, source, runs, case):
         for mover in movers:
             target = mover.folder / source.name
             cost = mover.move(source)
-            if not same(source, target):
-                raise LabError(f'{mover.name} did not deliver the file as it was')
+            compare(source, target)
             target.unlink()
             costs[mover.name].append(cost)
             say(f'{case} {number + 1}/{runs} {mover.name}: {cost.seconds:.3f} s')
