@@ -3,12 +3,12 @@
  *
  * What is kept: every name that an ordinary Linux folder may hold, byte for byte. What is replaced:
  *   - '\' and the characters that look like a slash; control characters, line and paragraph separators,
- *     invisible and bidi controls: each by '_'
- *   - trailing dots and spaces (dropped: Windows and FAT would), a name of nothing but such things ('_')
+ *     invisible and bidi controls (but not the joiners that scripts and emoji need): each by '_'
+ *   - trailing dots and spaces (dropped: Windows and FAT would), a name of nothing but dots and such ('_')
  *   - a leading dot at the top level, by '_': what arrives is seen, and never becomes somebody's .bashrc
  *   - a component above 255 bytes: shortened before its extension
- *   - of names that a case-folding or normalizing file system would take for one (within the manifest),
- *     all but the first: `name (1).ext`
+ *   - of names in one folder that are the same then, all but the first: `name (1).ext`. Where the
+ *     file system folds case (`fold`), so are those that differ only in case or in normalization
  * '.', '..', empty parts, '/' and NUL within a part and invalid UTF-8 never get here: ph_manifest_decode()
  * refuses them. A leading '-' is kept: no name is ever handed to a command line.
  *
@@ -22,14 +22,14 @@
 
 /* One component. Newly allocated; valid UTF-8, 1 to 255 bytes, no '/', not "." or "..". */
 char *ph_safe_name (const char *component, bool top_level);
-/* `name (n).ext`, within 255 bytes; `n` > 0. */
-char *ph_safe_name_numbered (const char *name, unsigned n);
+/* `name (n).ext`, for a folder `name (n)`, within 255 bytes; `n` > 0. `name` is a safe one. */
+char *ph_safe_name_numbered (const char *name, PhEntryKind kind, unsigned n);
 
-/* Relative paths for all entries of a manifest: a function of the manifest alone, so that a resume finds
- * the same. Immutable; may cross threads. */
+/* Relative paths for all entries of a manifest: a function of the manifest and `fold` alone, so that a
+ * resume finds the same. Immutable; may cross threads. */
 typedef struct _PhSafeNames PhSafeNames;
 
-PhSafeNames *ph_safe_names_new (PhManifest *manifest);
+PhSafeNames *ph_safe_names_new (PhManifest *manifest, bool fold);
 void ph_safe_names_free (PhSafeNames *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhSafeNames, ph_safe_names_free)
 
@@ -41,6 +41,7 @@ uint32_t ph_safe_names_changed (const PhSafeNames *self);
 bool ph_safe_names_is_changed (const PhSafeNames *self, uint32_t index);
 
 /* For showing any text from outside, on a terminal or in a label: control, bidi, invisible and invalid
- * bytes become visible escapes (\x1b, \u202e), and text that is not plain ASCII is isolated (FSI ... PDI)
- * so that it cannot reorder what stands around it. Newly allocated, valid UTF-8. No markup escaping. */
+ * bytes become visible escapes (\x1b, \u202e), and text with letters beyond Latin, Greek and Cyrillic is
+ * isolated (FSI ... PDI) so that it cannot reorder what stands around it. Newly allocated, valid
+ * UTF-8. No markup escaping. */
 char *ph_display_name (const char *name);
