@@ -10,8 +10,6 @@
 
 #define PH_STORE_TRANSFER_LEN 16
 #define PH_STORE_SHA256_LEN 32
-/* A finished transfer answers resumes for so long (design.md part 4). */
-#define PH_STORE_RECEIPT_DAYS 30
 
 /* The numbers are on disk: never change one. */
 typedef enum {

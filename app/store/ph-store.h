@@ -78,6 +78,9 @@ GPtrArray *ph_store_list_invitations (PhStore *self, int64_t now, GError **error
 bool
 ph_store_take_invitation (PhStore *self, const char *lookup, bool *ret_was_there, GError **error);
 
-/* Forgets what has had its time: expired invitations, receipts and checkpoints of finished transfers.
- * Called at start and daily. */
+/* A finished transfer answers resumes for so long (design.md part 4). */
+#define PH_STORE_RECEIPT_DAYS 30
+
+/* Forgets what has had its time: expired invitations and receipts; of transfers that ended more than
+ * PH_STORE_RECEIPT_DAYS ago the manifest and digests. Called at start and daily. */
 bool ph_store_expire (PhStore *self, int64_t now, GError **error);
