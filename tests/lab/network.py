@@ -25,6 +25,7 @@ Kinds, in the words of RFC 4787 (all keep the source port where they can, none h
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -71,6 +72,12 @@ class Site:
     public: str
     carrier: str
     host: Host = field(init=False)
+
+
+def within(namespace, argv):
+    """The command line that runs `argv` in a namespace. (`ip netns exec` and `ip -netns` mount
+    /sys as well, which an ordinary user's namespaces may not.)"""
+    return ['nsenter', f'--net=/run/netns/{namespace}', '--', *(str(part) for part in argv)]
 
 
 def run(argv, text=None):
@@ -169,12 +176,12 @@ class Namespaces:
         # IPv4 only: link-local IPv6 would be a path of its own on a LAN.
         settings = ['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1',
                     f'net.ipv4.ip_forward={int(forward)}']
-        run(['ip', 'netns', 'exec', full, 'sysctl', '-qw', *settings])
+        run(within(full, ['sysctl', '-qw', *settings]))
         self._ip(name, 'link set lo up')
         return full
 
     def _ip(self, name, *lines):
-        run(['ip', '-netns', self.prefix + name, '-batch', '-'], '\n'.join(lines) + '\n')
+        run(within(self.prefix + name, ['ip', '-batch', '-']), '\n'.join(lines) + '\n')
 
     def _wire(self, a, a_interface, b, b_interface):
         run(['ip', 'link', 'add', a_interface, 'netns', self.prefix + a, 'type', 'veth',
@@ -184,7 +191,7 @@ class Namespaces:
 
     def start(self, host, argv, **options):
         """Starts a program on a host; it is killed with the network at the latest."""
-        program = subprocess.Popen(['ip', 'netns', 'exec', host.name, *argv], **options)
+        program = subprocess.Popen(within(host.name, argv), **options)
         self.programs.append(program)
         return program
 
@@ -238,7 +245,7 @@ class Network(Namespaces):
         """A router between the host or inner router at `inside`.2 and the wire already there as `wan`."""
         self._ip(name, f'address add {outside}.2/24 dev wan', f'route add default via {outside}.1',
                   f'address add {inside}.1/24 dev lan')
-        run(['ip', 'netns', 'exec', self.prefix + name, 'nft', '-f', '-'], nat_rules(kind, host_address))
+        run(within(self.prefix + name, ['nft', '-f', '-']), nat_rules(kind, host_address))
 
     def _build(self):
         self._namespace('internet', forward=True)
@@ -291,9 +298,8 @@ class Network(Namespaces):
 
     def crossed(self):
         """Bytes that have entered or left the public host, as its interface counts them."""
-        out = run(['ip', 'netns', 'exec', self.public.name, 'cat',
-                    '/sys/class/net/eth0/statistics/rx_bytes', '/sys/class/net/eth0/statistics/tx_bytes'])
-        return sum(int(number) for number in out.split())
+        links = json.loads(run(within(self.public.name, ['ip', '-s', '-j', 'link', 'show', 'dev', 'eth0'])))
+        return sum(links[0]['stats64'][way]['bytes'] for way in ('rx', 'tx'))
 
     # --- Proving ----------------------------------------------------------------------------------
 
@@ -385,8 +391,8 @@ class Wire(Namespaces):
                      # The kernel's default may be BBR, which costs TCP two thirds over veth.
                      f'route change 10.0.0.0/24 dev eth0 src {host.address} congctl cubic')
             if self.nic:
-                run(['ip', 'netns', 'exec', host.name, 'ethtool', '-K', 'eth0',
-                     'tso', 'off', 'tx-udp-segmentation', 'off', 'gro', 'on'])
+                run(within(host.name, ['ethtool', '-K', 'eth0', 'tso', 'off', 'tx-udp-segmentation', 'off',
+                                       'gro', 'on']))
 
     def check(self):
         """Nothing to prove: it is a wire."""
