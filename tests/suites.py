@@ -14,6 +14,7 @@ What is counted is the single case: a TAP line, a fuzz target, a lab scenario.
 import argparse
 import concurrent.futures
 import json
+import multiprocessing
 import os
 import re
 import subprocess
@@ -30,6 +31,7 @@ import checks  # noqa: E402
 SUITES = ('unit', 'sim', 'fuzz', 'lab')
 FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
 LOG_LINES = 60  # of a failed test, shown
+LAB_LOG_LINES = 150  # several programs tell
 
 
 class Tally:
@@ -43,13 +45,13 @@ class Tally:
         self.skipped += 1
         print(f'skip  {name}: {why}', flush=True)
 
-    def fail(self, name, log=''):
+    def fail(self, name, log='', lines=LOG_LINES):
         self.failed += 1
-        lines = log.rstrip().splitlines()
+        said = log.rstrip().splitlines()
         print(f'\nFAIL  {name}', flush=True)
-        if len(lines) > LOG_LINES:
-            print(f'      (the last {LOG_LINES} of {len(lines)} lines)')
-        for line in lines[-LOG_LINES:]:
+        for line in said[:1] if len(said) > lines else []:
+            print(f'      {line}\n      ... (the last {lines} of {len(said)} lines)')
+        for line in said[-lines:]:
             print('      ' + line)
         sys.stdout.flush()
 
@@ -198,16 +200,20 @@ def run_fuzz(tally, seconds):
 
 def run_lab(tally, long):
     import scenarios
-    for name, scenario in scenarios.all_scenarios(long):
-        ticker(f'lab: {name}')
-        try:
-            scenario()
-        except scenarios.Missing as why:
-            tally.skip(f'lab/{name}', str(why))
-        except Exception as error:  # a scenario that breaks is one that fails, and the next one runs
-            tally.fail(f'lab/{name}', scenarios.explain(error))
-        else:
-            tally.ok()
+    names = scenarios.names(long)
+    workers = min(2, os.cpu_count() or 1)
+    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork')) as pool:
+        jobs = {pool.submit(scenarios.run_one, name): name for name in names}
+        for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+            name = jobs[job]
+            ticker(f'lab: {done}/{len(names)} {name}')
+            outcome, text = job.result() or (None, '')
+            if outcome == 'skip':
+                tally.skip(f'lab/{name}', text)
+            elif outcome == 'fail':
+                tally.fail(f'lab/{name}', text, lines=LAB_LOG_LINES)
+            else:
+                tally.ok()
     ticker('')
 
 

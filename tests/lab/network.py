@@ -218,10 +218,12 @@ class Namespaces:
 
 
 class Network(Namespaces):
-    """Two hosts of the given kinds and a public host."""
+    """Two hosts of the given kinds and a public host. `rate` (as tc writes it, 100mbit) is the speed of the
+    line towards the right host: slow enough a line lets a test act in the middle of a transfer."""
 
-    def __init__(self, left, right):
+    def __init__(self, left, right, rate=None):
         super().__init__()
+        self.rate = rate
         if 'same-lan' in (left, right) and left != right:
             raise LabError('same-lan is a kind of both sides: --left same-lan --right same-lan')
         for kind in (left, right):
@@ -258,6 +260,12 @@ class Network(Namespaces):
         else:
             self.left = self._build_site(Site('left', '10.1.1', '198.51.100', '100.64.1'), self.left_kind)
             self.right = self._build_site(Site('right', '192.168.2', '203.0.113', '100.64.2'), self.right_kind)
+        if self.rate:
+            edge = next(name for name in ('right-carrier', 'right-router', 'right')
+                        if self.prefix + name in self.namespaces)
+            run(within(self.prefix + 'internet', [
+                'tc', 'qdisc', 'add', 'dev', edge, 'root', 'tbf', 'rate', self.rate, 'burst', '128k',
+                'latency', '50ms']))
 
     def _build_site(self, site, kind):
         side = site.side

@@ -31,7 +31,7 @@ LOG_LINES = 30  # of each program, shown with a failure
 class Program:
     """A running program; its lines go to a log, and to whoever waits for them."""
 
-    def __init__(self, lab, name, host, argv, text=None, env=None):
+    def __init__(self, lab, name, host, argv, text=None, env=None, stdin=subprocess.DEVNULL):
         self.name = name
         self.argv = [str(part) for part in argv]
         self.log = lab.logs / f'{len(lab.programs):02}-{name}.log'
@@ -43,7 +43,7 @@ class Program:
         self._file.flush()
         lab.programs.append(self)
         self.process = lab.network.start(
-            host, self.argv, stdin=subprocess.PIPE if text is not None else subprocess.DEVNULL,
+            host, self.argv, stdin=subprocess.PIPE if text is not None else stdin,
             stdout=subprocess.PIPE, stderr=self._file, text=True, encoding='utf-8', errors='replace',
             env=dict(os.environ, LC_ALL='C.UTF-8', **(env or {})))
         if text is not None:
@@ -124,10 +124,11 @@ class Person:
                     'XDG_CACHE_HOME': f'{home}/.cache', 'XDG_RUNTIME_DIR': str(home)}
         self.contact = None  # how this person calls the other
 
-    def cli(self, *arguments, text=None):
+    def cli(self, *arguments, text=None, stdin=subprocess.DEVNULL):
         """Starts porthole-cli; its events are JSON."""
         argv = [CLI, '--profile', self.profile, '--json', *arguments]
-        return Program(self.lab, f'{self.name}-{arguments[0]}', self.host, argv, text=text, env=self.env)
+        return Program(self.lab, f'{self.name}-{arguments[0]}', self.host, argv, text=text, env=self.env,
+                       stdin=stdin)
 
     def do(self, *arguments, text=None, timeout=30, status=0):
         """Runs porthole-cli to its end, which must be `status`, and returns it."""
@@ -148,7 +149,7 @@ class Lab:
         self._work_parent = work
         self.work = self.logs = None
         self.left = self.right = None
-        self.rendezvous = None
+        self.rendezvous = self.rendezvous_program = None
 
     def __enter__(self):
         self.work = Path(tempfile.mkdtemp(prefix='lab-', dir=self._work_parent or memory_folder()))
@@ -228,6 +229,7 @@ class Lab:
         if not words:
             raise LabError(f'porthole-rendezvous did not say its address: {line!r}')
         self.rendezvous = words[-1]
+        self.rendezvous_program = server
         return server
 
     # --- People -----------------------------------------------------------------------------------

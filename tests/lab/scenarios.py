@@ -1,23 +1,76 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The suite `lab`: what must hold between real kernels' NATs."""
+"""The suite `lab`: what must hold between real kernels' NATs, with the real programs.
 
-import functools
+A scenario is a function that raises when something is not as it should be. Each makes its own network
+and its own people, so that they can run side by side and in any order."""
+
+import os
+import pty
 import subprocess
 
-from network import LabError, Network
-from programs import Lab
+from lab import transfer
+from network import LabError, Network, run, within
+from programs import Lab, Person, missing_programs
+from trees import awkward_tree, compare, listing, write_random
+
+# Signals, STUN and keepalives: what may cross the public host when the files do not.
+CROSSING_MAX = 200_000
+
+# A line on which the files of the crash scenarios take some seconds.
+SLOW = '160mbit'
+SLOW_FILE = 80_000_000
+
+SCENARIOS = []
+LONG_SCENARIOS = []
 
 
 class Missing(Exception):
     """The scenario needs something that is not there; the text says what."""
 
 
+def scenario(*parameters, long=False):
+    """Registers a function once for each of `parameters` (tuples), or once without any."""
+
+    def register(function):
+        for values in parameters or ((),):
+            name = '/'.join([function.__name__.replace('_', '-'), *(['-'.join(values)] if values else [])])
+            (LONG_SCENARIOS if long else SCENARIOS).append((name, function, values))
+        return function
+    return register
+
+
+def must(condition, text):
+    if not condition:
+        raise LabError(text)
+
+
 def explain(error):
-    text = f'{type(error).__name__}: {error}'
-    return text + '\n' + getattr(error, 'logs', '')
+    return f'{type(error).__name__}: {error}\n{getattr(error, "logs", "")}'
 
 
-# --- The networks themselves, by programs we did not write -----------------------------------------
+def run_one(name):
+    """Runs a scenario by its name; returns None, ('skip', why) or ('fail', log)."""
+    function, values = next((function, values) for known, function, values in SCENARIOS + LONG_SCENARIOS
+                            if known == name)
+    try:
+        function(*values)
+    except Missing as why:
+        return 'skip', str(why)
+    except Exception as error:  # one that breaks is one that fails, and the next one runs
+        return 'fail', explain(error)
+    return None
+
+
+def names(long):
+    return [name for name, _, _ in SCENARIOS + (LONG_SCENARIOS if long else [])]
+
+
+def programs():
+    if missing_programs():
+        raise Missing(f'{", ".join(missing_programs())} is not built')
+
+
+# --- The networks themselves, by a program we did not write ----------------------------------------
 
 # What coturn's NAT discovery client must say of each kind.
 FOREIGN_VERDICTS = {
@@ -30,6 +83,7 @@ FOREIGN_VERDICTS = {
 }
 
 
+@scenario(('full-cone', 'port-restricted'), ('address-restricted', 'open'), ('symmetric', 'cgnat'))
 def foreign_discovery(left, right):
     """coturn's client finds behind each router the kind of NAT that the lab says is there."""
     with Lab(Network(left, right)) as lab:
@@ -40,11 +94,327 @@ def foreign_discovery(left, right):
         for person, client in clients:
             said = client.communicate(timeout=60)[0]
             for verdict in FOREIGN_VERDICTS[person.host.kind]:
-                if f'NAT with {verdict}!' not in said:
-                    raise LabError(f'{person.host.kind}: the foreign client does not find "{verdict}":\n{said}')
+                must(f'NAT with {verdict}!' in said,
+                     f'{person.host.kind}: the foreign client does not find "{verdict}":\n{said}')
 
 
-def all_scenarios(long):
-    """(name, function) of each scenario, the cheap ones first."""
-    for left, right in (('full-cone', 'port-restricted'), ('address-restricted', 'open'), ('symmetric', 'cgnat')):
-        yield f'foreign-discovery/{left}-{right}', functools.partial(foreign_discovery, left, right)
+@scenario()
+def lab_proves_itself():
+    """The proofs can fail: a hole in a router, and a route between the private networks, are found."""
+    for hole in (['nft', 'insert', 'rule', 'ip', 'router', 'incoming', 'iifname', 'wan', 'udp', 'dport', '1-65535',
+                  'dnat', 'to', '10.1.1.2'],
+                 ['ip', 'route', 'add', '10.1.1.0/24', 'via', '198.51.100.2']):
+        with Network('port-restricted', 'open') as network:
+            network.check()
+            run(within(network.prefix + ('left-router' if hole[0] == 'nft' else 'internet'), hole))
+            if hole[0] == 'ip':
+                run(within(network.prefix + 'left-router',
+                           ['nft', 'add chain ip router through { policy accept; }']))
+            try:
+                network.check()
+            except LabError:
+                continue
+            raise LabError(f'not noticed: {" ".join(hole)}')
+
+
+# --- Pairs ----------------------------------------------------------------------------------------
+
+CONES = ('open', 'full-cone', 'address-restricted', 'port-restricted')
+TELLING_PAIRS = (
+    ('port-restricted', 'port-restricted'),
+    ('port-restricted', 'address-restricted'),
+    ('full-cone', 'port-restricted'),
+    ('open', 'port-restricted'),
+    ('port-restricted', 'open'),
+    ('open', 'open'),
+    ('cgnat', 'port-restricted'),
+)
+
+
+def check_pair(left, right, path):
+    programs()
+    with Lab(Network(left, right)) as lab:
+        lab.set_up()
+        file = lab.work / 'pair.bin'
+        write_random(file, 20_000_000)
+        before = lab.network.crossed()
+        delivered = transfer(lab, file)
+        crossed = lab.network.crossed() - before
+    must(delivered['path'] == path, f'went over {delivered["path"]}, not {path}')
+    must(delivered['best_path'] == path, f'the best path was {delivered["best_path"]}, not {path}')
+    must(delivered['transport'] == 'quic', f'the transport was {delivered["transport"]}')
+    must(delivered['files'] == 1 and delivered['bytes'] == 20_000_000, f'wrong count: {delivered}')
+    must(delivered['first_byte_ms'] is not None and delivered['first_byte_ms'] >= 0, f'no first byte: {delivered}')
+    must(crossed < CROSSING_MAX, f'{crossed} bytes crossed the public host')
+
+
+@scenario(*TELLING_PAIRS)
+def pair(left, right):
+    """A direct UDP path, though nothing gets in unasked."""
+    check_pair(left, right, 'udp')
+
+
+@scenario()
+def same_lan():
+    check_pair('same-lan', 'same-lan', 'lan')
+
+
+@scenario(*((left, right) for left in CONES + ('cgnat',) for right in CONES + ('cgnat',)
+            if (left, right) not in TELLING_PAIRS), long=True)
+def every_pair(left, right):
+    check_pair(left, right, 'udp')
+
+
+# --- What is sent ---------------------------------------------------------------------------------
+
+@scenario()
+def awkward_folder():
+    """Empty files and folders, names in many scripts, depth, sizes around the block sizes."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted')) as lab:
+        lab.set_up()
+        folder = awkward_tree(lab.work / 'awkward')
+        delivered = transfer(lab, folder)
+        sizes = [size for size in listing(folder).values() if size is not None]
+        must(delivered['files'] == len(sizes), f'{delivered["files"]} files instead of {len(sizes)}')
+        must(delivered['bytes'] == sum(sizes), f'{delivered["bytes"]} bytes instead of {sum(sizes)}')
+
+
+@scenario()
+def empty_file_and_several_paths():
+    programs()
+    with Lab(Network('open', 'open')) as lab:
+        lab.set_up()
+        paths = []
+        for name, size in (('nothing', 0), ('one', 1), ('some', 100_000)):
+            paths.append(lab.work / name)
+            write_random(paths[-1], size)
+        receiver = lab.right.receive()
+        lab.left.do('send', lab.left.contact, *paths, timeout=60)
+        receiver.expect_exit(0, 30)
+        for path in paths:
+            compare(path, lab.right.inbox / path.name)
+
+
+@scenario()
+def existing_file_is_kept():
+    """What is already there stays as it is; the newcomer gets another name."""
+    programs()
+    with Lab(Network('open', 'open')) as lab:
+        lab.set_up()
+        file = lab.work / 'report.txt'
+        file.write_text('new')
+        (lab.right.inbox / 'report.txt').write_text('old')
+        receiver = lab.right.receive()
+        lab.left.do('send', lab.left.contact, file, timeout=60)
+        receiver.expect_exit(0, 30)
+        must((lab.right.inbox / 'report.txt').read_text() == 'old', 'the existing file was replaced')
+        compare(file, lab.right.inbox / 'report (1).txt')
+
+
+# --- Interrupted ----------------------------------------------------------------------------------
+
+def past(share, total):
+    return lambda event: event['bytes'] >= share * total
+
+
+def check_resumed(first_progress, total):
+    must(first_progress['bytes'] >= total / 10,
+         f'began again: {first_progress["bytes"]} of {total} bytes when it went on')
+
+
+def slow_transfer(lab):
+    """Starts one and waits until it is well under way: (file, sender, receiver)."""
+    lab.set_up()
+    file = lab.work / 'slow.bin'
+    write_random(file, SLOW_FILE)
+    receiver = lab.right.receive()
+    sender = lab.left.cli('send', lab.left.contact, file)
+    receiver.wait_event('progress', 60, past(0.6, SLOW_FILE))
+    must(sender.process.poll() is None, 'the transfer was over before it could be interrupted')
+    return file, sender, receiver
+
+
+@scenario()
+def receiver_killed():
+    """kill -9 of the receiver; the next one goes on where it was, the sender notices nothing but a wait."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted', rate=SLOW)) as lab:
+        file, sender, receiver = slow_transfer(lab)
+        receiver.kill()
+        must(not (lab.right.inbox / file.name).exists(), 'a file that is not whole has its final name')
+        again = lab.right.receive()
+        check_resumed(again.wait_event('progress', 60), SLOW_FILE)
+        sender.expect_exit(0, 90)
+        again.expect_exit(0, 30)
+        compare(file, lab.right.inbox / file.name)
+        must(sorted(os.listdir(lab.right.inbox)) == [file.name], f'left over: {os.listdir(lab.right.inbox)}')
+
+
+@scenario()
+def sender_killed():
+    """kill -9 of the sender; `resume` goes on where it was."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted', rate=SLOW)) as lab:
+        file, sender, receiver = slow_transfer(lab)
+        transfer_id = sender.last_event('progress')['transfer']
+        sender.kill()
+        again = lab.left.cli('resume', transfer_id)
+        check_resumed(again.wait_event('progress', 60), SLOW_FILE)
+        again.expect_exit(0, 90)
+        receiver.expect_exit(0, 30)
+        compare(file, lab.right.inbox / file.name)
+
+
+@scenario()
+def both_killed():
+    programs()
+    with Lab(Network('full-cone', 'port-restricted', rate=SLOW)) as lab:
+        file, sender, receiver = slow_transfer(lab)
+        transfer_id = sender.last_event('progress')['transfer']
+        sender.kill()
+        receiver.kill()
+        receiver = lab.right.receive()
+        sender = lab.left.cli('resume', transfer_id)
+        check_resumed(sender.wait_event('progress', 60), SLOW_FILE)
+        sender.expect_exit(0, 90)
+        receiver.expect_exit(0, 30)
+        compare(file, lab.right.inbox / file.name)
+
+
+@scenario()
+def rendezvous_gone():
+    """Once a path is there the meeting point is not needed; when it is back, so are its clients."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted', rate=SLOW)) as lab:
+        lab.set_up()
+        file = lab.work / 'slow.bin'
+        write_random(file, SLOW_FILE)
+        receiver = lab.right.receive(count=2)
+        sender = lab.left.cli('send', lab.left.contact, file)
+        sender.wait_event('progress', 60)
+        lab.rendezvous_program.kill()
+        sender.expect_exit(0, 90)
+        compare(file, lab.right.inbox / file.name)
+        lab.start_rendezvous()
+        second = lab.work / 'second.bin'
+        write_random(second, 1000)
+        lab.left.do('send', lab.left.contact, second, timeout=90)
+        receiver.expect_exit(0, 30)
+        compare(second, lab.right.inbox / second.name)
+
+
+# --- Answers that are no ---------------------------------------------------------------------------
+
+@scenario()
+def declined():
+    """No means that nothing touched the disk."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted')) as lab:
+        lab.set_up()
+        file = lab.work / 'unwanted.bin'
+        write_random(file, 1_000_000)
+        keyboard, terminal = pty.openpty()
+        receiver = lab.right.cli('receive', '--to', lab.right.inbox, '--count', '1', stdin=terminal)
+        os.close(terminal)
+        sender = lab.left.cli('send', lab.left.contact, file)
+        receiver.wait_event('offer', 60)
+        before = listing(lab.right.inbox)
+        os.write(keyboard, b'n\n')
+        sender.expect_exit(3, 60)
+        receiver.expect_exit(3, 30)
+        os.close(keyboard)
+        must(sender.last_event('failed')['code'] == 'declined', f'said {sender.last_event("failed")}')
+        must(before == listing(lab.right.inbox) == {}, f'written: {listing(lab.right.inbox)}')
+
+
+@scenario()
+def nobody_there():
+    """A contact that is offline: said, waited for, and in the end a time-out; later it goes through."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted')) as lab:
+        lab.set_up()
+        file = lab.work / 'later.bin'
+        write_random(file, 100_000)
+        late = lab.left.do('send', lab.left.contact, file, '--timeout', '2', status=4)
+        must(late.last_event('failed')['code'] == 'timed-out', f'said {late.last_event("failed")}')
+        waiting = lab.left.cli('send', lab.left.contact, file)
+        waiting.wait_event('status', 30, lambda event: event['status'] == 'online')
+        receiver = lab.right.receive(count=2)
+        waiting.expect_exit(0, 60)
+        compare(file, lab.right.inbox / file.name)
+        receiver.kill()
+
+
+@scenario()
+def invitation_works_once():
+    programs()
+    with Lab(Network('port-restricted', 'open')) as lab:
+        lab.start_coturn()
+        lab.start_rendezvous()
+        link = lab.introduce()
+        third = Person(lab, 'third', lab.network.right)
+        refused = third.do('add', '-', text=link + '\n', status=1)
+        must(refused.last_event('failed')['code'] in ('invitation-used', 'invitation-expired'),
+             f'said {refused.last_event("failed")}')
+        must(not third.do('contacts').last_event('contact'), 'the third one has a contact')
+        own = lab.left.cli('invite')
+        own_link = own.wait_event('invitation', 30)['link']
+        must(own_link != link, 'two invitations are the same')
+        own.kill()
+
+
+@scenario()
+def mistakes():
+    """What a person gets wrong is answered with a code, a sentence and the right status."""
+    programs()
+    with Lab(Network('open', 'open')) as lab:
+        lab.start_coturn()
+        lab.start_rendezvous()
+        file = lab.work / 'x'
+        file.write_text('x')
+
+        def failed(*arguments, code, status=1, text=None):
+            said = lab.left.do(*arguments, status=status, text=text).last_event('failed')
+            must(said and said['code'] == code and said['message'], f'{arguments[0]}: said {said}, not {code}')
+            return said['message']
+
+        failed('config', 'get', 'rendevous', code='unknown-setting', status=2)
+        failed('send', 'Nobody', file, code='unknown-contact')
+        failed('add', 'porthole:nonsense', code='bad-invitation')
+        failed('invite', code='no-rendezvous')
+        failed('frobnicate', code='usage', status=2)
+        lab.introduce()
+        must('Right' in failed('send', 'Rigth', file, code='unknown-contact'), 'the nearest name is not suggested')
+        failed('send', lab.left.contact, lab.work / 'not there', code='files')
+        lab.left.do('config', 'set', 'rendezvous', 'ws://192.0.2.10:1')
+        staying = lab.right.receive()
+        staying.wait_event('status', 30)
+        in_use = lab.right.do('receive', '--accept', status=1)
+        must(in_use.last_event('failed')['code'] == 'profile-in-use', f'said {in_use.last_event("failed")}')
+        staying.kill()
+        staying = lab.right.cli('receive', '--accept', '--to', file)
+        staying.expect_exit(1, 30)
+        must(staying.last_event('failed')['code'] == 'folder', f'said {staying.last_event("failed")}')
+
+
+@scenario()
+def no_space():
+    """Too little room is said before the first byte, and nothing is left behind."""
+    programs()
+    with Lab(Network('open', 'open')) as lab:
+        lab.set_up()
+        small = lab.work / 'small'
+        small.mkdir()
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', small], check=True)
+        try:
+            file = lab.work / 'large.bin'
+            write_random(file, 20_000_000)
+            receiver = lab.right.cli('receive', '--accept', '--to', small, '--count', '1')
+            sender = lab.left.cli('send', lab.left.contact, file, '--timeout', '30')
+            receiver.wait_event('failed', 60, lambda event: event['code'] == 'no-space')
+            must(listing(small) == {}, f'left behind: {listing(small)}')
+            must(not sender.last_event('progress') or sender.last_event('progress')['bytes'] == 0, 'bytes flowed')
+        finally:
+            receiver.kill()
+            subprocess.run(['umount', '-l', small], check=True)
