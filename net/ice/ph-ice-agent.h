@@ -50,20 +50,23 @@ typedef struct _PhIceAgent PhIceAgent;
 
 /* Zero fields are replaced by the defaults given here. */
 typedef struct {
-  PhTime
-      pacing_interval; /* Ta, 20 ms: RFC 8445 §14.2 allows 5 ms and says 50 where nothing is known
-                               of the path; a check is 120 bytes, so this is 48 kbit/s for two seconds */
-  PhTime
-      rto_interval; /* 250 ms: a lost check costs less than the 500 ms of the RFC, and checks that
-                               are dropped because the other side has not yet opened its NAT are normal */
-  PhTime
-      patience_interval; /* 150 ms: from the first valid pair to nomination, if better pairs are open */
-  PhTime give_up_interval; /* 20 s */
-  PhTime
-      consent_interval; /* 1.5 s (times 0.8 to 1.2) on pairs in use: four are missed before ... */
-  PhTime consent_expiry; /* 6 s: a dead path is left within 6.5 s */
-  PhTime warm_interval; /* 5 s (times 0.8 to 1.2) on the others: RFC 7675's figures */
-  PhTime warm_expiry; /* 30 s */
+  /* Ta, 20 ms. RFC 8445 §14.2 allows 5 ms and says 50 where nothing is known of the path; a check is
+   * 120 bytes, so this is 48 kbit/s for at most two seconds. */
+  PhTime pacing_interval;
+  /* 250 ms, doubling: checks that are dropped because the other side has not yet opened its NAT are
+   * normal, and then the 500 ms of the RFC are felt. */
+  PhTime rto_interval;
+  /* 150 ms from the first valid pair to nomination, if better pairs are still open. */
+  PhTime patience_interval;
+  /* 20 s. */
+  PhTime give_up_interval;
+  /* 1.5 s (times 0.8 to 1.2) on pairs in use, a third of it while no answer comes. */
+  PhTime consent_interval;
+  /* 6 s: a dead path is left within 6.5 s. */
+  PhTime consent_expiry;
+  /* 5 s (times 0.8 to 1.2) and 30 s on the other valid pairs: RFC 7675's figures. */
+  PhTime warm_interval;
+  PhTime warm_expiry;
 } PhIceTimers;
 
 typedef struct {

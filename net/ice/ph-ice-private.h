@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The agent's inside, shared by its files:
+ *
+ *   ph-ice-agent.c      life, timers, events, what callers ask
+ *   ph-ice-checklist.c  candidates become pairs; which pair is checked next
+ *   ph-ice-check.c      connectivity checks on the wire, both ways
+ *   ph-ice-nominate.c   valid pairs: nomination, selection, consent, loss */
+
+#pragma once
+
+#include "net/ice/ph-ice-agent.h"
+#include "net/stun/ph-stun-transaction.h"
+
+/* Checks of a pair whose answers still count: a triggered check replaces the one in progress, whose
+ * answer may be on its way (RFC 8445 §7.3.1.4), and consent checks overlap on slow paths. */
+#define ICE_ASKED_MAX 6
+
+typedef struct {
+  PhStunId id;
+  PhTime sent;
+  bool open;
+  bool resent; /* then the answer tells no round-trip time */
+  bool nominates;
+  bool controlling; /* our role when it was sent */
+} IceAsked;
+
+typedef struct {
+  uint32_t id;
+  PhIcePairState state;
+  PhIceWhy why;
+  const PhCandidate *local; /* borrowed from agent->locals: the first one of its socket */
+  PhCandidate *remote; /* borrowed from agent->remotes */
+  PhAddr remote_addr; /* remote->addr, with the scope that our side needs */
+  PhCandidate seen; /* the local candidate as the peer sees it */
+  uint64_t priority;
+
+  uint64_t triggered_seq; /* place in the queue of triggered checks; 0: not in it */
+  PhTime retry_at; /* when a failed pair is tried again; PH_NEVER */
+
+  PhStunTransaction check; /* the check that is sent again until it is answered */
+  bool check_nominates;
+  IceAsked asked[ICE_ASKED_MAX];
+  unsigned asked_next;
+
+  bool nominating; /* controlling: USE-CANDIDATE is sent */
+  bool nominated; /* agreed */
+  bool peer_nominated; /* controlled: nominated before it was valid */
+  PhTime peer_nominated_at; /* the last USE-CANDIDATE */
+  bool in_use;
+
+  PhTime consent_at; /* the next consent check */
+  PhTime expires_at; /* PH_NEVER while answers come */
+  PhTime answered_at;
+  unsigned unanswered; /* consent checks since the last answer */
+
+  PhTime rtt;
+  unsigned checks_sent;
+  unsigned checks_answered;
+} IcePair;
+
+typedef struct {
+  uint32_t socket;
+  PhAddr remote;
+  size_t len;
+  uint8_t data[];
+} IceOut;
+
+struct _PhIceAgent {
+  PhIceConfig config;
+  PhIceState state;
+  PhTime last_now;
+  bool controlling;
+  uint64_t tie_breaker;
+  char ufrag[PH_ICE_UFRAG_MAX + 1];
+  char pwd[PH_ICE_PWD_MAX + 1];
+  char remote_ufrag[PH_ICE_UFRAG_MAX + 1]; /* empty until known */
+  char remote_pwd[PH_ICE_PWD_MAX + 1];
+  bool local_ended;
+  bool remote_ended;
+
+  GPtrArray *locals; /* owned PhCandidate */
+  GPtrArray *remotes; /* owned PhCandidate */
+  GPtrArray *pairs; /* owned IcePair, best first */
+  uint32_t next_pair_id;
+  uint64_t next_triggered_seq;
+
+  PhTime pace_at; /* no new check before */
+  PhTime give_up_at; /* end of the time for checks; PH_NEVER if it is over or has not begun */
+  PhTime first_valid_at;
+  PhTime nominate_at; /* patience ends; PH_NEVER */
+  IcePair *selected; /* borrowed from pairs, or NULL */
+
+  GQueue out; /* owned IceOut */
+  GQueue events; /* owned PhIceEvent */
+};
+
+/* --- ph-ice-agent.c --- */
+
+void ice_enter (PhIceAgent *self, PhTime now, PhIceState next, const char *why);
+void
+ice_pair_enter (PhIceAgent *self, PhTime now, IcePair *pair, PhIcePairState next, PhIceWhy why);
+void ice_event (PhIceAgent *self, PhIceEventType type, const IcePair *pair);
+/* Gives the checks `give_up_interval` from now on. */
+void ice_open_window (PhIceAgent *self, PhTime now);
+/* What every entry point ends with: follows up on what has changed. */
+void ice_settle (PhIceAgent *self, PhTime now);
+
+static inline bool
+ice_has_remote_credentials (const PhIceAgent *self)
+{
+  return self->remote_ufrag[0] != '\0';
+}
+
+/* --- ph-ice-checklist.c --- */
+
+/* The candidate that stands for `socket` in pairs, or NULL. */
+const PhCandidate *ice_local_for_socket (const PhIceAgent *self, uint32_t socket);
+IcePair *ice_pair_find (const PhIceAgent *self, uint32_t socket, const PhAddr *remote);
+IcePair *ice_pair_by_id (const PhIceAgent *self, uint32_t id);
+void ice_pair_free (IcePair *pair);
+/* Finds or makes the remote candidate and pair that an authentic request shows. NULL if there is no
+ * room for it. */
+IcePair *ice_pair_reflexive (PhIceAgent *self, PhTime now, const PhDatagram *in, uint32_t priority);
+void ice_pair_trigger (PhIceAgent *self, PhTime now, IcePair *pair);
+/* After a change of role or of a candidate's priority. */
+void ice_pairs_rank (PhIceAgent *self);
+void ice_unfreeze_like (PhIceAgent *self, PhTime now, const IcePair *pair);
+/* The pair to check now, or NULL. */
+IcePair *ice_next_to_check (const PhIceAgent *self);
+bool ice_any_valid (const PhIceAgent *self);
+unsigned ice_count_open (const PhIceAgent *self);
+
+/* --- ph-ice-check.c --- */
+
+/* Sends a check that is repeated until it is answered. */
+void ice_check_start (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);
+/* Repeats it. */
+void ice_check_again (PhIceAgent *self, PhTime now, IcePair *pair);
+/* Sends a check that is not repeated: RFC 7675 §5.1. */
+void ice_check_consent (PhIceAgent *self, PhTime now, IcePair *pair);
+
+/* --- ph-ice-nominate.c --- */
+
+/* An answer came on `pair`; `nominates` if it agrees to a nomination of ours. */
+void ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);
+/* The controlling peer nominates `pair`. */
+void ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair);
+void ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why);
+void ice_consider_nomination (PhIceAgent *self, PhTime now);
+/* From now on `pair` is asked at the pace that its use calls for. */
+void ice_consent_restart (PhIceAgent *self, PhTime now, IcePair *pair);
+void ice_consent_due (PhIceAgent *self, PhTime now, IcePair *pair);

@@ -1,0 +1,928 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Two agents on a tiny network in memory: a virtual clock, one delay, NATs with port-restricted
+ * filtering, and a hook that drops packets. */
+
+#include "net/ice/ph-ice-agent.h"
+#include "tests/support/ph-test.h"
+
+#define A 0
+#define B 1
+#define SOCKETS_MAX 8
+
+typedef struct {
+  uint32_t id;
+  unsigned owner;
+  PhAddr addr;
+  PhAddr nat; /* the public address, if behind a NAT */
+  GHashTable *opened; /* remotes that the NAT lets in */
+} Socket;
+
+typedef struct {
+  PhTime at;
+  const Socket *from;
+  PhAddr source; /* after the NAT */
+  PhAddr to;
+  size_t len;
+  uint8_t bytes[PH_STUN_MESSAGE_MAX];
+} Packet;
+
+typedef struct _World World;
+
+struct _World {
+  PhTime now;
+  PhTime delay;
+  PhRandomSeeded seeds[2], net_seed;
+  PhRandom net_random;
+  PhIceAgent *agents[2];
+  Socket sockets[SOCKETS_MAX];
+  unsigned n_sockets;
+  GQueue wire;
+  bool (*drop) (World *w, const Packet *packet);
+  unsigned loss_percent;
+  bool dead;
+  uint32_t dead_socket; /* nothing leaves or reaches it */
+  unsigned requests[2], answers[2];
+  unsigned events[2][PH_ICE_EVENT_FAILED + 1];
+  PhIceEvent last[2][PH_ICE_EVENT_FAILED + 1];
+  PhTime when[2][PH_ICE_EVENT_FAILED + 1];
+};
+
+static PhAddr
+addr (const char *text)
+{
+  PhAddr result;
+
+  g_assert_true (ph_addr_parse (text, 0, &result));
+  return result;
+}
+
+/* Seen with --verbose. */
+static void
+show (void *user, PhTime now, const char *module, const char *line)
+{
+  if (g_test_verbose ())
+    g_test_message ("%10.3f %s %s", (double)now / (double)PH_SEC, (const char *)user, line);
+}
+
+static PhIceAgent *
+make_agent (World *w, unsigned i, bool controlling)
+{
+  static const PhTrace traces[2] = {{show, (void *)"A"}, {show, (void *)"B"}};
+  const PhIceConfig config = {
+      .controlling = controlling,
+      .random = ph_test_random (&w->seeds[i], i == A ? "a" : "b"),
+      .trace = &traces[i],
+  };
+
+  return ph_ice_agent_new (&config, w->now);
+}
+
+static World *
+world_new_with_roles (bool a_controls, bool b_controls)
+{
+  World *w = g_new0 (World, 1);
+
+  w->now = 1000 * PH_SEC;
+  w->delay = 10 * PH_MSEC;
+  w->net_random = ph_test_random (&w->net_seed, "net");
+  g_queue_init (&w->wire);
+  w->agents[A] = make_agent (w, A, a_controls);
+  w->agents[B] = make_agent (w, B, b_controls);
+  return w;
+}
+
+static World *
+world_new (void)
+{
+  return world_new_with_roles (true, false);
+}
+
+static void
+world_free (World *w)
+{
+  ph_ice_agent_free (w->agents[A]);
+  ph_ice_agent_free (w->agents[B]);
+  for (unsigned i = 0; i < w->n_sockets; i++)
+    g_hash_table_unref (w->sockets[i].opened);
+  g_queue_clear_full (&w->wire, g_free);
+  g_free (w);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
+
+/* `nat` NULL: not behind one. */
+static Socket *
+add_socket (World *w, unsigned owner, const char *at, const char *nat)
+{
+  Socket *socket = &w->sockets[w->n_sockets++];
+
+  g_assert (w->n_sockets <= SOCKETS_MAX);
+  *socket = (Socket){
+      .id = 10 * (owner + 1) + w->n_sockets,
+      .owner = owner,
+      .addr = addr (at),
+      .opened = g_hash_table_new_full (ph_addr_hash, ph_addr_hash_equal, g_free, NULL),
+  };
+  if (nat != NULL)
+    socket->nat = addr (nat);
+  return socket;
+}
+
+static PhCandidate
+host (const Socket *socket)
+{
+  return ph_candidate_host (socket->addr, socket->id, 0);
+}
+
+static PhCandidate
+srflx (const Socket *socket)
+{
+  const PhCandidate base = host (socket);
+
+  return ph_candidate_srflx (&base, socket->nat, addr ("203.0.113.9:3478"));
+}
+
+/* Gives the candidate to its owner, and to the other side by way of the compact form. */
+static void
+tell (World *w, unsigned owner, PhCandidate candidate)
+{
+  uint8_t bytes[PH_CANDIDATE_WIRE_MAX];
+  PhWriter writer = ph_writer (bytes, sizeof bytes);
+
+  g_assert_true (ph_ice_agent_add_local_candidate (w->agents[owner], w->now, &candidate));
+  ph_candidate_write (&writer, &candidate);
+  g_assert_true (ph_writer_ok (&writer));
+
+  PhReader reader = ph_reader (ph_slice (bytes, ph_writer_len (&writer)));
+
+  ph_candidate_read (&reader, &candidate);
+  g_assert_true (ph_reader_done (&reader));
+  g_assert_true (ph_ice_agent_add_remote_candidate (w->agents[!owner], w->now, &candidate));
+}
+
+static void
+introduce_to (World *w, unsigned i)
+{
+  g_assert_true (ph_ice_agent_set_remote_credentials (
+      w->agents[i], w->now, ph_ice_agent_ufrag (w->agents[!i]), ph_ice_agent_pwd (w->agents[!i])));
+}
+
+static void
+introduce (World *w)
+{
+  introduce_to (w, A);
+  introduce_to (w, B);
+}
+
+static Socket *
+find_socket (World *w, uint32_t id)
+{
+  for (unsigned i = 0; i < w->n_sockets; i++) {
+    if (w->sockets[i].id == id)
+      return &w->sockets[i];
+  }
+  g_assert_not_reached ();
+}
+
+static void
+settle (World *w, unsigned i)
+{
+  uint8_t data[PH_TRANSMIT_MAX];
+  PhTransmit tx = {.data = data, .cap = sizeof data};
+  PhIceEvent event;
+
+  while (ph_ice_agent_poll_transmit (w->agents[i], w->now, &tx)) {
+    Socket *from = find_socket (w, tx.socket);
+    Packet *packet = g_new0 (Packet, 1);
+
+    g_assert_cmpuint (from->owner, ==, i);
+    packet->at = w->now + w->delay;
+    packet->from = from;
+    packet->to = tx.remote;
+    packet->source = from->addr;
+    packet->len = tx.len;
+    memcpy (packet->bytes, data, tx.len);
+    if (ph_addr_is_set (&from->nat)) {
+      packet->source = from->nat;
+      g_hash_table_add (from->opened, g_memdup2 (&tx.remote, sizeof tx.remote));
+    }
+    if (data[0] == 0)
+      w->requests[i]++;
+    else
+      w->answers[i]++;
+    if (w->dead || w->dead_socket == from->id || (w->drop != NULL && w->drop (w, packet))
+        || ph_random_below (&w->net_random, 100) < w->loss_percent)
+      g_free (packet);
+    else
+      g_queue_push_tail (&w->wire, packet);
+  }
+  while (ph_ice_agent_poll_event (w->agents[i], &event)) {
+    w->events[i][event.type]++;
+    w->last[i][event.type] = event;
+    w->when[i][event.type] = w->now;
+  }
+}
+
+static void
+deliver (World *w, const Packet *packet)
+{
+  for (unsigned i = 0; i < w->n_sockets; i++) {
+    const Socket *to = &w->sockets[i];
+    const PhDatagram in = {to->id, packet->source, 0, ph_slice (packet->bytes, packet->len)};
+
+    if (to->id == w->dead_socket)
+      continue;
+    if (ph_addr_is_set (&to->nat)) {
+      if (!ph_addr_equal (&to->nat, &packet->to)
+          || !g_hash_table_contains (to->opened, &packet->source))
+        continue;
+    } else if (!ph_addr_equal (&to->addr, &packet->to)) {
+      continue;
+    }
+    ph_ice_agent_handle_packet (w->agents[to->owner], w->now, &in);
+    settle (w, to->owner);
+    return;
+  }
+}
+
+/* Everything that happens until `until`. */
+static void
+run_until (World *w, PhTime until)
+{
+  const char *why;
+
+  settle (w, A);
+  settle (w, B);
+  for (;;) {
+    const Packet *head = g_queue_peek_head (&w->wire);
+    PhTime next = head != NULL ? head->at : PH_NEVER;
+
+    for (unsigned i = 0; i < 2; i++)
+      next = ph_time_min (next, ph_ice_agent_next_timeout (w->agents[i], &why));
+    if (next > until)
+      break;
+    w->now = MAX (w->now, next);
+    if (head != NULL && head->at <= w->now) {
+      g_autofree Packet *packet = g_queue_pop_head (&w->wire);
+
+      deliver (w, packet);
+    } else {
+      for (unsigned i = 0; i < 2; i++) {
+        if (ph_ice_agent_next_timeout (w->agents[i], &why) <= w->now)
+          ph_ice_agent_handle_timeout (w->agents[i], w->now);
+        settle (w, i);
+      }
+    }
+  }
+  w->now = until;
+}
+
+static void
+run_for (World *w, PhTime interval)
+{
+  run_until (w, w->now + interval);
+}
+
+/* Both have selected the same pair, seen from their ends. */
+static PhIcePair
+assert_connected (World *w)
+{
+  PhIcePair a, b;
+
+  g_assert_true (ph_ice_agent_selected (w->agents[A], &a));
+  g_assert_true (ph_ice_agent_selected (w->agents[B], &b));
+  g_assert_cmpint (ph_ice_agent_state (w->agents[A]), ==, PH_ICE_CONNECTED);
+  g_assert_cmpint (ph_ice_agent_state (w->agents[B]), ==, PH_ICE_CONNECTED);
+  g_assert_true (ph_addr_equal (&a.local.addr, &b.remote_addr));
+  g_assert_true (ph_addr_equal (&b.local.addr, &a.remote_addr));
+  return a;
+}
+
+static World *
+two_hosts (void)
+{
+  World *w = world_new ();
+
+  tell (w, A, host (add_socket (w, A, "192.0.2.1:1000", NULL)));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  return w;
+}
+
+/* --- Connecting --------------------------------------------------------------------------------- */
+
+/* One check each way, which cross, then one that nominates, and the answers: nothing else. */
+static void
+test_exact_counts (void)
+{
+  g_autoptr (World) w = two_hosts ();
+  PhIcePair pair;
+
+  introduce (w);
+  run_for (w, 200 * PH_MSEC);
+  pair = assert_connected (w);
+  g_assert_cmpuint (w->requests[A], ==, 2);
+  g_assert_cmpuint (w->answers[A], ==, 1);
+  g_assert_cmpuint (w->requests[B], ==, 1);
+  g_assert_cmpuint (w->answers[B], ==, 2);
+  g_assert_cmpuint (pair.rtt, ==, 20 * PH_MSEC);
+  g_assert_cmpint (pair.local.type, ==, PH_CANDIDATE_HOST);
+  for (unsigned i = 0; i < 2; i++) {
+    g_assert_cmpuint (w->events[i][PH_ICE_EVENT_PAIR_VALID], ==, 1);
+    g_assert_cmpuint (w->events[i][PH_ICE_EVENT_SELECTED], ==, 1);
+    g_assert_cmpuint (w->events[i][PH_ICE_EVENT_PAIR_LOST], ==, 0);
+  }
+  g_assert_cmpuint (w->when[A][PH_ICE_EVENT_SELECTED] - w->when[A][PH_ICE_EVENT_PAIR_VALID], ==,
+                    20 * PH_MSEC);
+}
+
+/* A's address is nowhere told: B learns it from A's check. */
+static void
+test_peer_reflexive (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a = add_socket (w, A, "10.0.0.1:1000", "198.51.100.1:4000");
+  const Socket *b = add_socket (w, B, "192.0.2.2:2000", NULL);
+  PhIcePair pair;
+
+  tell (w, A, host (a));
+  tell (w, B, host (b));
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  pair = assert_connected (w);
+  g_assert_cmpint (pair.local.type, ==, PH_CANDIDATE_PRFLX);
+  g_assert_true (ph_addr_equal (&pair.local.addr, &a->nat));
+  g_assert_true (ph_ice_agent_selected (w->agents[B], &pair));
+  g_assert_cmpint (pair.remote.type, ==, PH_CANDIDATE_PRFLX);
+
+  /* The signal comes after the check: the pair stays, its candidate gets its name. */
+  const PhCandidate late = srflx (a);
+
+  g_assert_true (ph_ice_agent_add_remote_candidate (w->agents[B], w->now, &late));
+  g_assert_true (ph_ice_agent_selected (w->agents[B], &pair));
+  g_assert_cmpint (pair.remote.type, ==, PH_CANDIDATE_SRFLX);
+  g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[B], w->now, &late));
+}
+
+static World *
+two_nats (void)
+{
+  World *w = world_new ();
+  const Socket *a = add_socket (w, A, "10.0.0.1:1000", "198.51.100.1:4000");
+  const Socket *b = add_socket (w, B, "10.0.0.1:2000", "198.51.100.2:5000");
+
+  tell (w, A, host (a));
+  tell (w, B, host (b));
+  tell (w, A, srflx (a));
+  tell (w, B, srflx (b));
+  return w;
+}
+
+/* Two port-restricted NATs: each side's first check opens its own and is dropped by the other. */
+static void
+test_punch (void)
+{
+  g_autoptr (World) w = two_nats ();
+  PhIcePair pair;
+
+  introduce (w);
+  run_for (w, 500 * PH_MSEC);
+  pair = assert_connected (w);
+  g_assert_cmpint (pair.local.type, ==, PH_CANDIDATE_SRFLX);
+  g_assert_cmpint (pair.remote.type, ==, PH_CANDIDATE_SRFLX);
+}
+
+/* B starts five seconds late: A's checks before that were all lost. */
+static void
+test_punch_late_peer (void)
+{
+  g_autoptr (World) w = two_nats ();
+
+  introduce_to (w, A);
+  run_for (w, 5 * PH_SEC);
+  introduce_to (w, B);
+  run_for (w, 1 * PH_SEC);
+  assert_connected (w);
+}
+
+static void
+test_role_conflict (gconstpointer both_control)
+{
+  g_autoptr (World) w =
+      world_new_with_roles (GPOINTER_TO_INT (both_control), GPOINTER_TO_INT (both_control));
+
+  tell (w, A, host (add_socket (w, A, "192.0.2.1:1000", NULL)));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  assert_connected (w);
+  g_assert_true (ph_ice_agent_controlling (w->agents[A])
+                 != ph_ice_agent_controlling (w->agents[B]));
+}
+
+/* Credentials and candidates come one by one, at any time, B's checks before A knows B's password. */
+static void
+test_trickle (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a = add_socket (w, A, "192.0.2.1:1000", NULL);
+  const Socket *b = add_socket (w, B, "192.0.2.2:2000", NULL);
+
+  introduce_to (w, B);
+  run_for (w, 3 * PH_SEC);
+  tell (w, A, host (a));
+  const PhCandidate own = host (b);
+  g_assert_true (ph_ice_agent_add_local_candidate (w->agents[B], w->now, &own));
+  run_for (w, 1 * PH_SEC);
+  /* A answers, as the checks are authentic, but cannot check. */
+  g_assert_cmpuint (w->events[B][PH_ICE_EVENT_PAIR_VALID], ==, 1);
+  g_assert_cmpuint (w->requests[A], ==, 0);
+  introduce_to (w, A);
+  run_for (w, 300 * PH_MSEC);
+  assert_connected (w);
+}
+
+/* The only candidate comes after the agents gave up. */
+static void
+test_trickle_after_failure (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a = add_socket (w, A, "192.0.2.1:1000", NULL);
+
+  introduce (w);
+  run_for (w, 30 * PH_SEC);
+  g_assert_cmpint (ph_ice_agent_state (w->agents[A]), ==, PH_ICE_FAILED);
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  tell (w, A, host (a));
+  run_for (w, 300 * PH_MSEC);
+  assert_connected (w);
+}
+
+/* A better pair that takes 100 ms longer is waited for; one that takes a second is not. */
+static uint32_t slow_socket;
+static PhTime slow_until;
+
+static bool
+drop_slow (World *w, const Packet *packet)
+{
+  return packet->from->id == slow_socket && w->now < slow_until;
+}
+
+static void
+test_patience (gconstpointer slow_ms)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a6 = add_socket (w, A, "[2001:db8::1]:1000", NULL);
+  const Socket *a4 = add_socket (w, A, "192.0.2.1:1000", NULL);
+  const Socket *b6 = add_socket (w, B, "[2001:db8::2]:2000", NULL);
+  const Socket *b4 = add_socket (w, B, "192.0.2.2:2000", NULL);
+  const bool waits = GPOINTER_TO_UINT (slow_ms) < 300;
+
+  slow_socket = a6->id;
+  slow_until = w->now + GPOINTER_TO_UINT (slow_ms) * PH_MSEC;
+  w->drop = drop_slow;
+  w->delay = 2 * PH_MSEC;
+  tell (w, A, host (a6));
+  tell (w, A, host (a4));
+  tell (w, B, host (b6));
+  tell (w, B, host (b4));
+  introduce (w);
+  run_for (w, 3 * PH_SEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==, waits ? a6->id : a4->id);
+  g_assert_cmpuint (w->when[A][PH_ICE_EVENT_SELECTED], <, 1000 * PH_SEC + 400 * PH_MSEC);
+  /* The better pair is found later all the same, for the caller to use. */
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_PAIR_VALID], ==, 2);
+}
+
+/* A third of all packets is lost, with a hundred different fates. */
+static void
+test_loss (void)
+{
+  for (unsigned i = 0; i < 100; i++) {
+    g_autoptr (World) w = two_nats ();
+
+    ph_random_seeded_init (&w->net_seed, ph_test_seed () * 1000 + i);
+    w->loss_percent = 33;
+    introduce (w);
+    for (unsigned ms = 0; ms < 15000; ms += 100) {
+      run_for (w, 100 * PH_MSEC);
+      if (w->events[A][PH_ICE_EVENT_SELECTED] > 0 && w->events[B][PH_ICE_EVENT_SELECTED] > 0)
+        break;
+    }
+    g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], >, 0);
+    g_assert_cmpuint (w->events[B][PH_ICE_EVENT_SELECTED], >, 0);
+  }
+}
+
+static void
+test_failure (void)
+{
+  g_autoptr (World) w = two_hosts ();
+  PhIcePair pair;
+
+  w->dead = true;
+  introduce (w);
+  run_for (w, 20 * PH_SEC - 1);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_FAILED], ==, 0);
+  run_for (w, 1);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_FAILED], ==, 1);
+  g_assert_true (ph_ice_agent_get_pair (w->agents[A], 1, &pair));
+  g_assert_cmpint (pair.why, ==, PH_ICE_WHY_SILENT);
+  /* Seven rounds of four, every 2.75 s, and three checks of the eighth; then silence. */
+  g_assert_cmpuint (w->requests[A], ==, 31);
+  run_for (w, 60 * PH_SEC);
+  g_assert_cmpuint (w->requests[A], ==, 31);
+
+  w->dead = false;
+  ph_ice_agent_recheck (w->agents[A], w->now);
+  run_for (w, 300 * PH_MSEC);
+  assert_connected (w);
+}
+
+/* --- Staying connected -------------------------------------------------------------------------- */
+
+static void
+test_consent (void)
+{
+  g_autoptr (World) w = two_hosts ();
+  PhTime silence;
+
+  introduce (w);
+  run_for (w, 60 * PH_SEC);
+  assert_connected (w);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_PAIR_LOST], ==, 0);
+  /* About one a 1.5 s. */
+  g_assert_cmpuint (w->requests[A], >, 33);
+  g_assert_cmpuint (w->requests[A], <, 52);
+
+  w->dead = true;
+  silence = w->now;
+  run_for (w, 6500 * PH_MSEC);
+  for (unsigned i = 0; i < 2; i++) {
+    g_assert_cmpuint (w->events[i][PH_ICE_EVENT_PAIR_LOST], ==, 1);
+    g_assert_cmpint (w->last[i][PH_ICE_EVENT_PAIR_LOST].pair.why, ==, PH_ICE_WHY_CONSENT);
+    g_assert_cmpuint (w->events[i][PH_ICE_EVENT_DISCONNECTED], ==, 1);
+    g_assert_cmpuint (w->when[i][PH_ICE_EVENT_DISCONNECTED] - silence, >, 4 * PH_SEC);
+  }
+  w->dead = false;
+  run_for (w, 3 * PH_SEC);
+  assert_connected (w);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
+}
+
+/* One path of two dies: both sides move to the other. */
+static void
+test_fallback (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a6 = add_socket (w, A, "[2001:db8::1]:1000", NULL);
+  const Socket *a4 = add_socket (w, A, "192.0.2.1:1000", NULL);
+
+  tell (w, A, host (a6));
+  tell (w, A, host (a4));
+  tell (w, B, host (add_socket (w, B, "[2001:db8::2]:2000", NULL)));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  introduce (w);
+  run_for (w, 30 * PH_SEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==, a6->id);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_PAIR_VALID], ==, 2);
+
+  w->dead_socket = a6->id;
+  run_for (w, 8500 * PH_MSEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==, a4->id);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_DISCONNECTED], ==, 0);
+  g_assert_cmpuint (w->events[B][PH_ICE_EVENT_DISCONNECTED], ==, 0);
+}
+
+static void
+test_socket_removed (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a6 = add_socket (w, A, "[2001:db8::1]:1000", NULL);
+  const Socket *a4 = add_socket (w, A, "192.0.2.1:1000", NULL);
+
+  tell (w, A, host (a6));
+  tell (w, A, host (a4));
+  tell (w, B, host (add_socket (w, B, "[2001:db8::2]:2000", NULL)));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  ph_ice_agent_remove_socket (w->agents[A], w->now, a6->id);
+  w->dead_socket = a6->id;
+  run_for (w, 100 * PH_MSEC);
+  g_assert_cmpint (w->last[A][PH_ICE_EVENT_PAIR_LOST].pair.why, ==, PH_ICE_WHY_SOCKET_GONE);
+  g_assert_cmpuint (w->last[A][PH_ICE_EVENT_SELECTED].pair.socket, ==, a4->id);
+  run_for (w, 8 * PH_SEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==, a4->id);
+}
+
+static void
+rebind (Socket *socket, const char *nat)
+{
+  socket->nat = addr (nat);
+  g_hash_table_remove_all (socket->opened);
+}
+
+/* The controlling side's NAT gives it a new port: its consent checks carry the selection along. */
+static void
+test_rebinding_controlling (void)
+{
+  g_autoptr (World) w = world_new ();
+  Socket *a = add_socket (w, A, "10.0.0.1:1000", "198.51.100.1:4000");
+
+  tell (w, A, host (a));
+  tell (w, A, srflx (a));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  introduce (w);
+  run_for (w, 5 * PH_SEC);
+  assert_connected (w);
+  rebind (a, "198.51.100.1:4001");
+  run_for (w, 2 * PH_SEC);
+  assert_connected (w);
+  g_assert_cmpuint (w->last[B][PH_ICE_EVENT_SELECTED].pair.remote_addr.port, ==, 4001);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_PAIR_LOST], ==, 0);
+}
+
+/* The controlled side's NAT does: the new pair is valid at once, and nominated when the old one dies. */
+static void
+test_rebinding_controlled (void)
+{
+  g_autoptr (World) w = world_new ();
+  Socket *b = add_socket (w, B, "10.0.0.2:2000", "198.51.100.2:5000");
+
+  tell (w, A, host (add_socket (w, A, "192.0.2.1:1000", NULL)));
+  tell (w, B, host (b));
+  tell (w, B, srflx (b));
+  introduce (w);
+  run_for (w, 5 * PH_SEC);
+  assert_connected (w);
+  rebind (b, "198.51.100.2:5001");
+  run_for (w, 2 * PH_SEC);
+  g_assert_cmpuint (w->last[A][PH_ICE_EVENT_PAIR_VALID].pair.remote_addr.port, ==, 5001);
+  run_for (w, 5 * PH_SEC);
+  g_assert_cmpuint (assert_connected (w).remote_addr.port, ==, 5001);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_DISCONNECTED], ==, 0);
+}
+
+/* The machine sleeps for an hour: if the path is still there, nothing is lost. */
+static void
+test_suspend (void)
+{
+  g_autoptr (World) w = two_hosts ();
+
+  introduce (w);
+  run_for (w, 5 * PH_SEC);
+  assert_connected (w);
+  g_queue_clear_full (&w->wire, g_free);
+  w->now += 3600 * PH_SEC;
+  run_for (w, 20 * PH_SEC);
+  assert_connected (w);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_PAIR_LOST], ==, 0);
+}
+
+static bool
+count_valid (void *user, const PhIcePair *pair)
+{
+  unsigned *n = user;
+
+  *n += pair->state == PH_ICE_PAIR_SUCCEEDED;
+  return true;
+}
+
+/* Three sockets a side make nine pairs: the selected one, one in use and four others stay. */
+static void
+test_warm_pairs (void)
+{
+  g_autoptr (World) w = world_new ();
+  PhIcePair used;
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < 3; i++) {
+    g_autofree char *a = g_strdup_printf ("192.0.2.1:%u", 1000 + i);
+    g_autofree char *b = g_strdup_printf ("192.0.2.2:%u", 2000 + i);
+
+    tell (w, A, host (add_socket (w, A, a, NULL)));
+    tell (w, B, host (add_socket (w, B, b, NULL)));
+  }
+  introduce (w);
+  run_for (w, 70 * PH_MSEC);
+  used = w->last[A][PH_ICE_EVENT_PAIR_VALID].pair;
+  ph_ice_agent_set_in_use (w->agents[A], w->now, used.id, true);
+  run_for (w, 30 * PH_SEC);
+  assert_connected (w);
+  ph_ice_agent_for_each_pair (w->agents[A], count_valid, &n);
+  g_assert_cmpuint (n, ==, 1 + 1 + PH_ICE_WARM_MAX);
+  g_assert_true (ph_ice_agent_get_pair (w->agents[A], used.id, &used));
+  g_assert_true (used.in_use);
+  g_assert_cmpint (used.state, ==, PH_ICE_PAIR_SUCCEEDED);
+  /* Asked at the fast pace. */
+  g_assert_cmpuint (used.checks_sent, >, 14);
+}
+
+/* --- Strangers ---------------------------------------------------------------------------------- */
+
+static void
+test_wrong_password (void)
+{
+  g_autoptr (World) w = two_hosts ();
+
+  g_assert_true (ph_ice_agent_set_remote_credentials (
+      w->agents[A], w->now, ph_ice_agent_ufrag (w->agents[B]), "not+the+password+of+theirs"));
+  run_for (w, 30 * PH_SEC);
+  g_assert_cmpuint (w->requests[A], >, 5);
+  g_assert_cmpuint (w->answers[B], ==, 0);
+  g_assert_cmpuint (w->requests[B], ==, 0);
+  g_assert_cmpuint (w->events[B][PH_ICE_EVENT_PAIR_VALID], ==, 0);
+}
+
+static unsigned
+count_pairs (const PhIceAgent *agent)
+{
+  unsigned n = 0;
+  PhIcePair pair;
+
+  /* Ids begin at 1 and are never used again. */
+  for (uint32_t id = 1; id < 20000; id++)
+    n += ph_ice_agent_get_pair (agent, id, &pair);
+  return n;
+}
+
+static void
+test_flood_of_candidates (void)
+{
+  g_autoptr (World) w = two_hosts ();
+
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  for (unsigned i = 0; i < 5000; i++) {
+    PhCandidate candidate = ph_candidate_host (
+        ph_addr_ipv4 (198, 18, (uint8_t)(i >> 8), (uint8_t)i, 1), 1, 5000 - MIN (i, 1000));
+
+    candidate.priority += i << 8 & 0xffff;
+    ph_ice_agent_add_remote_candidate (w->agents[A], w->now, &candidate);
+  }
+  g_assert_cmpuint (count_pairs (w->agents[A]), ==, PH_ICE_REMOTE_MAX);
+  assert_connected (w);
+  run_for (w, 10 * PH_SEC);
+  assert_connected (w);
+}
+
+static void
+test_useless_candidates (void)
+{
+  static const char *const useless[] = {
+      "0.0.0.0:1",   "224.0.0.1:1", "255.255.255.255:1", "192.0.2.9:0",
+      "127.0.0.1:1", "[::1]:1",     "[ff02::1]:1",
+  };
+  g_autoptr (World) w = world_new ();
+  const Socket *a = add_socket (w, A, "192.0.2.1:1000", NULL);
+  const PhCandidate own = host (a);
+  PhCandidate tcp = host (a);
+
+  g_assert_true (ph_ice_agent_add_local_candidate (w->agents[A], w->now, &own));
+  g_assert_false (ph_ice_agent_add_local_candidate (w->agents[A], w->now, &own));
+  for (size_t i = 0; i < G_N_ELEMENTS (useless); i++) {
+    const PhCandidate candidate = ph_candidate_host (addr (useless[i]), 1, 0);
+
+    g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[A], w->now, &candidate));
+  }
+  tcp.addr = addr ("192.0.2.9:1");
+  tcp.transport = PH_CANDIDATE_TCP_PASSIVE;
+  g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[A], w->now, &tcp));
+  g_assert_cmpuint (count_pairs (w->agents[A]), ==, 0);
+}
+
+/* Answers and errors without the right integrity change nothing, even with the right id. */
+static bool
+forge_answer (World *w, const Packet *packet)
+{
+  static const char bad_key[] = "another+password+altogether";
+  uint8_t out[PH_STUN_MESSAGE_MAX];
+  PhStunMessage request;
+
+  g_assert_true (ph_stun_parse (ph_slice (packet->bytes, packet->len), &request));
+  if (packet->from->owner != A || request.klass != PH_STUN_REQUEST)
+    return true;
+  for (unsigned kind = 0; kind < 4; kind++) {
+    PhWriter writer = ph_writer (out, sizeof out);
+
+    ph_stun_begin (&writer, kind < 2 ? PH_STUN_SUCCESS : PH_STUN_ERROR, PH_STUN_BINDING,
+                   &request.id);
+    if (kind < 2)
+      ph_stun_put_xor_addr (&writer, PH_STUN_XOR_MAPPED_ADDRESS, &packet->source);
+    else
+      ph_stun_put_error (&writer, 487, "Role Conflict");
+    if (kind & 1)
+      ph_stun_put_integrity (&writer, ph_slice_string (bad_key));
+    g_assert_false (ph_ice_agent_handle_packet (
+        w->agents[A], w->now,
+        &(PhDatagram){packet->from->id, packet->to, 0, ph_slice (out, ph_writer_len (&writer))}));
+  }
+  return true;
+}
+
+static void
+test_forged_answers (void)
+{
+  g_autoptr (World) w = two_hosts ();
+
+  w->drop = forge_answer;
+  introduce (w);
+  run_for (w, 5 * PH_SEC);
+  g_assert_cmpuint (w->requests[A], >, 3);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_PAIR_VALID], ==, 0);
+  g_assert_true (ph_ice_agent_controlling (w->agents[A]));
+}
+
+/* --- For the demultiplexer ---------------------------------------------------------------------- */
+
+static bool
+check_routing (World *w, const Packet *packet)
+{
+  const PhSlice bytes = ph_slice (packet->bytes, packet->len);
+  const unsigned from = packet->from->owner;
+  PhStunMessage message;
+  PhSlice ufrag;
+
+  g_assert_true (ph_stun_parse (bytes, &message));
+  if (message.klass == PH_STUN_REQUEST) {
+    g_assert_true (ph_ice_packet_ufrag (bytes, &ufrag));
+    g_assert_true (ph_slice_equal (ufrag, ph_slice_string (ph_ice_agent_ufrag (w->agents[!from]))));
+    g_assert_true (ph_ice_agent_owns (w->agents[from], &message.id));
+    g_assert_false (ph_ice_agent_owns (w->agents[!from], &message.id));
+  } else {
+    g_assert_false (ph_ice_packet_ufrag (bytes, &ufrag));
+    g_assert_true (ph_ice_agent_owns (w->agents[!from], &message.id));
+  }
+  return false;
+}
+
+static void
+test_routing (void)
+{
+  g_autoptr (World) w = two_hosts ();
+  PhIcePair pair;
+
+  w->drop = check_routing;
+  introduce (w);
+  run_for (w, 5 * PH_SEC);
+  pair = assert_connected (w);
+  g_assert_true (ph_ice_agent_find_valid (w->agents[A], pair.socket, &pair.remote_addr, &pair));
+  g_assert_false (
+      ph_ice_agent_find_valid (w->agents[A], pair.socket + 1, &pair.remote_addr, &pair));
+}
+
+static void
+test_credentials (void)
+{
+  g_autoptr (World) w = world_new ();
+  PhIceAgent *agent = w->agents[A];
+
+  g_assert_cmpuint (strlen (ph_ice_agent_ufrag (agent)), ==, 8);
+  g_assert_cmpuint (strlen (ph_ice_agent_pwd (agent)), ==, 24);
+  g_assert_cmpstr (ph_ice_agent_ufrag (agent), !=, ph_ice_agent_ufrag (w->agents[B]));
+  g_assert_false (
+      ph_ice_agent_set_remote_credentials (agent, w->now, "abc", "0123456789012345678901"));
+  g_assert_false (
+      ph_ice_agent_set_remote_credentials (agent, w->now, "abcd", "012345678901234567890"));
+  g_assert_false (
+      ph_ice_agent_set_remote_credentials (agent, w->now, "ab:d", "0123456789012345678901"));
+  g_assert_true (
+      ph_ice_agent_set_remote_credentials (agent, w->now, "abcd", "0123456789012345678901"));
+  g_assert_true (
+      ph_ice_agent_set_remote_credentials (agent, w->now, "abcd", "0123456789012345678901"));
+  g_assert_false (
+      ph_ice_agent_set_remote_credentials (agent, w->now, "abce", "0123456789012345678901"));
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/ice/exact-counts", test_exact_counts);
+  g_test_add_func ("/ice/peer-reflexive", test_peer_reflexive);
+  g_test_add_func ("/ice/punch", test_punch);
+  g_test_add_func ("/ice/punch-late-peer", test_punch_late_peer);
+  g_test_add_data_func ("/ice/role-conflict/controlling", GINT_TO_POINTER (true),
+                        test_role_conflict);
+  g_test_add_data_func ("/ice/role-conflict/controlled", GINT_TO_POINTER (false),
+                        test_role_conflict);
+  g_test_add_func ("/ice/trickle", test_trickle);
+  g_test_add_func ("/ice/trickle-after-failure", test_trickle_after_failure);
+  g_test_add_data_func ("/ice/patience/short", GUINT_TO_POINTER (15), test_patience);
+  g_test_add_data_func ("/ice/patience/long", GUINT_TO_POINTER (1000), test_patience);
+  g_test_add_func ("/ice/loss", test_loss);
+  g_test_add_func ("/ice/failure", test_failure);
+  g_test_add_func ("/ice/consent", test_consent);
+  g_test_add_func ("/ice/fallback", test_fallback);
+  g_test_add_func ("/ice/socket-removed", test_socket_removed);
+  g_test_add_func ("/ice/rebinding/controlling", test_rebinding_controlling);
+  g_test_add_func ("/ice/rebinding/controlled", test_rebinding_controlled);
+  g_test_add_func ("/ice/suspend", test_suspend);
+  g_test_add_func ("/ice/warm-pairs", test_warm_pairs);
+  g_test_add_func ("/ice/wrong-password", test_wrong_password);
+  g_test_add_func ("/ice/flood-of-candidates", test_flood_of_candidates);
+  g_test_add_func ("/ice/useless-candidates", test_useless_candidates);
+  g_test_add_func ("/ice/forged-answers", test_forged_answers);
+  g_test_add_func ("/ice/routing", test_routing);
+  g_test_add_func ("/ice/credentials", test_credentials);
+  return g_test_run ();
+}
