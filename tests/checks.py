@@ -99,7 +99,7 @@ def file_sizes():
 def words():
     """Nothing in the tree belongs to one person's machine, and nothing is left to do later."""
     patterns = [
-        (re.compile(r'/(home|Users)/\w'), 'a path of one person'),
+        (re.compile(r'/(home|Users)/\w{2,}'), 'a path of one person'),
         (re.compile(r'\b(TO[D]O|FIXME|XXX|HACK)\b'), 'a note to oneself: file an issue'),
         (re.compile(r'\b(deb\.debian|pypi|files\.pythonhosted|registry\.npmjs)\.org\b'), 'a package host'),
         (re.compile(r'\b(the|this) (sandbox|container|VM)\b'), 'the machine it was written on'),
