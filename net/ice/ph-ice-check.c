@@ -331,19 +331,23 @@ fail_check (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
   pair->retry_at = ph_time_add (now, ERROR_RETRY);
 }
 
-static void
-handle_error (PhIceAgent *self, PhTime now, IcePair *pair, const IceAsked *asked,
-              const PhStunMessage *answer)
+/* The code of an error answer; 0 if it is none, or says none. */
+static unsigned
+error_code (const PhStunMessage *answer)
 {
   PhSlice reason;
   unsigned code = 0;
 
-  ph_stun_get_error (answer, &code, &reason);
-  if (code != ERROR_ROLE_CONFLICT) {
-    ph_trace (self->config.trace, now, "ice", "pair %u: error %u", pair->id, code);
-    fail_check (self, now, pair, PH_ICE_WHY_ERROR);
-    return;
-  }
+  if (answer->klass == PH_STUN_ERROR)
+    ph_stun_get_error (answer, &code, &reason);
+  return code;
+}
+
+/* Wherever it comes from (RFC 8445 §7.2.5.1 comes before §7.2.5.2.1): behind a NAT with
+ * endpoint-dependent mapping the peer cannot tell us from the address that we asked. */
+static void
+handle_role_conflict (PhIceAgent *self, PhTime now, IcePair *pair, const IceAsked *asked)
+{
   if (asked->controlling == self->controlling)
     switch_role (self, now, "the peer has the greater tie-breaker");
   if (pair->state == PH_ICE_PAIR_IN_PROGRESS)
@@ -383,12 +387,17 @@ handle_answer (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStunM
     return false;
 
   const IceAsked was = *asked;
+  const unsigned error = error_code (answer);
 
+  if (error != 0)
+    ph_trace (self->config.trace, now, "ice", "pair %u: error %u", pair->id, error);
   asked->open = false;
-  if (in->socket != pair->local->socket || !ph_addr_equal (&in->remote, &pair->remote_addr))
+  if (error == ERROR_ROLE_CONFLICT)
+    handle_role_conflict (self, now, pair, &was);
+  else if (in->socket != pair->local->socket || !ph_addr_equal (&in->remote, &pair->remote_addr))
     fail_check (self, now, pair, PH_ICE_WHY_ASYMMETRIC);
   else if (answer->klass == PH_STUN_ERROR)
-    handle_error (self, now, pair, &was, answer);
+    fail_check (self, now, pair, PH_ICE_WHY_ERROR);
   else if (ph_stun_get_mapped (answer, &mapped))
     handle_success (self, now, pair, &was, &mapped);
   else
