@@ -161,9 +161,8 @@ peer_binding_event (PhSimIcePeer *peer, int index, PhTime now, const PhStunBindi
     return;
 
   const PhSimWorld *world = peer->ice->world;
-  const PhCandidate candidate
-      = ph_candidate_srflx (&peer->host_candidate[index], event->mapped,
-                            index == 0 ? world->stun : world->stun6);
+  const PhCandidate candidate = ph_candidate_srflx (&peer->host_candidate[index], event->mapped,
+                                                    index == 0 ? world->stun : world->stun6);
 
   if (ph_ice_agent_add_local_candidate (peer->agent, now, &candidate))
     send_signal (peer, SIGNAL_CANDIDATE, &candidate);
@@ -350,21 +349,41 @@ ph_sim_ice_run (PhSimIce *self, PhTime interval)
   ph_sim_run (sim, ph_sim_now (sim) + interval);
 }
 
-void
-ph_sim_ice_exchange (PhSimIce *self, unsigned n)
+static void
+exchange_one (PhSimIce *self)
 {
   uint8_t bytes[DATA_LEN] = {DATA_BYTE};
 
-  for (unsigned i = 0; i < n; i++) {
-    for (int who = 0; who < 2; who++) {
-      const PhSimIcePeer *peer = &self->peer[who];
-      PhIcePair pair;
+  for (int who = 0; who < 2; who++) {
+    PhIcePair pair;
 
-      if (ph_ice_agent_selected (peer->agent, &pair))
-        ph_sim_host_send_bytes (self->world->host[who], pair.socket, &pair.remote_addr,
-                                ph_slice (bytes, sizeof bytes));
-    }
+    if (ph_ice_agent_selected (self->peer[who].agent, &pair))
+      ph_sim_host_send_bytes (self->world->host[who], pair.socket, &pair.remote_addr,
+                              ph_slice (bytes, sizeof bytes));
+  }
+}
+
+void
+ph_sim_ice_exchange (PhSimIce *self, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++) {
+    exchange_one (self);
     ph_sim_ice_run (self, 20 * PH_MSEC);
   }
   ph_sim_ice_run (self, 500 * PH_MSEC);
+}
+
+bool
+ph_sim_ice_exchange_until_received (PhSimIce *self, PhTime interval)
+{
+  const PhTime until = ph_sim_now (self->world->sim) + interval;
+
+  self->peer[0].received = self->peer[1].received = 0;
+  while (ph_sim_now (self->world->sim) < until) {
+    exchange_one (self);
+    ph_sim_ice_run (self, 50 * PH_MSEC);
+    if (self->peer[0].received > 0 && self->peer[1].received > 0)
+      return true;
+  }
+  return false;
 }

@@ -29,14 +29,14 @@ typedef struct {
 
   /* What happened. */
   PhTime started_at;
-  PhTime connected_at;  /* first SELECTED */
-  PhTime last_lost_at;  /* last PAIR_LOST of the pair that was selected */
+  PhTime connected_at; /* first SELECTED */
+  PhTime last_lost_at; /* last PAIR_LOST of the pair that was selected */
   PhTime disconnected_at;
   PhTime failed_at;
   unsigned n_selected;
   unsigned n_disconnected;
   uint32_t selected_id;
-  unsigned received;       /* packets of ph_sim_ice_exchange() */
+  unsigned received; /* packets of ph_sim_ice_exchange() */
   unsigned received_aside; /* those that came on another pair than the selected one */
 } PhSimIcePeer;
 
@@ -48,10 +48,10 @@ struct _PhSimIce {
 };
 
 typedef struct {
-  bool same_role;       /* both believe to be controlling */
-  bool same_port;       /* both bind the same local port, as programs with a configured port do */
+  bool same_role; /* both believe to be controlling */
+  bool same_port; /* both bind the same local port, as programs with a configured port do */
   PhTime skew_interval; /* how much later the right side starts */
-  PhTrace trace;        /* of both agents; the options then outlive the world */
+  PhTrace trace; /* of both agents; the options then outlive the world */
 } PhSimIceOptions;
 
 /* Opens sockets and makes agents; starts with the world's clock. Belongs to the world. */
@@ -64,3 +64,5 @@ bool ph_sim_ice_run_connected (PhSimIce *self, PhTime interval);
 void ph_sim_ice_run (PhSimIce *self, PhTime interval);
 /* `n` packets either way on the selected pairs, 20 ms apart; counted in `received`. */
 void ph_sim_ice_exchange (PhSimIce *self, unsigned n);
+/* Sends one packet either way every 50 ms until, counted from the call, both sides have received. */
+bool ph_sim_ice_exchange_until_received (PhSimIce *self, PhTime interval);

@@ -21,7 +21,7 @@ struct _PhSim {
 
   PhRandomSeeded random_state;
   PhRandom random;
-  GSList *more_random; /* owned */
+  GSList *owned; /* Owned, newest first */
 
   PhSimObserve observe;
   void *observe_user;

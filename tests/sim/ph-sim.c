@@ -19,6 +19,11 @@ typedef struct {
   PhRandom random;
 } MoreRandom;
 
+typedef struct {
+  void *data;
+  GDestroyNotify destroy;
+} Owned;
+
 /* --- Event queue -------------------------------------------------------------------------------- */
 
 static bool
@@ -198,6 +203,13 @@ ph_sim_free (PhSim *self)
 {
   if (self == NULL)
     return;
+  while (self->owned != NULL) {
+    Owned *owned = self->owned->data;
+
+    self->owned = g_slist_delete_link (self->owned, self->owned);
+    owned->destroy (owned->data);
+    g_free (owned);
+  }
   for (size_t i = 0; i < self->heap_len; i++) {
     if (self->heap[i]->drop != NULL)
       self->heap[i]->drop (self->heap[i]->user);
@@ -209,8 +221,16 @@ ph_sim_free (PhSim *self)
     node_free (self->nodes->pdata[i]);
   g_ptr_array_unref (self->nodes);
   g_ptr_array_unref (self->segments);
-  g_slist_free_full (self->more_random, g_free);
   g_free (self);
+}
+
+void
+ph_sim_own (PhSim *self, void *data, GDestroyNotify destroy)
+{
+  Owned *owned = g_new (Owned, 1);
+
+  *owned = (Owned){data, destroy};
+  self->owned = g_slist_prepend (self->owned, owned);
 }
 
 PhTime
@@ -238,7 +258,7 @@ ph_sim_random_for (PhSim *self, const char *name)
 
   ph_random_seeded_init (&more->state, self->seed * UINT64_C (1000003) + g_str_hash (name));
   more->random = ph_random_seeded (&more->state);
-  self->more_random = g_slist_prepend (self->more_random, more);
+  ph_sim_own (self, more, g_free);
   return &more->random;
 }
 

@@ -55,6 +55,9 @@ const PhRandom *ph_sim_random (PhSim *self);
  * network made. Owned by the world. */
 const PhRandom *ph_sim_random_for (PhSim *self, const char *name);
 
+/* `data` is freed with the world: before the nodes, the newest first. */
+void ph_sim_own (PhSim *self, void *data, GDestroyNotify destroy);
+
 typedef void (*PhSimFunc) (void *user, PhTime now);
 
 /* Calls `func` at `when` (at once, but after this event, if that is past). Returns an id for
