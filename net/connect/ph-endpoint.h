@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The endpoint: this device's end of all paths to all peers.
+ *
+ * Composes the gatherer and a connector a peer over one set of sockets, and demultiplexes what arrives
+ * (RFC 7983's first byte and, before it, the source address, since TURN's ChannelData and QUIC's short
+ * headers overlap): STUN requests by the username's local half, STUN responses by transaction, QUIC by
+ * the pair that the packet came on. Whatever belongs to nobody is dropped.
+ *
+ * The driver or the simulator moves datagrams between sockets and this, and calls the five verbs. */
+
+#pragma once
+
+#include "net/connect/ph-connector.h"
+
+typedef struct _PhEndpoint PhEndpoint;
+
+typedef struct {
+  const PhTlsIdentity *identity; /* borrowed */
+  uint8_t key[PH_KEY_LEN];
+  PhRandom random;
+  PhTrace trace;
+  bool allow_loopback;
+} PhEndpointConfig;
+
+PhEndpoint *ph_endpoint_new (const PhEndpointConfig *config);
+void ph_endpoint_free (PhEndpoint *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEndpoint, ph_endpoint_free)
+
+bool ph_endpoint_add_socket (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *addr);
+void ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket);
+void ph_endpoint_set_stun_servers (PhEndpoint *self, PhTime now, const PhAddr *servers, size_t n);
+const PhGatherer *ph_endpoint_gatherer (const PhEndpoint *self);
+
+/* The connector of a peer, made on first use; owned by the endpoint. */
+PhConnector *ph_endpoint_peer (PhEndpoint *self, const uint8_t key[PH_KEY_LEN]);
+PhConnector *ph_endpoint_find_peer (const PhEndpoint *self, const uint8_t key[PH_KEY_LEN]);
+void ph_endpoint_remove_peer (PhEndpoint *self, const uint8_t key[PH_KEY_LEN]);
+
+void ph_endpoint_handle_packet (PhEndpoint *self, PhTime now, const PhDatagram *in);
+void ph_endpoint_handle_timeout (PhEndpoint *self, PhTime now);
+bool ph_endpoint_poll_transmit (PhEndpoint *self, PhTime now, PhTransmit *tx);
+/* An event of a peer's connector; `ret_key` says whose. */
+bool ph_endpoint_poll_event (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhConnectorEvent *ret_event);
+/* A signal to be carried to the peer `ret_key`; NULL: none. */
+GBytes *ph_endpoint_poll_signal (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN]);
+PhTime ph_endpoint_next_timeout (const PhEndpoint *self, const char **ret_why);
