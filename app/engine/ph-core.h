@@ -32,8 +32,8 @@ typedef enum {
 typedef struct {
   PhCommandType type;
   uint32_t number; /* 0: no DONE is wanted */
-  char *subject;   /* contact, transfer, key or link */
-  char *text;      /* name, folder or value; may be NULL */
+  char *subject; /* contact, transfer, key or link */
+  char *text; /* name, folder or value; may be NULL */
   char **paths;
   uint32_t amount; /* limit, milliseconds or flag */
 } PhCommand;

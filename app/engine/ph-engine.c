@@ -24,7 +24,7 @@ struct _PhEngine {
   PhCore *core;
 };
 
-G_DEFINE_QUARK (ph-engine-error-quark, ph_engine_error)
+G_DEFINE_QUARK (ph - engine - error - quark, ph_engine_error)
 
 const char *
 ph_engine_error_code (int code)

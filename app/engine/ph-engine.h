@@ -30,30 +30,30 @@ G_BEGIN_DECLS
 GQuark ph_engine_error_quark (void);
 
 typedef enum {
-  PH_ENGINE_ERROR_FAILED,              /* anything without a code of its own */
-  PH_ENGINE_ERROR_PROFILE_IN_USE,      /* another process owns the profile */
-  PH_ENGINE_ERROR_PROFILE_UNUSABLE,    /* cannot be made, read or written; wrong permissions */
-  PH_ENGINE_ERROR_PROFILE_NEWER,       /* made by a newer Porthole */
+  PH_ENGINE_ERROR_FAILED, /* anything without a code of its own */
+  PH_ENGINE_ERROR_PROFILE_IN_USE, /* another process owns the profile */
+  PH_ENGINE_ERROR_PROFILE_UNUSABLE, /* cannot be made, read or written; wrong permissions */
+  PH_ENGINE_ERROR_PROFILE_NEWER, /* made by a newer Porthole */
   PH_ENGINE_ERROR_UNKNOWN_CONTACT,
   PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
   PH_ENGINE_ERROR_UNKNOWN_SETTING,
-  PH_ENGINE_ERROR_BAD_VALUE,           /* of a setting or argument */
-  PH_ENGINE_ERROR_NO_RENDEZVOUS,       /* no meeting point is configured */
-  PH_ENGINE_ERROR_OFFLINE,             /* the meeting point cannot be reached */
-  PH_ENGINE_ERROR_BAD_INVITATION,      /* not an invitation link, or damaged */
+  PH_ENGINE_ERROR_BAD_VALUE, /* of a setting or argument */
+  PH_ENGINE_ERROR_NO_RENDEZVOUS, /* no meeting point is configured */
+  PH_ENGINE_ERROR_OFFLINE, /* the meeting point cannot be reached */
+  PH_ENGINE_ERROR_BAD_INVITATION, /* not an invitation link, or damaged */
   PH_ENGINE_ERROR_INVITATION_USED,
-  PH_ENGINE_ERROR_INVITATION_EXPIRED,  /* or withdrawn, or never made */
+  PH_ENGINE_ERROR_INVITATION_EXPIRED, /* or withdrawn, or never made */
   PH_ENGINE_ERROR_OWN_INVITATION,
   PH_ENGINE_ERROR_BLOCKED,
   PH_ENGINE_ERROR_DECLINED,
   PH_ENGINE_ERROR_CANCELLED,
-  PH_ENGINE_ERROR_UNREACHABLE,         /* the contact is online and no path was found */
+  PH_ENGINE_ERROR_UNREACHABLE, /* the contact is online and no path was found */
   PH_ENGINE_ERROR_TIMED_OUT,
-  PH_ENGINE_ERROR_FILES,               /* a file to send cannot be read, or changed */
-  PH_ENGINE_ERROR_FOLDER,              /* the folder to write into cannot be used */
+  PH_ENGINE_ERROR_FILES, /* a file to send cannot be read, or changed */
+  PH_ENGINE_ERROR_FOLDER, /* the folder to write into cannot be used */
   PH_ENGINE_ERROR_NO_SPACE,
-  PH_ENGINE_ERROR_MISMATCH,            /* bytes did not match their hash, twice */
-  PH_ENGINE_ERROR_PEER,                /* the other side broke the protocol or failed */
+  PH_ENGINE_ERROR_MISMATCH, /* bytes did not match their hash, twice */
+  PH_ENGINE_ERROR_PEER, /* the other side broke the protocol or failed */
 } PhEngineError;
 
 /* "profile-in-use", "no-rendezvous", ...: the `code` of JSON output. Static. */
@@ -65,19 +65,19 @@ typedef enum {
   PH_STATUS_NOT_CONFIGURED, /* no meeting point */
   PH_STATUS_CONNECTING,
   PH_STATUS_ONLINE,
-  PH_STATUS_OFFLINE,        /* tried; `retry_ms` says when again */
-  PH_STATUS_REPLACED,       /* the same profile logged in elsewhere */
+  PH_STATUS_OFFLINE, /* tried; `retry_ms` says when again */
+  PH_STATUS_REPLACED, /* the same profile logged in elsewhere */
 } PhStatus;
 
 typedef struct {
   PhStatus status;
   const char *rendezvous; /* address, "" if none */
-  const char *reason;     /* why offline, a sentence; "" */
+  const char *reason; /* why offline, a sentence; "" */
   uint32_t retry_ms;
 } PhStatusView;
 
 typedef struct {
-  const char *id;   /* device ID in its printed form; the handle in all commands */
+  const char *id; /* device ID in its printed form; the handle in all commands */
   const char *name;
   bool online;
   bool blocked;
@@ -88,15 +88,15 @@ typedef struct {
 typedef enum { PH_DIRECTION_SEND, PH_DIRECTION_RECEIVE } PhDirection;
 
 typedef enum {
-  PH_TRANSFER_PREPARING,  /* looking at the files */
-  PH_TRANSFER_WAITING,    /* sender: for the contact to be there; receiver: for the sender */
+  PH_TRANSFER_PREPARING, /* looking at the files */
+  PH_TRANSFER_WAITING, /* sender: for the contact to be there; receiver: for the sender */
   PH_TRANSFER_CONNECTING,
-  PH_TRANSFER_OFFERED,    /* sender: for the answer; receiver: for this person to answer */
-  PH_TRANSFER_ACTIVE,     /* bytes flow (or would, but for a break: see `path`) */
+  PH_TRANSFER_OFFERED, /* sender: for the answer; receiver: for this person to answer */
+  PH_TRANSFER_ACTIVE, /* bytes flow (or would, but for a break: see `path`) */
   PH_TRANSFER_PAUSED,
-  PH_TRANSFER_CHECKING,   /* all bytes there, being synced and checked */
+  PH_TRANSFER_CHECKING, /* all bytes there, being synced and checked */
   /* ended: */
-  PH_TRANSFER_DONE,       /* sender: delivered; receiver: received */
+  PH_TRANSFER_DONE, /* sender: delivered; receiver: received */
   PH_TRANSFER_DECLINED,
   PH_TRANSFER_CANCELLED,
   PH_TRANSFER_FAILED,
@@ -109,36 +109,36 @@ ph_transfer_state_ended (PhTransferState state)
 }
 
 typedef struct {
-  const char *id;          /* 32 hex digits */
-  const char *contact;     /* device ID */
+  const char *id; /* 32 hex digits */
+  const char *contact; /* device ID */
   const char *contact_name;
   PhDirection direction;
   PhTransferState state;
   const char *const *names; /* top-level names, at most 16; NULL-terminated */
   uint32_t files;
   uint64_t bytes_total;
-  uint64_t bytes_done;     /* written by the receiver; resumes keep it */
-  uint64_t rate;           /* bytes a second over the last seconds; 0 unknown */
-  int64_t created_at;      /* Unix seconds */
+  uint64_t bytes_done; /* written by the receiver; resumes keep it */
+  uint64_t rate; /* bytes a second over the last seconds; 0 unknown */
+  int64_t created_at; /* Unix seconds */
   int64_t finished_at;
-  uint32_t duration_ms;    /* first acceptance to end, of this run */
-  int32_t first_byte_ms;   /* acceptance to the receiver's first write; -1 not yet */
-  const char *folder;      /* where received files are, "" for a send */
-  bool paused_here;        /* PAUSED by this side */
+  uint32_t duration_ms; /* first acceptance to end, of this run */
+  int32_t first_byte_ms; /* acceptance to the receiver's first write; -1 not yet */
+  const char *folder; /* where received files are, "" for a send */
+  bool paused_here; /* PAUSED by this side */
 
   /* The path in use, or the last one; "" where there is none. Words of the JSON contract. */
-  const char *path;        /* "lan", "udp", "tcp", "relay" */
+  const char *path; /* "lan", "udp", "tcp", "relay" */
   const char *best_path;
-  const char *transport;   /* "quic", "tls" */
-  const char *local_kind;  /* "host", "srflx", "prflx", "mapped", "relay" */
+  const char *transport; /* "quic", "tls" */
+  const char *local_kind; /* "host", "srflx", "prflx", "mapped", "relay" */
   const char *remote_kind;
   const char *local_addr;
   const char *remote_addr;
   uint32_t rtt_ms;
-  int32_t direct_ms;       /* acceptance to the first direct path; -1 none */
+  int32_t direct_ms; /* acceptance to the first direct path; -1 none */
 
   /* Ended badly: */
-  const char *code;        /* ph_engine_error_code(), "" if all is well */
+  const char *code; /* ph_engine_error_code(), "" if all is well */
   const char *message;
 } PhTransferView;
 
@@ -146,13 +146,13 @@ typedef struct {
 
 typedef enum {
   PH_EVENT_LOADED,
-  PH_EVENT_STATUS,             /* `status` */
-  PH_EVENT_CONTACT,            /* `contact`: added or changed */
-  PH_EVENT_CONTACT_REMOVED,    /* `contact`: only its id counts */
-  PH_EVENT_TRANSFER,           /* `transfer`: added or changed */
-  PH_EVENT_INVITATION,         /* `command`, `text`: the link; the command stays open until it is used */
-  PH_EVENT_EXPLAIN,            /* `text`: one line of why (connector trace), when asked for */
-  PH_EVENT_DONE,               /* `command`, `error` (NULL: well), `text`: a transfer id, contact id... */
+  PH_EVENT_STATUS, /* `status` */
+  PH_EVENT_CONTACT, /* `contact`: added or changed */
+  PH_EVENT_CONTACT_REMOVED, /* `contact`: only its id counts */
+  PH_EVENT_TRANSFER, /* `transfer`: added or changed */
+  PH_EVENT_INVITATION, /* `command`, `text`: the link; the command stays open until it is used */
+  PH_EVENT_EXPLAIN, /* `text`: one line of why (connector trace), when asked for */
+  PH_EVENT_DONE, /* `command`, `error` (NULL: well), `text`: a transfer id, contact id... */
 } PhEventType;
 
 typedef struct {

@@ -18,9 +18,9 @@ struct _PhEventQueue {
   GMainContext *context;
 
   GMutex lock;
-  GQueue waiting;        /* Held, owned */
+  GQueue waiting; /* Held, owned */
   GHashTable *transfers; /* id -> Held that waits, borrowed */
-  GSource *source;       /* pending, owned; NULL: none */
+  GSource *source; /* pending, owned; NULL: none */
 };
 
 static void

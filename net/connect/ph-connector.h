@@ -5,17 +5,22 @@
  * gatherer, exchanges signals with the peer's connector, and opens a QUIC link on the pair that ICE
  * selects. The lower device key is ICE-controlling and QUIC client, whoever starts.
  *
- * Attempts. Each side names its attempt by a random generation. A PARAMS signal carries the sender's
- * generation and echoes the peer's that it belongs to (0: none known). Two that start at once
- * merge: each takes the other's first PARAMS as the answer. A generation that replaces a known one is
- * an ICE restart (RFC 8445 §9): the agent starts over, the link that is up goes on until the next one
- * is.
+ * Attempts. Each side names its attempt by a random generation and sends it with its credentials in
+ * PARAMS, with the peer's generation that it belongs to (the echo; 0: none known). Signals of one side
+ * arrive in order, but the two sides' cross. So the client's word counts:
+ * - The server takes every new generation of the client's: if it echoes the server's own one, whose
+ *   credentials the client then has, as its answer; else it begins anew and answers with an echo.
+ * - The client takes what echoes its own generation (over what it may have taken before), and what echoes
+ *   nothing: the server calls. If it has just called itself it answers with the same generation, else with
+ *   a new one. What echoes an older generation is late and ignored.
+ * A generation that replaces a known one is an ICE restart (RFC 8445 §9): the agent starts over, links that
+ * are up go on until the next one is.
  *
  * Links. A link is bound to a path, the pair it was opened on. When ICE selects another pair, a second
- * link is opened on it and told by LINK_READY; the older ones are closed once they are idle for
- * PH_CONNECTOR_DRAIN. A pair that differs only in the peer's port, or whose socket is the same while the
- * old pair is dead, is a rebinding: the same link goes on. Links are owned by the connector; the session
- * uses their stream side.
+ * link is opened on it and told by LINK_READY; the owner closes the older ones when nothing is under way
+ * on them any more (ph_connector_close_link()). A pair of the same socket to the same peer's address, or one
+ * that the link's packets come on all of a sudden, is a rebinding: the same link goes on over it. Links
+ * are owned by the connector; the session uses their stream side.
  *
  * Handshakes are accepted only from addresses from which an authenticated check of this attempt came.
  *
@@ -32,13 +37,14 @@
 
 /* Long enough for both people's networks to answer late, short enough for an answer to wait for. */
 #define PH_CONNECTOR_ATTEMPT (30 * PH_SEC)
-/* A link that was replaced keeps its stream tails this long. */
-#define PH_CONNECTOR_DRAIN (5 * PH_SEC)
+/* Pauses between attempts that failed: from the first to the second figure, doubling, with jitter. */
+#define PH_CONNECTOR_RETRY_MIN PH_SEC
+#define PH_CONNECTOR_RETRY_MAX (60 * PH_SEC)
 /* The current one, its successor, one that drains, and one attempt of the peer's. */
 #define PH_CONNECTOR_LINKS_MAX 4
 
 typedef struct {
-  const PhTlsIdentity *identity;  /* borrowed, outlives the connector */
+  PhTlsIdentity *identity; /* borrowed, outlives the connector */
   uint8_t local_key[PH_KEY_LEN];
   uint8_t peer_key[PH_KEY_LEN];
   PhRandom random;
@@ -47,19 +53,19 @@ typedef struct {
 } PhConnectorConfig;
 
 typedef enum {
-  PH_CONNECTOR_EVENT_LINK_READY,  /* `link` is up, `path` is its path */
-  PH_CONNECTOR_EVENT_LINK,        /* `link_event` of `link` */
+  PH_CONNECTOR_EVENT_LINK_READY, /* `link` is up, `path` is its path */
+  PH_CONNECTOR_EVENT_LINK, /* `link_event` of `link` */
   PH_CONNECTOR_EVENT_LINK_CLOSED, /* `link_event` says why; `link` is freed after the next poll */
-  PH_CONNECTOR_EVENT_PATH,        /* `link`'s path changed under it (rebinding) */
-  PH_CONNECTOR_EVENT_FAILED,      /* an attempt ended without a link: `reason`; `retry_at` */
+  PH_CONNECTOR_EVENT_PATH, /* `link`'s path changed under it (rebinding) */
+  PH_CONNECTOR_EVENT_FAILED, /* an attempt ended without a link: `reason`; `retry_at` */
 } PhConnectorEventType;
 
 typedef enum {
   PH_CONNECTOR_FAILURE_NO_ANSWER, /* the peer sent no PARAMS */
-  PH_CONNECTOR_FAILURE_NO_PAIR,   /* no pair of candidates worked */
-  PH_CONNECTOR_FAILURE_LOST,      /* all pairs went silent */
+  PH_CONNECTOR_FAILURE_NO_PAIR, /* no pair of candidates worked */
+  PH_CONNECTOR_FAILURE_LOST, /* all pairs went silent */
   PH_CONNECTOR_FAILURE_HANDSHAKE, /* a path was there, the secure handshake failed on it */
-  PH_CONNECTOR_FAILURE_IDENTITY,  /* whoever answers does not hold the contact's key */
+  PH_CONNECTOR_FAILURE_IDENTITY, /* whoever answers does not hold the contact's key */
 } PhConnectorFailure;
 
 typedef struct {
@@ -83,6 +89,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhConnector, ph_connector_free)
 void ph_connector_set_wanted (PhConnector *self, PhTime now, bool wanted);
 /* The network or the peer's presence changed: no more waiting. */
 void ph_connector_retry_now (PhConnector *self, PhTime now);
+/* Ends one link. LINK_CLOSED follows. */
+void ph_connector_close_link (PhConnector *self, PhTime now, PhLink *link, uint64_t code,
+                              const char *reason);
 /* Closes all links with `code`, ends the attempt. */
 void ph_connector_close (PhConnector *self, PhTime now, uint64_t code, const char *reason);
 
@@ -91,8 +100,9 @@ void ph_connector_add_candidate (PhConnector *self, PhTime now, const PhCandidat
 /* The socket is gone: pairs and links on it end. */
 void ph_connector_remove_socket (PhConnector *self, PhTime now, uint32_t socket);
 
-/* Signals: bodies of net/signal/ph-signal-body.h, over whatever carries them. */
+/* Signals: bodies of net/signal/ph-signal-body.h, over whatever carries them in order. */
 void ph_connector_handle_signal (PhConnector *self, PhTime now, PhSlice body);
+/* The next body to carry to the peer; NULL: none. */
 GBytes *ph_connector_poll_signal (PhConnector *self);
 
 /* Whether a datagram from there is for this peer: a QUIC packet on one of its pairs. */
@@ -107,5 +117,11 @@ bool ph_connector_poll_transmit (PhConnector *self, PhTime now, PhTransmit *tx);
 bool ph_connector_poll_event (PhConnector *self, PhConnectorEvent *ret_event);
 PhTime ph_connector_next_timeout (const PhConnector *self, const char **ret_why);
 
+/* Whether a link is READY. */
+bool ph_connector_is_up (const PhConnector *self);
+/* The agent of the attempt that runs, for `--explain`; NULL: none. */
+const PhIceAgent *ph_connector_agent (const PhConnector *self);
+/* The links that there are, in no order; NULL past the last one. */
+PhLink *ph_connector_nth_link (const PhConnector *self, unsigned n);
 /* The path of a link of this connector; false if it has none (any more). */
 bool ph_connector_link_path (const PhConnector *self, const PhLink *link, PhPath *ret_path);

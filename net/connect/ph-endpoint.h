@@ -15,7 +15,7 @@
 typedef struct _PhEndpoint PhEndpoint;
 
 typedef struct {
-  const PhTlsIdentity *identity; /* borrowed */
+  PhTlsIdentity *identity; /* borrowed */
   uint8_t key[PH_KEY_LEN];
   PhRandom random;
   PhTrace trace;
@@ -29,6 +29,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEndpoint, ph_endpoint_free)
 bool ph_endpoint_add_socket (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *addr);
 void ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket);
 void ph_endpoint_set_stun_servers (PhEndpoint *self, PhTime now, const PhAddr *servers, size_t n);
+/* Addresses or routes have changed: asks the STUN servers again, and no connector waits any longer. */
+void ph_endpoint_network_changed (PhEndpoint *self, PhTime now);
 const PhGatherer *ph_endpoint_gatherer (const PhEndpoint *self);
 
 /* The connector of a peer, made on first use; owned by the endpoint. */
@@ -40,7 +42,8 @@ void ph_endpoint_handle_packet (PhEndpoint *self, PhTime now, const PhDatagram *
 void ph_endpoint_handle_timeout (PhEndpoint *self, PhTime now);
 bool ph_endpoint_poll_transmit (PhEndpoint *self, PhTime now, PhTransmit *tx);
 /* An event of a peer's connector; `ret_key` says whose. */
-bool ph_endpoint_poll_event (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhConnectorEvent *ret_event);
+bool
+ph_endpoint_poll_event (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhConnectorEvent *ret_event);
 /* A signal to be carried to the peer `ret_key`; NULL: none. */
 GBytes *ph_endpoint_poll_signal (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN]);
 PhTime ph_endpoint_next_timeout (const PhEndpoint *self, const char **ret_why);

@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include "net/base/ph-datagram.h"
 #include "net/base/ph-random.h"
 #include "net/base/ph-trace.h"
 #include "net/ice/ph-ice-candidate.h"
@@ -28,6 +29,9 @@ bool ph_gatherer_add_socket (PhGatherer *self, PhTime now, uint32_t socket, cons
 void ph_gatherer_remove_socket (PhGatherer *self, uint32_t socket);
 /* Replaces the list of STUN servers; those that stay are not asked again. */
 void ph_gatherer_set_servers (PhGatherer *self, PhTime now, const PhAddr *servers, size_t n);
+
+/* Asks every server anew: the network has changed. */
+void ph_gatherer_refresh (PhGatherer *self, PhTime now);
 
 /* All candidates known now: `ret` has room for `max`; returns how many there are. */
 size_t ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max);

@@ -22,7 +22,7 @@ ph_path_classify (const PhCandidate *local, const PhCandidate *remote)
   if (local->type == PH_CANDIDATE_HOST && remote->type == PH_CANDIDATE_HOST
       && same_network (&local->addr, &remote->addr))
     return PH_PATH_LAN;
-  return local->transport == PH_TRANSPORT_UDP ? PH_PATH_UDP : PH_PATH_TCP;
+  return local->transport == PH_CANDIDATE_UDP ? PH_PATH_UDP : PH_PATH_TCP;
 }
 
 const char *

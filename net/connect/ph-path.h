@@ -3,13 +3,14 @@
 
 #pragma once
 
+#include "net/base/ph-time.h"
 #include "net/ice/ph-ice-candidate.h"
 
 typedef enum { PH_PATH_NONE, PH_PATH_LAN, PH_PATH_UDP, PH_PATH_TCP, PH_PATH_RELAY } PhPathKind;
 
 typedef struct {
   PhPathKind kind;
-  uint32_t socket;  /* what carries it on this side */
+  uint32_t socket; /* what carries it on this side */
   PhAddr remote_to; /* where packets go */
   PhCandidate local;
   PhCandidate remote;

@@ -173,8 +173,13 @@ ph_ice_agent_new (const PhIceConfig *config, PhTime now)
   self->last_now = now;
   self->controlling = config->controlling;
   self->tie_breaker = ph_random_u64 (&config->random);
-  draw_text (&config->random, self->ufrag, UFRAG_LEN);
-  draw_text (&config->random, self->pwd, PWD_LEN);
+  if (config->ufrag != NULL && config->pwd != NULL) {
+    g_strlcpy (self->ufrag, config->ufrag, sizeof self->ufrag);
+    g_strlcpy (self->pwd, config->pwd, sizeof self->pwd);
+  } else {
+    draw_text (&config->random, self->ufrag, UFRAG_LEN);
+    draw_text (&config->random, self->pwd, PWD_LEN);
+  }
   self->locals = g_ptr_array_new_with_free_func (g_free);
   self->remotes = g_ptr_array_new_with_free_func (g_free);
   self->pairs = g_ptr_array_new_with_free_func ((GDestroyNotify)ice_pair_free);

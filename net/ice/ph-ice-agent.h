@@ -75,6 +75,9 @@ typedef struct {
   PhRandom random;
   const PhTrace *trace; /* or NULL */
   PhIceTimers timers;
+  /* NULL: drawn. Given where an agent takes the place of one whose credentials the peer has already. */
+  const char *ufrag;
+  const char *pwd;
 } PhIceConfig;
 
 typedef enum {

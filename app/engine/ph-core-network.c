@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#define G_LOG_DOMAIN "porthole"
+
+#include "config.h"
+
+#include "app/engine/ph-core-private.h"
+
+#include <json-glib/json-glib.h>
+
+#define STUN_PORT 3478
+
+/* --- Sockets ------------------------------------------------------------------------------------ */
+
+static void
+received (void *user, const PhDatagram *datagrams, size_t n)
+{
+  PhCore *self = user;
+  const PhTime now = ph_core_now (self);
+
+  for (size_t i = 0; i < n; i++)
+    ph_endpoint_handle_packet (self->endpoint, now, &datagrams[i]);
+}
+
+static void
+batch_done (void *user)
+{
+  ph_core_settle (user);
+}
+
+static void
+writable (void *user, uint32_t socket)
+{
+  ph_core_settle (user);
+}
+
+static const PhUdpCallbacks udp_callbacks = {received, batch_done, writable};
+
+static PhUdp *
+find_socket (const PhCore *self, uint32_t id)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    if (ph_udp_id (self->sockets->pdata[i]) == id)
+      return self->sockets->pdata[i];
+  }
+  return NULL;
+}
+
+static bool
+any_blocked (const PhCore *self)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    if (ph_udp_is_blocked (self->sockets->pdata[i]))
+      return true;
+  }
+  return false;
+}
+
+bool
+ph_core_network_transmit (PhCore *self, PhTime now)
+{
+  PhTransmit tx = {.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
+  bool sent = false;
+
+  while (!any_blocked (self) && ph_endpoint_poll_transmit (self->endpoint, now, &tx)) {
+    PhUdp *udp = find_socket (self, tx.socket);
+
+    /* What a socket cannot take is lost, as on any network. */
+    if (udp != NULL)
+      ph_udp_send (udp, &tx);
+    sent = true;
+    tx = (PhTransmit){.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
+  }
+  return sent;
+}
+
+static void
+add_socket (PhCore *self, PhTime now, const PhAddr *addr)
+{
+  g_autoptr (GError) error = NULL;
+  PhUdp *udp;
+
+  if (self->sockets->len >= PH_GATHERER_SOCKETS_MAX)
+    return;
+  udp = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket, addr, PH_UDP_DEFAULT,
+                    &udp_callbacks, self, &error);
+  if (udp == NULL) {
+    g_debug ("no socket: %s", error->message);
+    return;
+  }
+  g_ptr_array_add (self->sockets, udp);
+  ph_endpoint_add_socket (self->endpoint, now, ph_udp_id (udp), ph_udp_local (udp));
+}
+
+static bool
+has_address (const GArray *interfaces, const PhAddr *addr)
+{
+  for (guint i = 0; i < interfaces->len; i++) {
+    if (ph_addr_equal_ip (&g_array_index (interfaces, PhInterface, i).addr, addr))
+      return true;
+  }
+  return false;
+}
+
+static bool
+has_socket (const PhCore *self, const PhAddr *addr)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    if (ph_addr_equal_ip (ph_udp_local (self->sockets->pdata[i]), addr))
+      return true;
+  }
+  return false;
+}
+
+/* One socket for each address that this computer has. */
+static bool
+update_sockets (PhCore *self, PhTime now)
+{
+  g_autoptr (GArray) interfaces = ph_interfaces_list (PH_INTERFACES_DEFAULT);
+  bool changed = false;
+
+  for (guint i = self->sockets->len; i-- > 0;) {
+    PhUdp *udp = self->sockets->pdata[i];
+
+    if (!has_address (interfaces, ph_udp_local (udp))) {
+      ph_endpoint_remove_socket (self->endpoint, now, ph_udp_id (udp));
+      g_ptr_array_remove_index (self->sockets, i);
+      changed = true;
+    }
+  }
+  for (guint i = 0; i < interfaces->len; i++) {
+    const PhAddr *addr = &g_array_index (interfaces, PhInterface, i).addr;
+
+    if (!has_socket (self, addr)) {
+      add_socket (self, now, addr);
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+static void
+interfaces_changed (void *user)
+{
+  PhCore *self = user;
+  const PhTime now = ph_core_now (self);
+
+  if (update_sockets (self, now)) {
+    ph_endpoint_network_changed (self->endpoint, now);
+    ph_core_meetings_network_changed (self);
+  }
+  ph_core_settle (self);
+}
+
+void
+ph_core_network_start (PhCore *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  update_sockets (self, ph_core_now (self));
+  self->monitor = ph_interface_monitor_new (g_main_context_get_thread_default (),
+                                            interfaces_changed, self, &error);
+  if (self->monitor == NULL)
+    g_debug ("changes of the network go unnoticed: %s", error->message);
+  ph_core_network_update_servers (self);
+}
+
+static void
+cancel_lookups (PhCore *self)
+{
+  for (guint i = 0; i < self->lookups->len; i++) {
+    PhLookup *lookup = self->lookups->pdata[i];
+
+    ph_resolve_cancel (lookup->resolve);
+  }
+  g_ptr_array_set_size (self->lookups, 0);
+}
+
+void
+ph_core_network_stop (PhCore *self)
+{
+  cancel_lookups (self);
+  g_clear_pointer (&self->monitor, ph_interface_monitor_free);
+}
+
+/* --- STUN servers ------------------------------------------------------------------------------- */
+
+static void
+looked_up (void *user, const PhAddr *addrs, size_t n, const GError *error)
+{
+  PhLookup *lookup = user;
+  PhCore *self = lookup->core;
+
+  g_array_append_vals (self->stun_addrs, addrs, (guint)n);
+  g_ptr_array_remove (self->lookups, lookup);
+  if (error != NULL)
+    g_debug ("STUN server: %s", error->message);
+  if (self->lookups->len == 0)
+    ph_endpoint_set_stun_servers (self->endpoint, ph_core_now (self),
+                                  (const PhAddr *)(void *)self->stun_addrs->data,
+                                  self->stun_addrs->len);
+  ph_core_settle (self);
+}
+
+static void
+look_up (PhCore *self, const char *host_port)
+{
+  PhLookup *lookup;
+
+  if (self->lookups->len >= PH_GATHERER_SERVERS_MAX)
+    return;
+  lookup = g_new0 (PhLookup, 1);
+  lookup->core = self;
+  lookup->resolve =
+      ph_resolve (g_main_context_get_thread_default (), host_port, STUN_PORT, looked_up, lookup);
+  g_ptr_array_add (self->lookups, lookup);
+}
+
+void
+ph_core_network_update_servers (PhCore *self)
+{
+  g_autofree char *setting = ph_core_setting (self, "stun");
+  g_auto (GStrv) own = g_strsplit_set (setting, ", ", -1);
+
+  if (!self->connected)
+    return;
+  cancel_lookups (self);
+  g_array_set_size (self->stun_addrs, 0);
+  for (size_t i = 0; own[i] != NULL; i++) {
+    if (*own[i] != '\0')
+      look_up (self, own[i]);
+  }
+  for (guint m = 0; m < self->meetings->len; m++) {
+    const PhMeeting *meeting = self->meetings->pdata[m];
+
+    for (unsigned i = 0; i < meeting->ice.n; i++) {
+      if (meeting->ice.servers[i].kind == PH_ICE_SERVER_STUN)
+        look_up (self, meeting->ice.servers[i].host_port);
+    }
+  }
+  if (self->lookups->len == 0)
+    ph_endpoint_set_stun_servers (self->endpoint, ph_core_now (self), NULL, 0);
+}
+
+/* --- The report --------------------------------------------------------------------------------- */
+
+/* What host and server-reflexive candidates alone can tell; the axes that need tests of their own are
+ * "unknown". */
+static char *
+make_report (PhCore *self)
+{
+  PhCandidate candidates[PH_ICE_LOCAL_MAX];
+  const size_t n =
+      ph_gatherer_candidates (ph_endpoint_gatherer (self->endpoint), candidates, PH_ICE_LOCAL_MAX);
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autoptr (JsonNode) root = NULL;
+  static const char *const unknown[] = {"mapping",   "filtering",   "hairpin", "port_preserving",
+                                        "port_step", "tcp_mapping", "portmap", "relay"};
+  char text[PH_ADDR_STRING_MAX];
+  bool translated = false;
+  bool global_host = false;
+  bool ipv6 = false;
+
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "public");
+  json_builder_begin_array (json);
+  for (size_t i = 0; i < n; i++) {
+    const PhCandidate *c = &candidates[i];
+    const bool global = ph_addr_scope (&c->addr) == PH_SCOPE_GLOBAL;
+
+    translated |= c->type == PH_CANDIDATE_SRFLX;
+    global_host |= c->type == PH_CANDIDATE_HOST && global;
+    ipv6 |= c->addr.family == PH_FAMILY_IPV6 && global;
+    if (c->type == PH_CANDIDATE_SRFLX || global)
+      json_builder_add_string_value (json, ph_addr_format (&c->addr, text));
+  }
+  json_builder_end_array (json);
+
+  /* A public address without a NAT in front is either open or firewalled: filtering was not tested. */
+  json_builder_set_member_name (json, "nat");
+  if (translated || global_host)
+    json_builder_add_boolean_value (json, translated);
+  else
+    json_builder_add_null_value (json);
+  json_builder_set_member_name (json, "type");
+  json_builder_add_string_value (json, "unknown");
+  for (size_t i = 0; i < G_N_ELEMENTS (unknown); i++) {
+    json_builder_set_member_name (json, unknown[i]);
+    if (i < 2 || i == 5)
+      json_builder_add_string_value (json, "unknown");
+    else
+      json_builder_add_null_value (json);
+  }
+  json_builder_set_member_name (json, "ipv6");
+  json_builder_add_boolean_value (json, ipv6);
+  json_builder_end_object (json);
+
+  root = json_builder_get_root (json);
+  json_generator_set_root (generator, root);
+  return json_generator_to_data (generator, NULL);
+}
+
+void
+ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms)
+{
+  const PhReportWait wait = {command, ph_time_add (ph_core_now (self), timeout_ms * PH_MSEC)};
+
+  g_array_append_val (self->reports, wait);
+}
+
+void
+ph_core_network_check_reports (PhCore *self, PhTime now)
+{
+  const bool told = self->stun_addrs->len > 0 && self->lookups->len == 0
+                    && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint));
+
+  for (guint i = self->reports->len; i-- > 0;) {
+    const PhReportWait wait = g_array_index (self->reports, PhReportWait, i);
+
+    if (told || now >= wait.until) {
+      g_autofree char *report = make_report (self);
+
+      g_array_remove_index (self->reports, i);
+      ph_core_done (self, wait.command, NULL, report);
+    }
+  }
+}
+
+PhTime
+ph_core_network_next_timeout (const PhCore *self)
+{
+  PhTime next = PH_NEVER;
+
+  for (guint i = 0; i < self->reports->len; i++)
+    next = ph_time_min (next, g_array_index (self->reports, PhReportWait, i).until);
+  return next;
+}

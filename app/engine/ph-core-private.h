@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The parts of PhCore and how they call each other. One file a concern:
+ *
+ *   ph-core.c           commands in, settling, the wake-up of file workers
+ *   ph-core-network.c   sockets, interfaces, STUN servers
+ *   ph-core-meeting.c   rendezvous servers, invitations
+ *   ph-core-peer.c      contacts, their sessions and links
+ *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
+ *   ph-core-settings.c  settings
+ *
+ * Everything changes state and leaves the rest to ph_core_settle(), which is called at the end of every
+ * input from outside and nowhere else. */
+
+#pragma once
+
+#include "app/engine/ph-core.h"
+#include "app/engine/ph-file-sink.h"
+#include "app/engine/ph-file-source.h"
+#include "app/engine/ph-scan.h"
+#include "app/engine/ph-session.h"
+#include "app/store/ph-store-contacts.h"
+#include "app/store/ph-store-transfers.h"
+#include "net/connect/ph-endpoint.h"
+#include "net/io/ph-interfaces.h"
+#include "net/io/ph-rendezvous-driver.h"
+#include "net/io/ph-resolver.h"
+#include "net/io/ph-timer.h"
+#include "net/io/ph-udp.h"
+
+/* A link that carries nothing is kept this long, so that the next files start at once. */
+#define PH_CORE_LINK_IDLE (120 * PH_SEC)
+/* Snapshots of one transfer are told this often at most, but for changes of its state. */
+#define PH_CORE_TELL_INTERVAL (100 * PH_MSEC)
+/* The span over which the shown rate is averaged. */
+#define PH_CORE_RATE_INTERVAL (2 * PH_SEC)
+
+/* Read-ahead buffers that are kept for reuse, shared by all sources. */
+#define PH_CORE_POOL_BUF PH_FILE_SOURCE_CHUNK
+#define PH_CORE_POOL_KEEP 32u
+
+/* A STUN server by name, being looked up. */
+typedef struct {
+  PhCore *core;
+  PhResolve *resolve;
+} PhLookup;
+
+/* A rendezvous server that we are or want to be connected to. */
+typedef struct {
+  PhCore *core;
+  PhRendezvousDriver *driver; /* owned */
+  PhRendezvousAddress address;
+  PhStatus status;
+  PhRendezvousCode code; /* why offline */
+  PhTime retry_at;
+  PhIceServers ice;
+} PhMeeting;
+
+typedef enum { PH_PENDING_INVITE, PH_PENDING_ADD } PhPendingType;
+
+/* An invitation that somebody waits for. */
+typedef struct {
+  PhPendingType type;
+  uint32_t command; /* 0: of an earlier run, nobody listens */
+  PhMeeting *meeting; /* borrowed */
+  uint64_t handle;
+  PhInvitation invitation;
+  char *name; /* to give the contact, or NULL */
+} PhPending;
+
+typedef struct {
+  PhCore *core;
+  PhDeviceId id;
+  char text[PH_DEVICE_ID_STRING_MAX];
+  PhStoreContact *contact; /* owned */
+  bool online;
+  PhSession *session;
+  PhConnector *connector; /* the endpoint's; NULL while not connected */
+  uint64_t last_link; /* links are numbered as they come up */
+  PhTime idle_since; /* links carry nothing since; PH_NEVER: they do */
+} PhPeer;
+
+/* What a sink's threads commit to; outlives the sink. */
+typedef struct {
+  PhStore *store;
+  PhTransferId id;
+} PhSinkCommit;
+
+typedef struct {
+  PhCore *core;
+  PhPeer *peer; /* borrowed; NULL: the contact is gone */
+  char *peer_name;
+  PhSinkCommit commit;
+  PhTransferId id;
+  char text[2 * PH_TRANSFER_ID_LEN + 1];
+  bool outgoing;
+  PhManifest *manifest;
+  char **roots; /* outgoing */
+  GPtrArray *top_names; /* of char *, NULL-terminated */
+  char *folder; /* incoming, accepted */
+  PhTransferState state;
+  bool paused_here;
+  bool paused_there;
+  bool accepted;
+  bool in_session; /* the session knows it */
+
+  uint64_t bytes_done;
+  uint64_t bytes_durable;
+  PhTime accepted_at; /* PH_NEVER: not in this run */
+  PhTime started_at;
+  PhTime ended_at;
+  PhTime direct_at;
+  int64_t created_unix;
+  int64_t finished_unix;
+
+  uint64_t rate_bytes; /* at rate_from */
+  PhTime rate_from;
+  uint64_t rate;
+
+  PhPath path;
+  uint64_t path_bytes[PH_PATH_RELAY + 1];
+  PhPathKind best_path;
+  PhTime rtt;
+
+  const char *code; /* static */
+  char *message;
+  PhTime told_at;
+  bool tell; /* there is news */
+} PhTransfer;
+
+/* Files being looked at before a send. */
+typedef struct {
+  PhCore *core;
+  PhScan *scan; /* owned */
+  uint32_t command;
+  PhDeviceId peer;
+} PhScanning;
+
+struct _PhCore {
+  PhProfile *profile; /* borrowed */
+  PhCoreEmit emit;
+  gpointer user_data;
+  PhRandom random;
+  PhTrace trace;
+  uint8_t instance[PH_INSTANCE_LEN];
+  bool connected;
+  bool explain;
+  bool settling;
+  bool settle_again;
+
+  /* network */
+  PhTlsIdentity *tls;
+  PhEndpoint *endpoint;
+  GPtrArray *sockets; /* PhUdp, owned */
+  uint32_t last_socket;
+  PhTimer *timer;
+  GSource *wake; /* file workers set it ready */
+  PhInterfaceMonitor *monitor;
+  GPtrArray *lookups; /* PhLookup, owned */
+  GArray *stun_addrs; /* PhAddr */
+  uint8_t *tx_buffer; /* PH_TRANSMIT_MAX */
+  PhBufPool *pool; /* for sources */
+  GArray *reports; /* PhReportWait: commands that wait for STUN */
+
+  GPtrArray *meetings; /* PhMeeting, owned */
+  GPtrArray *pendings; /* PhPending, owned */
+  GPtrArray *peers; /* PhPeer, owned */
+  GPtrArray *transfers; /* PhTransfer, owned: unfinished, and those that ended in this run */
+  GPtrArray *scans; /* PhScanning, owned */
+};
+
+typedef struct {
+  uint32_t command;
+  PhTime until;
+} PhReportWait;
+
+/* ph-core.c */
+PhTime ph_core_now (PhCore *self);
+/* Carries out everything that the last input set off; see the head of this file. */
+void ph_core_settle (PhCore *self);
+/* Ends a command. `error` NULL: well. */
+void ph_core_done (PhCore *self, uint32_t command, const GError *error, const char *text);
+void ph_core_fail (PhCore *self, uint32_t command, PhEngineError code, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
+int64_t ph_core_unix_now (void);
+
+/* ph-core-network.c */
+void ph_core_network_start (PhCore *self);
+void ph_core_network_stop (PhCore *self);
+/* Looks up the STUN servers of settings and meetings anew. */
+void ph_core_network_update_servers (PhCore *self);
+bool ph_core_network_transmit (PhCore *self, PhTime now);
+void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
+void ph_core_network_check_reports (PhCore *self, PhTime now);
+PhTime ph_core_network_next_timeout (const PhCore *self);
+
+/* ph-core-meeting.c */
+void ph_core_meetings_start (PhCore *self);
+void ph_core_meetings_stop (PhCore *self);
+/* Connects to the servers of settings and contacts, and to no others. */
+void ph_core_meetings_update (PhCore *self);
+void ph_core_meetings_network_changed (PhCore *self);
+void ph_core_watch (PhCore *self, const PhDeviceId *id);
+void ph_core_unwatch (PhCore *self, const PhDeviceId *id);
+/* Carries a connector's signal to a peer that is online at some meeting. */
+void ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body);
+bool ph_core_is_online (PhCore *self, const PhDeviceId *id);
+void ph_core_invite (PhCore *self, const PhCommand *command);
+void ph_core_add (PhCore *self, const PhCommand *command);
+void ph_core_tell_status (PhCore *self);
+void ph_meeting_free (gpointer data);
+void ph_pending_free (gpointer data);
+
+/* ph-core-peer.c */
+void ph_core_peers_load (PhCore *self);
+PhPeer *ph_core_find_peer (const PhCore *self, const PhDeviceId *id);
+/* By its printed form; NULL: ends the command with UNKNOWN_CONTACT. */
+PhPeer *ph_core_need_peer (PhCore *self, const PhCommand *command);
+/* Adds a contact, or renames and unblocks the one that there is. */
+PhPeer *ph_core_add_peer (PhCore *self, const PhDeviceId *id, const char *name,
+                          const PhRendezvousAddress *address, GError **error);
+void ph_core_rename_peer (PhCore *self, const PhCommand *command);
+void ph_core_remove_peer (PhCore *self, const PhCommand *command);
+void ph_core_block_peer (PhCore *self, const PhCommand *command);
+void ph_core_tell_peer (PhCore *self, const PhPeer *peer);
+/* After presence, transfers or the network changed: is a link wanted? */
+void ph_peer_update (PhPeer *self, PhTime now);
+/* Makes connector and session; called when the engine goes online. */
+void ph_peer_connect (PhPeer *self);
+bool ph_core_peers_settle (PhCore *self, PhTime now);
+PhTime ph_core_peers_next_timeout (PhCore *self, PhTime now);
+void ph_core_peers_handle_timeout (PhCore *self, PhTime now);
+void ph_core_peers_say_goodbye (PhCore *self, PhTime now);
+void ph_peer_free (gpointer data);
+
+/* ph-core-transfer.c */
+void ph_core_transfers_load (PhCore *self);
+/* Hands unfinished transfers to the session of `peer`, which has just been made. */
+void ph_core_transfers_restore (PhCore *self, PhPeer *peer);
+void ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit);
+void ph_core_send (PhCore *self, const PhCommand *command);
+void ph_core_scans_check (PhCore *self);
+void ph_core_accept (PhCore *self, const PhCommand *command);
+void ph_core_decline (PhCore *self, const PhCommand *command);
+void ph_core_cancel (PhCore *self, const PhCommand *command);
+void ph_core_pause (PhCore *self, const PhCommand *command, bool pause);
+void
+ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event);
+/* A link of `peer` came up, changed its path (or went: NULL). */
+void ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *path);
+/* The peer is there, and a path is being looked for. */
+void ph_core_transfers_connecting (PhCore *self, PhPeer *peer);
+/* The peer cannot be reached, for this reason. */
+void ph_core_transfers_trouble (PhCore *self, PhPeer *peer, const char *code, const char *message);
+void ph_core_transfers_forget_peer (PhCore *self, PhPeer *peer);
+void ph_core_transfers_tell (PhCore *self, PhTime now, bool all);
+PhTime ph_core_transfers_next_timeout (const PhCore *self);
+const PhSessionHooks *ph_core_session_hooks (PhPeer *peer, PhSessionHooks *hooks);
+void ph_transfer_free (gpointer data);
+void ph_scanning_free (gpointer data);
+
+/* ph-core-settings.c */
+void ph_core_get_setting (PhCore *self, const PhCommand *command);
+void ph_core_set_setting (PhCore *self, const PhCommand *command);
+/* The value, to be freed, or the default; never NULL. */
+char *ph_core_setting (PhCore *self, const char *key);

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Transfers as the engine keeps them: a row in the store, a place in a session, a snapshot outside. What
+ * a person asks for is in ph-core-transfer-commands.c. */
+
+#define G_LOG_DOMAIN "porthole"
+
+#include "config.h"
+
+#include "app/engine/ph-core-transfer.h"
+
+#include <glib/gi18n-lib.h>
+
+/* A list of more would not be read; the counts say the rest. */
+#define TOP_NAMES_MAX 16u
+
+void
+ph_transfer_free (gpointer data)
+{
+  PhTransfer *self = data;
+
+  g_clear_pointer (&self->manifest, ph_manifest_unref);
+  g_strfreev (self->roots);
+  g_ptr_array_unref (self->top_names);
+  g_free (self->peer_name);
+  g_free (self->folder);
+  g_free (self->message);
+  g_free (self);
+}
+
+PhTransfer *
+ph_core_find_transfer (const PhCore *self, const PhTransferId *id)
+{
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (ph_transfer_id_equal (&transfer->id, id))
+      return transfer;
+  }
+  return NULL;
+}
+
+PhTransfer *
+ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoing,
+                 PhManifest *manifest)
+{
+  PhTransfer *self = g_new0 (PhTransfer, 1);
+
+  self->core = core;
+  self->peer = peer;
+  self->peer_name = peer != NULL ? g_strdup (peer->contact->name) : NULL;
+  self->id = *id;
+  for (size_t i = 0; i < PH_TRANSFER_ID_LEN; i++)
+    g_snprintf (self->text + 2 * i, 3, "%02x", id->bytes[i]);
+  self->outgoing = outgoing;
+  self->manifest = ph_manifest_ref (manifest);
+  self->accepted_at = self->started_at = self->ended_at = self->direct_at = PH_NEVER;
+  self->created_unix = ph_core_unix_now ();
+  self->code = "";
+  self->commit.store = core->profile->store;
+  self->commit.id = *id;
+
+  self->top_names = g_ptr_array_new_with_free_func (g_free);
+  for (uint32_t i = 0; i < ph_manifest_len (manifest) && self->top_names->len < TOP_NAMES_MAX;
+       i++) {
+    const PhEntry *entry = ph_manifest_entry (manifest, i);
+
+    if (strchr (entry->path, '/') == NULL)
+      g_ptr_array_add (self->top_names, g_strdup (entry->path));
+  }
+  g_ptr_array_add (self->top_names, NULL);
+  g_ptr_array_add (core->transfers, self);
+  return self;
+}
+
+void
+ph_transfer_news (PhTransfer *self, PhTransferState state)
+{
+  if (self->state != state)
+    self->told_at = 0; /* at once */
+  self->state = state;
+  self->tell = true;
+}
+
+/* --- Snapshots ---------------------------------------------------------------------------------- */
+
+static PhPathKind
+main_path (const PhTransfer *self)
+{
+  PhPathKind best = self->path.kind;
+
+  if (!ph_transfer_state_ended (self->state))
+    return best;
+  for (PhPathKind kind = PH_PATH_LAN; kind <= PH_PATH_RELAY; kind++) {
+    if (self->path_bytes[kind] > self->path_bytes[best])
+      best = kind;
+  }
+  return best;
+}
+
+static uint32_t
+span_ms (PhTime from, PhTime to)
+{
+  return from == PH_NEVER ? 0 : (uint32_t)MIN (ph_time_since (to, from) / PH_MSEC, G_MAXINT32);
+}
+
+static PhTransferState
+shown_state (const PhTransfer *self)
+{
+  if (ph_transfer_state_ended (self->state))
+    return self->state;
+  if (self->paused_here || self->paused_there)
+    return PH_TRANSFER_PAUSED;
+  if (self->state == PH_TRANSFER_ACTIVE && self->bytes_done == ph_manifest_bytes (self->manifest))
+    return PH_TRANSFER_CHECKING;
+  return self->state;
+}
+
+static void
+tell (PhTransfer *self, PhTime now)
+{
+  const PhTime end = self->ended_at != PH_NEVER ? self->ended_at : now;
+  const PhPath *path = &self->path;
+  const bool has_path = path->kind != PH_PATH_NONE;
+  char local[PH_ADDR_STRING_MAX], remote[PH_ADDR_STRING_MAX];
+  const PhEvent event = {
+      .type = PH_EVENT_TRANSFER,
+      .transfer =
+          {
+              .id = self->text,
+              .contact = self->peer != NULL ? self->peer->text : "",
+              .contact_name = self->peer != NULL ? self->peer->contact->name : self->peer_name,
+              .direction = self->outgoing ? PH_DIRECTION_SEND : PH_DIRECTION_RECEIVE,
+              .state = shown_state (self),
+              .names = (const char *const *)self->top_names->pdata,
+              .files = ph_manifest_files (self->manifest),
+              .bytes_total = ph_manifest_bytes (self->manifest),
+              .bytes_done = self->bytes_done,
+              .rate = self->rate,
+              .created_at = self->created_unix,
+              .finished_at = self->finished_unix,
+              .duration_ms = span_ms (self->accepted_at, end),
+              .first_byte_ms = self->started_at == PH_NEVER || self->accepted_at == PH_NEVER
+                                   ? -1
+                                   : (int32_t)span_ms (self->accepted_at, self->started_at),
+              .folder = self->folder,
+              .paused_here = self->paused_here,
+              .path = ph_path_kind_name (main_path (self)),
+              .best_path = ph_path_kind_name (self->best_path),
+              .transport = has_path ? "quic" : "",
+              .local_kind = has_path ? ph_candidate_type_name (path->local.type) : "",
+              .remote_kind = has_path ? ph_candidate_type_name (path->remote.type) : "",
+              .local_addr = has_path ? ph_addr_format (&path->local.addr, local) : "",
+              .remote_addr = has_path ? ph_addr_format (&path->remote_to, remote) : "",
+              .rtt_ms = (uint32_t)((self->rtt + PH_MSEC / 2) / PH_MSEC),
+              .direct_ms = self->direct_at == PH_NEVER
+                               ? -1
+                               : (int32_t)span_ms (self->accepted_at, self->direct_at),
+              .code = self->code,
+              .message = self->message,
+          },
+  };
+
+  self->tell = false;
+  self->told_at = now;
+  self->core->emit (&event, self->core->user_data);
+}
+
+void
+ph_core_transfers_tell (PhCore *self, PhTime now, bool all)
+{
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (all || (transfer->tell && now >= ph_time_add (transfer->told_at, PH_CORE_TELL_INTERVAL)))
+      tell (transfer, now);
+  }
+}
+
+PhTime
+ph_core_transfers_next_timeout (const PhCore *self)
+{
+  PhTime next = PH_NEVER;
+
+  for (guint i = 0; i < self->transfers->len; i++) {
+    const PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (transfer->tell)
+      next = ph_time_min (next, ph_time_add (transfer->told_at, PH_CORE_TELL_INTERVAL));
+  }
+  return next;
+}
+
+/* --- The store ---------------------------------------------------------------------------------- */
+
+static bool
+commit_checkpoint (void *user, const PhStoreCheckpoint *checkpoint, GError **error)
+{
+  const PhSinkCommit *commit = user;
+
+  return ph_store_put_checkpoint (commit->store, commit->id.bytes, checkpoint, error);
+}
+
+static void
+file_ready (void *user)
+{
+  PhCore *core = user;
+
+  g_source_set_ready_time (core->wake, 0);
+}
+
+PhSink *
+ph_transfer_make_sink (PhTransfer *self)
+{
+  PhStore *store = self->core->profile->store;
+  g_autoptr (GPtrArray) names = ph_store_get_names (store, self->id.bytes, NULL);
+  PhStoreCheckpoint checkpoint;
+  bool found = false;
+
+  if (!ph_store_get_checkpoint (store, self->id.bytes, &checkpoint, &found, NULL))
+    found = false;
+
+  PhFileSinkConfig config = {
+      .manifest = self->manifest,
+      .folder = self->folder,
+      .checkpoint = found ? &checkpoint : NULL,
+      .names = names,
+      .journal = {commit_checkpoint, &self->commit},
+      .ready = file_ready,
+      .user = self->core,
+  };
+
+  memcpy (config.transfer, self->id.bytes, sizeof config.transfer);
+  return ph_file_sink_new (&config);
+}
+
+static PhSource *
+open_source (void *user, const PhTransferId *id, PhStorageError *ret_error)
+{
+  const PhPeer *peer = user;
+  const PhTransfer *transfer = ph_core_find_transfer (peer->core, id);
+
+  if (transfer == NULL || transfer->roots == NULL) {
+    *ret_error = PH_STORAGE_VANISHED;
+    return NULL;
+  }
+
+  const PhFileSourceConfig config = {
+      .manifest = transfer->manifest,
+      .roots = (const char *const *)transfer->roots,
+      .pool = peer->core->pool,
+      .ready = file_ready,
+      .user = peer->core,
+  };
+
+  return ph_file_source_new (&config);
+}
+
+static PhPast
+recall (void *user, const PhTransferId *id, uint8_t ret_digest[PH_SHA256_LEN])
+{
+  const PhPeer *peer = user;
+  PhStore *store = peer->core->profile->store;
+  g_autoptr (GBytes) receipt = ph_store_get_receipt (store, id->bytes, ph_core_unix_now (), NULL);
+  g_autoptr (PhStoreTransfer) row = NULL;
+
+  if (receipt != NULL && g_bytes_get_size (receipt) == PH_SHA256_LEN) {
+    memcpy (ret_digest, g_bytes_get_data (receipt, NULL), PH_SHA256_LEN);
+    return PH_PAST_RECEIVED;
+  }
+  row = ph_store_get_transfer (store, id->bytes, NULL);
+  if (row == NULL || !row->incoming || memcmp (row->peer, peer->id.key, sizeof row->peer) != 0)
+    return PH_PAST_UNKNOWN;
+  switch (row->state) {
+  case PH_STORE_DECLINED:
+    return PH_PAST_DECLINED;
+  case PH_STORE_CANCELLED:
+    return PH_PAST_CANCELLED;
+  case PH_STORE_FAILED:
+    return PH_PAST_FAILED;
+  default:
+    return PH_PAST_UNKNOWN;
+  }
+}
+
+const PhSessionHooks *
+ph_core_session_hooks (PhPeer *peer, PhSessionHooks *hooks)
+{
+  *hooks = (PhSessionHooks){open_source, recall, peer};
+  return hooks;
+}
+
+bool
+ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error)
+{
+  g_autoptr (GBytes) manifest = ph_manifest_encode (self->manifest);
+  PhStoreTransfer row = {
+      .peer_name = self->peer->contact->name,
+      .incoming = !self->outgoing,
+      .state = state,
+      .files = ph_manifest_files (self->manifest),
+      .bytes = ph_manifest_bytes (self->manifest),
+      .title = self->top_names->pdata[0] != NULL ? self->top_names->pdata[0] : (char *)"",
+      .destination = self->folder,
+      .created_at = self->created_unix,
+  };
+
+  memcpy (row.id, self->id.bytes, sizeof row.id);
+  memcpy (row.peer, self->peer->id.key, sizeof row.peer);
+  return ph_store_add_transfer (self->core->profile->store, &row, manifest,
+                                (const char *const *)self->roots, error);
+}
+
+void
+ph_transfer_set_stored (PhTransfer *self, PhStoreState state)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!ph_store_set_state (self->core->profile->store, self->id.bytes, state, self->folder, &error))
+    g_debug ("transfer %s: %s", self->text, error->message);
+}
+
+static PhStoreState
+stored_state (PhTransferState state)
+{
+  switch (state) {
+  case PH_TRANSFER_DONE:
+    return PH_STORE_DELIVERED;
+  case PH_TRANSFER_DECLINED:
+    return PH_STORE_DECLINED;
+  case PH_TRANSFER_CANCELLED:
+    return PH_STORE_CANCELLED;
+  default:
+    return PH_STORE_FAILED;
+  }
+}
+
+void
+ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
+                 const char *message)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) receipt = NULL;
+
+  if (ph_transfer_state_ended (self->state))
+    return;
+  self->ended_at = now;
+  self->finished_unix = ph_core_unix_now ();
+  self->in_session = false;
+  self->code = code;
+  g_free (self->message);
+  self->message = g_strdup (message);
+  ph_transfer_news (self, state);
+  if (state == PH_TRANSFER_DONE) {
+    const uint32_t ms = span_ms (self->accepted_at, now);
+
+    self->bytes_done = ph_manifest_bytes (self->manifest);
+    self->rate = ms > 0 ? self->bytes_done * 1000 / ms : 0;
+    if (!self->outgoing)
+      receipt = g_bytes_new (ph_manifest_digest (self->manifest), PH_SHA256_LEN);
+  }
+
+  const PhStoreResult result = {
+      .state = stored_state (state),
+      .code = code,
+      .message = self->message,
+      .path = ph_path_kind_name (main_path (self)),
+      .rate = self->rate,
+      .bytes_done = self->bytes_done,
+      .finished_at = self->finished_unix,
+      .receipt = receipt,
+  };
+
+  if (!ph_store_finish_transfer (self->core->profile->store, self->id.bytes, &result, &error))
+    g_debug ("transfer %s: %s", self->text, error->message);
+}
+
+static PhTransfer *
+load_row (PhCore *self, const PhStoreTransfer *row)
+{
+  g_autoptr (GBytes) bytes = ph_store_get_manifest (self->profile->store, row->id, NULL);
+  g_autoptr (PhManifest) manifest = NULL;
+  PhTransfer *transfer;
+  PhTransferId id;
+  PhDeviceId peer;
+  gsize len = 0;
+  const uint8_t *data = bytes != NULL ? g_bytes_get_data (bytes, &len) : NULL;
+
+  manifest = data != NULL ? ph_manifest_decode (ph_slice (data, len)) : NULL;
+  if (manifest == NULL)
+    return NULL;
+  memcpy (id.bytes, row->id, sizeof id.bytes);
+  memcpy (peer.key, row->peer, sizeof peer.key);
+  transfer = ph_transfer_new (self, ph_core_find_peer (self, &peer), &id, !row->incoming, manifest);
+  if (transfer->peer_name == NULL)
+    transfer->peer_name = g_strdup (row->peer_name);
+  transfer->folder = g_strdup (row->destination);
+  transfer->bytes_done = row->bytes_done;
+  transfer->created_unix = row->created_at;
+  transfer->finished_unix = row->finished_at;
+  transfer->rate = row->rate;
+  transfer->accepted = row->state == PH_STORE_ACTIVE || row->state == PH_STORE_PAUSED;
+  transfer->paused_here = row->state == PH_STORE_PAUSED;
+  transfer->state = PH_TRANSFER_WAITING;
+  if (transfer->outgoing)
+    transfer->roots = ph_store_get_roots (self->profile->store, row->id, NULL);
+  return transfer;
+}
+
+void
+ph_core_transfers_load (PhCore *self)
+{
+  g_autoptr (GPtrArray) rows =
+      ph_store_list_transfers (self->profile->store, PH_STORE_UNFINISHED, 0, NULL);
+
+  for (guint i = 0; rows != NULL && i < rows->len; i++)
+    load_row (self, rows->pdata[i]);
+}
+
+void
+ph_core_transfers_restore (PhCore *self, PhPeer *peer)
+{
+  const PhTime now = ph_core_now (self);
+
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (transfer->peer != peer || transfer->in_session || ph_transfer_state_ended (transfer->state))
+      continue;
+    transfer->in_session = true;
+    if (transfer->outgoing)
+      ph_session_restore_outgoing (peer->session, now, &transfer->id, transfer->manifest,
+                                   transfer->accepted, transfer->paused_here);
+    else
+      ph_session_restore_incoming (peer->session, now, &transfer->id, transfer->manifest,
+                                   ph_transfer_make_sink (transfer), transfer->paused_here);
+    if (transfer->accepted)
+      transfer->accepted_at = now;
+  }
+}
+
+static PhTransferState
+shown_result (PhStoreState state)
+{
+  switch (state) {
+  case PH_STORE_DELIVERED:
+    return PH_TRANSFER_DONE;
+  case PH_STORE_DECLINED:
+    return PH_TRANSFER_DECLINED;
+  case PH_STORE_CANCELLED:
+    return PH_TRANSFER_CANCELLED;
+  default:
+    return PH_TRANSFER_FAILED;
+  }
+}
+
+void
+ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) rows =
+      ph_store_list_transfers (self->profile->store, PH_STORE_FINISHED, limit, &error);
+
+  if (rows == NULL) {
+    ph_core_fail (self, command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+    return;
+  }
+  for (guint i = 0; i < rows->len; i++) {
+    const PhStoreTransfer *row = rows->pdata[i];
+    char id[2 * PH_STORE_TRANSFER_LEN + 1];
+    char contact[PH_DEVICE_ID_STRING_MAX];
+    const char *const names[] = {row->title, NULL};
+    PhDeviceId peer;
+
+    memcpy (peer.key, row->peer, sizeof peer.key);
+    for (size_t b = 0; b < PH_STORE_TRANSFER_LEN; b++)
+      g_snprintf (id + 2 * b, 3, "%02x", row->id[b]);
+
+    const PhEvent event = {
+        .type = PH_EVENT_TRANSFER,
+        .transfer =
+            {
+                .id = id,
+                .contact = ph_device_id_format (&peer, contact),
+                .contact_name = row->peer_name,
+                .direction = row->incoming ? PH_DIRECTION_RECEIVE : PH_DIRECTION_SEND,
+                .state = shown_result (row->state),
+                .names = names,
+                .files = row->files,
+                .bytes_total = row->bytes,
+                .bytes_done = row->bytes_done,
+                .rate = row->rate,
+                .created_at = row->created_at,
+                .finished_at = row->finished_at,
+                .first_byte_ms = -1,
+                .direct_ms = -1,
+                .folder = row->destination,
+                .path = row->path,
+                .code = row->code,
+                .message = row->message,
+            },
+    };
+
+    self->emit (&event, self->user_data);
+  }
+  ph_core_done (self, command, NULL, NULL);
+}
+
+/* --- Paths and trouble -------------------------------------------------------------------------- */
+
+void
+ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *path)
+{
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (transfer->peer != peer || ph_transfer_state_ended (transfer->state))
+      continue;
+    ph_transfer_set_path (transfer, now, path);
+    if (transfer->state == PH_TRANSFER_WAITING || transfer->state == PH_TRANSFER_CONNECTING) {
+      transfer->code = "";
+      g_clear_pointer (&transfer->message, g_free);
+      ph_transfer_news (transfer, transfer->accepted ? PH_TRANSFER_ACTIVE : PH_TRANSFER_OFFERED);
+    }
+  }
+}
+
+void
+ph_transfer_set_path (PhTransfer *self, PhTime now, const PhPath *path)
+{
+  self->path = *path;
+  self->rtt = path->rtt;
+  if (self->best_path == PH_PATH_NONE || path->kind < self->best_path)
+    self->best_path = path->kind;
+  if (path->kind != PH_PATH_RELAY && self->accepted_at != PH_NEVER && self->direct_at == PH_NEVER)
+    self->direct_at = now;
+  self->told_at = 0;
+  self->tell = true;
+}
+
+void
+ph_core_transfers_connecting (PhCore *self, PhPeer *peer)
+{
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (transfer->peer != peer || transfer->state != PH_TRANSFER_WAITING)
+      continue;
+    transfer->code = "";
+    g_clear_pointer (&transfer->message, g_free);
+    ph_transfer_news (transfer, PH_TRANSFER_CONNECTING);
+  }
+}
+
+void
+ph_core_transfers_trouble (PhCore *self, PhPeer *peer, const char *code, const char *message)
+{
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (transfer->peer != peer || ph_transfer_state_ended (transfer->state)
+        || (!transfer->accepted && !transfer->outgoing))
+      continue;
+    if (g_strcmp0 (transfer->message, message) == 0 && transfer->state == PH_TRANSFER_WAITING)
+      continue;
+    transfer->code = code;
+    g_free (transfer->message);
+    transfer->message = g_strdup (message);
+    ph_transfer_news (transfer, PH_TRANSFER_WAITING);
+  }
+}
+
+void
+ph_core_transfers_forget_peer (PhCore *self, PhPeer *peer)
+{
+  const PhTime now = ph_core_now (self);
+
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (transfer->peer != peer)
+      continue;
+    if (transfer->in_session)
+      ph_session_cancel (peer->session, now, &transfer->id);
+    ph_transfer_end (transfer, now, PH_TRANSFER_CANCELLED,
+                     ph_engine_error_code (PH_ENGINE_ERROR_CANCELLED), NULL);
+    tell (transfer, now);
+    transfer->peer = NULL;
+  }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between the files that deal with transfers; see ph-core-private.h. */
+
+#pragma once
+
+#include "app/engine/ph-core-private.h"
+
+/* Lives in `core` until that is freed. `peer` NULL: the contact is gone. */
+PhTransfer *ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoing,
+                             PhManifest *manifest);
+PhTransfer *ph_core_find_transfer (const PhCore *self, const PhTransferId *id);
+
+/* Sets the state and sees to it that a snapshot goes out. */
+void ph_transfer_news (PhTransfer *self, PhTransferState state);
+void ph_transfer_set_path (PhTransfer *self, PhTime now, const PhPath *path);
+/* Final, once: row, receipt and snapshot. `code` is static. */
+void ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
+                      const char *message);
+
+/* Adds the row. */
+bool ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error);
+void ph_transfer_set_stored (PhTransfer *self, PhStoreState state);
+/* A sink at the transfer's checkpoint, or at the beginning. */
+PhSink *ph_transfer_make_sink (PhTransfer *self);
+
+/* The code and the sentence for what went wrong with files. The sentence is translated and static. */
+PhEngineError ph_storage_error_code (PhStorageError error);
+const char *ph_storage_error_text (PhStorageError error, bool here);
