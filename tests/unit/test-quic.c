@@ -241,6 +241,38 @@ test_bad_wire (void)
   }
 }
 
+/* 100 Mbit/s, 100 ms there and back, one in a hundred lost: where a sender that takes loss for congestion
+ * falls below 5 Mbit/s. The window must grow beyond its first size, too, or 16 MiB took twice as long. */
+static void
+test_long_line (void)
+{
+  static const struct {
+    unsigned loss;
+    PhTime most;
+  } cases[] = {{0, 5 * PH_SEC}, {10, 6 * PH_SEC}};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
+    PhTestQuic t;
+
+    ph_test_quic_init (&t, "long-line");
+    t.wire.delay = 50 * PH_MSEC;
+    t.wire.rate = 12500000;
+    t.wire.queue_max = 100 * PH_MSEC;
+    t.wire.loss = cases[i].loss;
+    t.config[1].stream_window = t.config[1].link_window = 256 * 1024;
+    ph_test_quic_connect (&t);
+
+    const PhTime start = t.now;
+
+    send_all (&t, 0, 32 * MIB);
+    g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+    g_test_message ("%u/1000 lost: %.1f Mbit/s", cases[i].loss,
+                    32 * (double)MIB * 8e3 / (double)(t.now - start));
+    g_assert_cmpuint (t.now - start, <=, cases[i].most);
+    ph_test_quic_clear (&t);
+  }
+}
+
 static void
 test_flow_control (void)
 {
@@ -631,6 +663,7 @@ main (int argc, char **argv)
   g_test_add_func ("/quic/small-streams", test_small_streams);
   g_test_add_func ("/quic/fair", test_fair);
   g_test_add_func ("/quic/bad-wire", test_bad_wire);
+  g_test_add_func ("/quic/long-line", test_long_line);
   g_test_add_func ("/quic/flow-control", test_flow_control);
   g_test_add_func ("/quic/queued", test_queued);
   g_test_add_func ("/quic/reset", test_reset);
