@@ -268,7 +268,8 @@ handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStun
   uint32_t priority;
   IcePair *pair;
 
-  if (ice_local_for_socket (self, in->socket) == NULL)
+  if (ice_local_for_socket (self, in->socket) == NULL
+      || !ph_candidate_usable (&in->remote, self->config.allow_loopback))
     return false;
   if (ph_stun_unknown (request, known_attrs, G_N_ELEMENTS (known_attrs), NULL, 0) > 0) {
     answer_error (self, in, request, ERROR_UNKNOWN_ATTRIBUTE, "Unknown Attribute");

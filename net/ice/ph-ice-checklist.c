@@ -389,9 +389,8 @@ ice_pair_reflexive (PhIceAgent *self, PhTime now, const PhDatagram *in, uint32_t
 
   if (pair != NULL)
     return pair;
-  if (local == NULL || !ph_candidate_usable (&in->remote, self->config.allow_loopback))
-    return NULL;
-
+  g_assert (local != NULL);
+  g_assert (ph_candidate_usable (&in->remote, self->config.allow_loopback));
   remote = find_remote (self, &in->remote);
   if (remote == NULL) {
     PhCandidate fresh = {
