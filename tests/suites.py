@@ -66,10 +66,8 @@ class Tally:
 
 def require_own_network():
     """Tests make networks and send packets: never where the machine's own network can be seen."""
-    interfaces = sorted(os.listdir('/sys/class/net')) if os.path.isdir('/sys/class/net') else []
     own = os.readlink('/proc/self/ns/net')
     outer = os.environ.get('PORTHOLE_OUTER_NETNS')
-    # /sys may show the namespace it was mounted in; /proc/self/net shows our own.
     with open('/proc/self/net/dev', encoding='ascii') as file:
         interfaces = [line.split(':')[0].strip() for line in file if ':' in line]
     if not outer or own == outer or interfaces != ['lo']:
@@ -156,12 +154,12 @@ def run_meson(tally, label, kind, selection, environment=None, patience=1):
             tally.fail(f'{name} ({entry["result"].lower()}, exit status {entry["returncode"]})',
                        entry.get('stdout', '') + '\n' + entry.get('stderr', ''))
     # A suite that runs nothing must not look like one that passes.
-    if not entries and 'No suitable tests defined' not in ''.join(said):
+    if not entries:
         tally.fail(f'{label} (meson test, exit status {process.returncode})', ''.join(said))
 
 
 def fuzz_targets():
-    """(name, program, corpus) of each fuzz target, as meson knows them."""
+    """(name, program, corpus, environment) of each fuzz target, as meson knows them."""
     done = subprocess.run(['meson', 'introspect', '--tests', str(TOP / 'build/fuzz')],
                           capture_output=True, text=True, check=True)
     for test in json.loads(done.stdout):
@@ -182,6 +180,8 @@ def fuzz_one(target, seconds):
 
 def run_fuzz(tally, seconds):
     targets = list(fuzz_targets())
+    if not targets:
+        tally.fail('fuzz', 'there are no fuzz targets')
     with concurrent.futures.ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         jobs = {pool.submit(fuzz_one, target, seconds): target[0] for target in targets}
         for done, job in enumerate(concurrent.futures.as_completed(jobs)):

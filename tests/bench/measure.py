@@ -15,7 +15,8 @@ class Cost:
     seconds: float = 0.0
     cpu_seconds: float = 0.0  # user and system, both sides
     rss_mib: float = 0.0  # peak anonymous memory of the side that used more
-    first_byte_ms: float | None = None
+    first_byte_ms: float | None = None  # from accepting, as the program says
+    start_to_first_byte_ms: float | None = None  # from starting the sender to the receiver telling of a byte
 
 
 def children():

@@ -86,7 +86,7 @@ class Porthole:
         cost = Cost()
         with MemoryWatch() as memory:
             receiver = self.lab.right.receive()
-            receiver.wait_event('ready', 20)
+            receiver.wait_event('status', 20, lambda event: event['status'] == 'online')
             memory.add('right', receiver.process.pid)
             start = time.monotonic()
             sender = self.lab.left.cli('send', self.lab.left.contact, source)
@@ -98,5 +98,10 @@ class Porthole:
                 raise LabError(f'porthole-cli send ended with status {status}')
             cost.cpu_seconds += wait_for(receiver.process, 10)[1]
         cost.rss_mib = memory.peak_mib()
+        receiver.wait_exit(10)
         cost.first_byte_ms = sender.last_event('delivered')['first_byte_ms']
+        written = next((event for event in receiver.events
+                        if event['event'] == 'received' or event['event'] == 'progress' and event['bytes'] > 0), None)
+        if written:
+            cost.start_to_first_byte_ms = (written['at'] - start) * 1000
         return cost

@@ -25,14 +25,14 @@ LEFT_KIND, RIGHT_KIND = 'port-restricted', 'address-restricted'
 CROSSING_MAX = 200_000
 
 PICTURE = '''
-     left                                                     right
-  {left_address:<15}                                    {right_address:>15}
-       |                                                        |
-  [ NAT: {left_kind:<18} ] ------- internet ------- [ NAT: {right_kind:<18} ]
-     {left_public:<15}           |              {right_public:>15}
-                                  |
-                       public host {public}
-                     (rendezvous, STUN and TURN)
+       left host                                        right host
+       {left_address:<15}                                  {right_address}
+          |                                                 |
+       NAT: {left_kind:<18}                          NAT: {right_kind}
+       {left_public:<15} ----------- internet ------------ {right_public}
+                                     |
+                          public host {public}
+                        (rendezvous, STUN and TURN)
 '''
 
 
