@@ -11,17 +11,17 @@ typedef enum { PH_FAMILY_NONE = 0, PH_FAMILY_IPV4 = 4, PH_FAMILY_IPV6 = 6 } PhFa
 typedef struct {
   uint8_t family; /* PhFamily */
   uint16_t port;
-  uint32_t scope;  /* interface index of an IPv6 link-local address, else 0 */
+  uint32_t scope; /* interface index of an IPv6 link-local address, else 0 */
   uint8_t ip[16]; /* network order; IPv4 uses the first four bytes, the rest is zero */
 } PhAddr;
 
 /* What an address is good for, RFC 6890 and RFC 6598. */
 typedef enum {
-  PH_SCOPE_UNUSABLE,   /* unspecified, multicast, broadcast, reserved */
+  PH_SCOPE_UNUSABLE, /* unspecified, multicast, broadcast, reserved */
   PH_SCOPE_LOOPBACK,
   PH_SCOPE_LINK_LOCAL, /* 169.254/16, fe80::/10 */
-  PH_SCOPE_PRIVATE,    /* RFC 1918, fc00::/7 */
-  PH_SCOPE_SHARED,     /* 100.64/10: behind a carrier NAT */
+  PH_SCOPE_PRIVATE, /* RFC 1918, fc00::/7 */
+  PH_SCOPE_SHARED, /* 100.64/10: behind a carrier NAT */
   PH_SCOPE_GLOBAL,
 } PhScope;
 

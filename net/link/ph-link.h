@@ -40,20 +40,20 @@ typedef enum {
 
 /* Why a link ended. */
 typedef enum {
-  PH_LINK_ERROR_NONE,       /* closed on purpose, by either side, with `code` 0 */
-  PH_LINK_ERROR_APPLICATION,/* closed by the peer with a code of the session's (`code`) */
-  PH_LINK_ERROR_IDENTITY,   /* the peer does not hold the expected key, or rejects ours */
-  PH_LINK_ERROR_PROTOCOL,   /* the peer broke the transport's rules, or we could not go on */
-  PH_LINK_ERROR_TIMEOUT,    /* no answer (handshake) or silence (established) */
+  PH_LINK_ERROR_NONE, /* closed on purpose, by either side, with `code` 0 */
+  PH_LINK_ERROR_APPLICATION, /* closed by the peer with a code of the session's (`code`) */
+  PH_LINK_ERROR_IDENTITY, /* the peer does not hold the expected key, or rejects ours */
+  PH_LINK_ERROR_PROTOCOL, /* the peer broke the transport's rules, or we could not go on */
+  PH_LINK_ERROR_TIMEOUT, /* no answer (handshake) or silence (established) */
 } PhLinkError;
 
 typedef enum {
   PH_LINK_EVENT_READY,
   PH_LINK_EVENT_STREAM_OPENED, /* the peer opened `stream` */
-  PH_LINK_EVENT_STREAM_DATA,   /* `data` (an owned reference: clear it) and/or `fin` on `stream` */
-  PH_LINK_EVENT_STREAM_RESET,  /* the peer gave `stream` up, in either direction, with `code` */
-  PH_LINK_EVENT_DRAINED,       /* ph_link_stream_queued() of `stream` fell below its low mark */
-  PH_LINK_EVENT_CLOSED,        /* `error`, `code`, `reason`; the last event of a link */
+  PH_LINK_EVENT_STREAM_DATA, /* `data` (an owned reference: clear it) and/or `fin` on `stream` */
+  PH_LINK_EVENT_STREAM_RESET, /* the peer gave `stream` up, in either direction, with `code` */
+  PH_LINK_EVENT_DRAINED, /* ph_link_stream_queued() of `stream` fell below its low mark */
+  PH_LINK_EVENT_CLOSED, /* `error`, `code`, `reason`; the last event of a link */
 } PhLinkEventType;
 
 typedef struct {
@@ -68,11 +68,11 @@ typedef struct {
 
 /* What is known of the path, for showing. */
 typedef struct {
-  PhTime rtt;            /* smoothed; 0 while unknown */
-  uint64_t bytes_sent;   /* payload of the network, retransmissions included */
+  PhTime rtt; /* smoothed; 0 while unknown */
+  uint64_t bytes_sent; /* payload of the network, retransmissions included */
   uint64_t bytes_received;
   uint64_t packets_lost;
-  size_t datagram_size;  /* largest datagram in use; 0 on TCP */
+  size_t datagram_size; /* largest datagram in use; 0 on TCP */
 } PhLinkStats;
 
 typedef struct {

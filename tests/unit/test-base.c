@@ -23,7 +23,8 @@ test_reader_poison_sticks (void)
 static void
 test_varint_round_trip (void)
 {
-  const uint64_t values[] = {0, 63, 64, 16383, 16384, (1u << 30) - 1, 1u << 30, (UINT64_C (1) << 62) - 1};
+  const uint64_t values[] = {
+      0, 63, 64, 16383, 16384, (1u << 30) - 1, 1u << 30, (UINT64_C (1) << 62) - 1};
 
   for (size_t i = 0; i < G_N_ELEMENTS (values); i++) {
     uint8_t out[8];
@@ -78,8 +79,9 @@ test_addr_text (void)
       "192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:65535", "[::]:1", "[fe80::1%3]:7",
   };
   static const char *const bad[] = {
-      "", ":", "192.0.2.1:65536", "192.0.2.1:", "192.0.2:80", "example.org:80", "[::1", "[::1]x",
-      "[192.0.2.1]:80", "192.0.2.1%1:80", "[fe80::1%]:7", "1.2.3.4:-1", "1.2.3.4: 1",
+      "",           ":",      "192.0.2.1:65536", "192.0.2.1:",     "192.0.2:80",   "example.org:80",
+      "[::1",       "[::1]x", "[192.0.2.1]:80",  "192.0.2.1%1:80", "[fe80::1%]:7", "1.2.3.4:-1",
+      "1.2.3.4: 1",
   };
   char text[PH_ADDR_STRING_MAX];
   PhAddr addr;
@@ -104,14 +106,22 @@ test_addr_scope (void)
     const char *text;
     PhScope scope;
   } cases[] = {
-      {"127.0.0.1", PH_SCOPE_LOOPBACK},     {"10.1.2.3", PH_SCOPE_PRIVATE},
-      {"172.16.0.1", PH_SCOPE_PRIVATE},     {"172.32.0.1", PH_SCOPE_GLOBAL},
-      {"192.168.1.1", PH_SCOPE_PRIVATE},    {"169.254.1.1", PH_SCOPE_LINK_LOCAL},
-      {"100.64.0.1", PH_SCOPE_SHARED},      {"100.128.0.1", PH_SCOPE_GLOBAL},
-      {"0.0.0.0", PH_SCOPE_UNUSABLE},       {"224.0.0.1", PH_SCOPE_UNUSABLE},
-      {"255.255.255.255", PH_SCOPE_UNUSABLE}, {"::1", PH_SCOPE_LOOPBACK},
-      {"::", PH_SCOPE_UNUSABLE},            {"fe80::1", PH_SCOPE_LINK_LOCAL},
-      {"fd00::1", PH_SCOPE_PRIVATE},        {"ff02::1", PH_SCOPE_UNUSABLE},
+      {"127.0.0.1", PH_SCOPE_LOOPBACK},
+      {"10.1.2.3", PH_SCOPE_PRIVATE},
+      {"172.16.0.1", PH_SCOPE_PRIVATE},
+      {"172.32.0.1", PH_SCOPE_GLOBAL},
+      {"192.168.1.1", PH_SCOPE_PRIVATE},
+      {"169.254.1.1", PH_SCOPE_LINK_LOCAL},
+      {"100.64.0.1", PH_SCOPE_SHARED},
+      {"100.128.0.1", PH_SCOPE_GLOBAL},
+      {"0.0.0.0", PH_SCOPE_UNUSABLE},
+      {"224.0.0.1", PH_SCOPE_UNUSABLE},
+      {"255.255.255.255", PH_SCOPE_UNUSABLE},
+      {"::1", PH_SCOPE_LOOPBACK},
+      {"::", PH_SCOPE_UNUSABLE},
+      {"fe80::1", PH_SCOPE_LINK_LOCAL},
+      {"fd00::1", PH_SCOPE_PRIVATE},
+      {"ff02::1", PH_SCOPE_UNUSABLE},
       {"2001:db8::1", PH_SCOPE_GLOBAL},
   };
 
