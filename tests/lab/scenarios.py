@@ -4,9 +4,12 @@
 A scenario is a function that raises when something is not as it should be. Each makes its own network
 and its own people, so that they can run side by side and in any order."""
 
+import json
 import os
 import pty
 import subprocess
+import sys
+from pathlib import Path
 
 from lab import transfer
 from network import LabError, Network, run, within
@@ -96,6 +99,27 @@ def foreign_discovery(left, right):
             for verdict in FOREIGN_VERDICTS[person.host.kind]:
                 must(f'NAT with {verdict}!' in said,
                      f'{person.host.kind}: the foreign client does not find "{verdict}":\n{said}')
+
+
+@scenario(('port-restricted', 'port-restricted', 'yes'), ('address-restricted', 'cgnat', 'yes'),
+          ('symmetric', 'port-restricted', 'no'))
+def foreign_ice(left, right, expected):
+    """A foreign ICE agent punches through where that is possible, and nowhere else."""
+    with Lab(Network(left, right)) as lab:
+        lab.start_coturn()
+        ends = [lab.network.start(
+            person.host, [sys.executable, Path(__file__).with_name('foreign_ice.py'), lab.network.public.address, role],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for person, role in ((lab.left, 'controlling'), (lab.right, 'controlled'))]
+        descriptions = [end.stdout.readline() for end in ends]
+        for end, other in zip(ends, reversed(descriptions)):
+            end.stdin.write(other)
+            end.stdin.flush()
+        said = [end.stdout.readline() for end in ends]
+        for line, other in zip(said, ('controlled', 'controlling')):
+            must(line.startswith('{'), f'aioice: {line}')
+            must(json.loads(line)['connected'] == (expected == 'yes'), f'{left} with {right}: {line}')
+            must(expected == 'no' or json.loads(line)['got'] == other, f'got {line}')
 
 
 @scenario()
