@@ -142,8 +142,9 @@ tell_status (const PhStatusView *view)
   }
   switch (view->status) {
   case PH_STATUS_OFFLINE:
-    ph_output_note (_ ("The meeting point %s cannot be reached: %s\nTrying again in %s."), address,
-                    reason, wait);
+    ph_output_note (_ ("The meeting point %s cannot be reached: %s"), address, reason);
+    if (view->retry_ms > 0)
+      ph_output_note (_ ("Trying again in %s."), wait);
     break;
   case PH_STATUS_NOT_CONFIGURED:
     ph_output_note (
