@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Inside net/quic: the link's state and what its files ask of each other.
  *
- *   ph-quic-link.c      making and ending a link, the verbs, what ngtcp2 tells the connection
+ *   ph-quic-link.c      making and ending a link, the verbs
+ *   ph-quic-conn.c      the ngtcp2 connection: its settings, and what it tells
  *   ph-quic-stream.c    streams: what is queued, what has arrived, what is to be told
  *   ph-quic-transmit.c  packets out: batches
  *   ph-quic-packet.c    the cleartext of packet headers: whose is this datagram? */
@@ -148,6 +149,12 @@ ph_quic_ending (const PhQuicLink *self)
 void ph_quic_fail (PhQuicLink *self, PhTime now, int liberr);
 /* The last packet is out, or none is due. */
 void ph_quic_closed (PhQuicLink *self, PhTime now);
+
+/* --- ph-quic-conn.c --- */
+
+/* Makes `session` and `conn`. `hd`: a server's first Initial; NULL for a client. */
+void ph_quic_make_conn (PhQuicLink *self, const PhQuicConfig *config, PhTime now,
+                        const ngtcp2_pkt_hd *hd);
 
 /* --- ph-quic-stream.c --- */
 

@@ -152,6 +152,8 @@ fill_batch (PhQuicLink *self, PhTime now, PhTransmit *tx)
     tx->segment = (uint16_t)segment;
 }
 
+/* The last packet. It goes out twice, for nobody is there to repeat it when it is lost, and the other
+ * side would wait out its idle timeout for a link that is gone. */
 static void
 write_close (PhQuicLink *self, PhTime now, PhTransmit *tx)
 {
@@ -161,7 +163,9 @@ write_close (PhQuicLink *self, PhTime now, PhTransmit *tx)
       &self->ccerr, now);
 
   if (written > 0) {
-    tx->len = (size_t)written;
+    memcpy (tx->data + written, tx->data, (size_t)written);
+    tx->segment = (uint16_t)written;
+    tx->len = 2 * (size_t)written;
     tx->ecn = pi.ecn;
   }
   ph_quic_closed (self, now);

@@ -457,6 +457,31 @@ test_close (void)
   }
 }
 
+static bool
+lose_one (void *user, unsigned to, uint8_t *data, size_t len)
+{
+  unsigned *left = user;
+
+  return *left == 0 || --*left > 0;
+}
+
+static void
+test_close_lost (void)
+{
+  PhTestQuic t;
+  unsigned lose = 1;
+
+  ph_test_quic_init (&t, "close-lost");
+  ph_test_quic_connect (&t);
+  ph_test_quic_run (&t, PH_SEC, NULL);
+  t.tap = lose_one;
+  t.tap_user = &lose;
+  ph_link_close (t.side[0].link, t.now, 0, NULL);
+  g_assert_true (ph_test_quic_run (&t, PH_SEC, ph_test_quic_closed));
+  g_assert_cmpuint (lose, ==, 0);
+  ph_test_quic_clear (&t);
+}
+
 static void
 test_close_before_ready (void)
 {
@@ -669,6 +694,7 @@ main (int argc, char **argv)
   g_test_add_func ("/quic/reset", test_reset);
   g_test_add_func ("/quic/reset-returns-credit", test_reset_returns_credit);
   g_test_add_func ("/quic/close", test_close);
+  g_test_add_func ("/quic/close-lost", test_close_lost);
   g_test_add_func ("/quic/close-before-ready", test_close_before_ready);
   g_test_add_func ("/quic/idle", test_idle);
   g_test_add_func ("/quic/garbage", test_garbage);
