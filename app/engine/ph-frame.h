@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The control frames of the transfer protocol (docs/protocol.md, "Transfer").
  *
- * A control stream is a sequence of frames: varint type, varint length, so many bytes of body. Types with
+ * A control stream is a sequence of frames: u8 type, u16 length, so many bytes of body. Types with
  * PH_FRAME_OPTIONAL may be skipped by who does not know them; any other unknown type is an error. The
  * decoder accepts exactly what the encoder makes: no trailing bytes, shortest varints, valid UTF-8, values
  * within their limits. */
@@ -14,8 +14,11 @@
 
 #define PH_SESSION_VERSION 1u
 
-/* A whole frame. Every frame is small; SIGNAL is the longest. Bounds what a control stream buffers. */
+/* A whole frame. Every frame is small; those with opaque bytes are the longest. Bounds what a control stream buffers. */
 #define PH_FRAME_MAX 16384u
+#define PH_FRAME_HEAD_LEN 3u
+/* A manifest up to this size travels in the offer, so that some hundred files need no round trip more. */
+#define PH_FRAME_MANIFEST_MAX 16000u
 /* The other connector's bytes: a sealed signal with all its candidates is under 4 KiB. */
 #define PH_FRAME_SIGNAL_MAX 16000u
 /* A device name, bytes of UTF-8. */
@@ -81,13 +84,15 @@ typedef struct {
 } PhFrameHello;
 
 typedef struct {
-  bool manifest_follows; /* on a stream of its own, unasked */
   bool paused; /* the sender has it paused */
-  uint64_t attempt; /* the attempt the sender is at on a live link; 0: none */
-  uint64_t manifest_size;
-  uint8_t manifest_digest[PH_SHA256_LEN];
+  bool lost; /* the sender needs an ACCEPT to go on: `attempt` came to nothing */
+  uint64_t attempt; /* the last one that the sender has seen; 0: none */
+  uint64_t serial; /* numbers the transfers of one run of the sender, from 1 */
   uint64_t entries;
   uint64_t bytes;
+  uint64_t manifest_size;
+  uint8_t manifest_digest[PH_SHA256_LEN];
+  PhSlice manifest; /* the whole of it, or empty: the receiver says WANT */
 } PhFrameOffer;
 
 typedef struct {
@@ -114,6 +119,7 @@ typedef struct {
   PhTransferId id; /* all but HELLO, SYNC, SIGNAL */
   bool from_sender; /* CANCEL, PAUSE, FAILED: said by the transfer's sender, not its receiver */
   union {
+    uint64_t sync_serial; /* the last serial given out when SYNC was sent */
     PhFrameHello hello;
     PhFrameOffer offer;
     PhFrameAccept accept;
@@ -133,7 +139,11 @@ typedef enum {
   PH_FRAME_MALFORMED, /* never will be one */
 } PhFrameResult;
 
-/* Appends one frame. The slices in it are within their limits (asserted). */
+/* Attempts and serials count from 1 and stay below this. */
+#define PH_FRAME_COUNTER_MAX UINT32_MAX
+
+/* Appends one frame; `out` has room for PH_FRAME_MAX, and what is in the frame is within its
+ * limits (asserted). */
 void ph_frame_encode (const PhFrame *frame, PhWriter *out);
 /* Reads one frame from the start of `in`. For OK and SKIPPED `ret_len` is its length; slices in
  * `ret_frame` are borrowed from `in`. A frame over PH_FRAME_MAX is malformed from its first bytes. */

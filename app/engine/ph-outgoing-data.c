@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "app/engine/ph-session-private.h"
+
+/* How fast a line is assumed to be at most, bytes a second, to keep it full. */
+#define LINE_RATE_MAX UINT64_C (1000000000)
+/* A transfer's part of the queue does not fall below this, however many there are. */
+#define QUEUED_SHARE_MIN (UINT64_C (256) << 10)
+/* A manifest travels in copies of this size. */
+#define MANIFEST_CHUNK 65536u
+
+/* --- The gather buffer -------------------------------------------------------------------------- */
+
+/* Sends what is gathered; with `fin` also when there is nothing. */
+static void
+flush (PhOutgoing *out, bool fin)
+{
+  PhBufSlice slice = {0};
+
+  if (out->gather_len > 0)
+    slice = (PhBufSlice){ph_buf_ref (out->gather), out->gather_start, out->gather_len};
+  if (out->gather_len > 0 || fin)
+    ph_link_send (out->on->link, out->stream, slice, fin);
+  out->gather_start += out->gather_len;
+  out->gather_len = 0;
+}
+
+/* Room for `len` bytes behind what is gathered. Parts that were flushed before are shared, and are not
+ * touched again. */
+static PhWriter
+gather (PhSession *self, PhOutgoing *out, size_t len)
+{
+  g_assert (len <= PH_SESSION_GATHER_LEN);
+  if (out->gather == NULL || len > PH_SESSION_GATHER_LEN - out->gather_start - out->gather_len) {
+    if (out->gather != NULL)
+      flush (out, false);
+    g_clear_pointer (&out->gather, ph_buf_unref);
+    out->gather = ph_buf_pool_take (self->gather_pool);
+    out->gather_start = 0;
+  }
+  return ph_writer (out->gather->data + out->gather_start + out->gather_len, len);
+}
+
+static void
+gathered (PhOutgoing *out, const PhWriter *w)
+{
+  g_assert (ph_writer_ok (w));
+  out->gather_len += ph_writer_len (w);
+}
+
+/* --- Data streams ------------------------------------------------------------------------------- */
+
+void
+ph_outgoing_reset_data (PhOutgoing *out, PhSessionCode code)
+{
+  if (out->stream >= 0 && out->on->link != NULL)
+    ph_link_reset_stream (out->on->link, out->stream, code);
+  out->stream = -1;
+  out->on = NULL;
+  out->gather_len = 0;
+  out->gather_start = 0;
+  g_clear_pointer (&out->gather, ph_buf_unref);
+}
+
+static bool
+open_segment (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on)
+{
+  const PhSegmentHead head = {out->id, out->attempt, out->segment};
+  const int64_t stream = ph_session_open_stream (self, now, on);
+
+  if (stream < 0)
+    return false;
+  out->on = on;
+  out->stream = stream;
+
+  PhWriter w = gather (self, out, 1 + PH_SEGMENT_HEAD_MAX);
+
+  ph_write_u8 (&w, PH_STREAM_DATA);
+  ph_segment_head_encode (&head, &w);
+  gathered (out, &w);
+  return true;
+}
+
+static void
+end_segment (PhOutgoing *out)
+{
+  const PhDraining draining = {out->stream, out->id};
+
+  flush (out, true);
+  g_array_append_val (out->on->draining, draining);
+  out->stream = -1;
+  out->on = NULL;
+  out->segment++;
+}
+
+/* Takes the chunk's data. */
+static void
+add_chunk (PhSession *self, PhOutgoing *out, PhSourceChunk *chunk)
+{
+  const bool copy = chunk->data.len <= PH_SESSION_GATHER_DATA_MAX;
+  const PhRecordHead head = {
+      .type = chunk->end ? PH_RECORD_LAST : PH_RECORD_DATA,
+      .file = chunk->file,
+      .offset = chunk->offset,
+      .len = chunk->data.len,
+  };
+
+  g_assert (chunk->file < ph_manifest_len (out->manifest));
+  if (chunk->data.len == 0 && !chunk->end) {
+    ph_buf_slice_clear (&chunk->data);
+    return;
+  }
+
+  PhWriter w =
+      gather (self, out, PH_RECORD_HEAD_MAX + (copy ? chunk->data.len + PH_SHA256_LEN : 0));
+
+  ph_record_head_encode (&head, &w);
+  if (copy && chunk->data.len > 0)
+    ph_write_bytes (&w, ph_buf_slice_data (&chunk->data), chunk->data.len);
+  if (copy && chunk->end)
+    ph_write_bytes (&w, chunk->sha256, PH_SHA256_LEN);
+  gathered (out, &w);
+  if (copy) {
+    ph_buf_slice_clear (&chunk->data);
+    return;
+  }
+
+  flush (out, false);
+  ph_link_send (out->on->link, out->stream, chunk->data, false);
+  chunk->data = (PhBufSlice){0};
+  if (chunk->end) {
+    w = gather (self, out, PH_SHA256_LEN);
+    ph_write_bytes (&w, chunk->sha256, PH_SHA256_LEN);
+    gathered (out, &w);
+  }
+}
+
+static void
+finish (PhSession *self, PhTime now, PhOutgoing *out)
+{
+  const PhRecordHead head = {.type = PH_RECORD_FINISH};
+  PhWriter w = gather (self, out, PH_RECORD_HEAD_MAX);
+
+  ph_record_head_encode (&head, &w);
+  gathered (out, &w);
+  end_segment (out);
+  ph_outgoing_enter (self, now, out, PH_OUT_SENT, "all bytes are queued");
+}
+
+/* One chunk of one transfer. False: nothing more for the time being. */
+static bool
+step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, uint64_t mark)
+{
+  PhSourceChunk chunk = {0};
+
+  if (out->state != PH_OUT_SENDING || out->lost)
+    return false;
+  if (out->stream >= 0 && out->on != on)
+    end_segment (out);
+  if (out->paused_here || out->paused_there || out->source_dry)
+    return false;
+  if (out->stream < 0 && !open_segment (self, now, out, on))
+    return false;
+  if (ph_link_stream_queued (on->link, out->stream) + out->gather_len >= mark) {
+    ph_link_set_low_mark (on->link, out->stream, mark - mark / 4);
+    return false;
+  }
+
+  switch (out->source->klass->take (out->source, &chunk)) {
+  case PH_SOURCE_WAIT:
+    out->source_dry = true;
+    return false;
+  case PH_SOURCE_CHUNK:
+    add_chunk (self, out, &chunk);
+    return true;
+  case PH_SOURCE_END:
+    finish (self, now, out);
+    return false;
+  case PH_SOURCE_ERROR:
+    ph_outgoing_fail (self, now, out,
+                      &(PhFrameFailed){PH_FAILURE_STORAGE, (uint8_t)chunk.error, chunk.file},
+                      chunk.message);
+    return false;
+  }
+  return false;
+}
+
+/* --- Manifests ---------------------------------------------------------------------------------- */
+
+void
+ph_outgoing_stop_manifest (PhOutgoing *out)
+{
+  if (out->manifest_stream >= 0 && out->manifest_on->link != NULL)
+    ph_link_reset_stream (out->manifest_on->link, out->manifest_stream, PH_SESSION_CODE_STALE);
+  out->manifest_stream = -1;
+  out->manifest_on = NULL;
+  out->manifest_sent = 0;
+  g_clear_pointer (&out->manifest_bytes, g_bytes_unref);
+}
+
+static void
+pump_manifest (PhSession *self, PhTime now, PhOutgoing *out)
+{
+  gsize len;
+  const uint8_t *data = g_bytes_get_data (out->manifest_bytes, &len);
+  PhLink *link = out->manifest_on->link;
+
+  if (out->manifest_stream < 0) {
+    static const uint8_t type = PH_STREAM_MANIFEST;
+
+    out->manifest_stream = ph_session_open_stream (self, now, out->manifest_on);
+    if (out->manifest_stream < 0)
+      return;
+    ph_link_set_low_mark (link, out->manifest_stream, PH_SESSION_QUEUED_MIN / 2);
+    ph_link_send (link, out->manifest_stream,
+                  (PhBufSlice){ph_buf_new_copy (ph_slice (&type, 1)), 0, 1}, false);
+    ph_link_send (link, out->manifest_stream,
+                  (PhBufSlice){ph_buf_new_copy (ph_slice (out->id.bytes, PH_TRANSFER_ID_LEN)), 0,
+                               PH_TRANSFER_ID_LEN},
+                  false);
+  }
+  while (ph_link_stream_queued (link, out->manifest_stream) < PH_SESSION_QUEUED_MIN) {
+    const size_t n = MIN (len - out->manifest_sent, MANIFEST_CHUNK);
+    PhBuf *buf = ph_buf_new_copy (ph_slice (data + out->manifest_sent, n));
+
+    out->manifest_sent += n;
+    ph_link_send (link, out->manifest_stream, (PhBufSlice){buf, 0, n}, out->manifest_sent == len);
+    if (out->manifest_sent == len) {
+      out->manifest_stream = -1; /* it is through, not given up */
+      ph_outgoing_stop_manifest (out);
+      return;
+    }
+  }
+}
+
+/* --- All of them -------------------------------------------------------------------------------- */
+
+/* Bytes to keep queued on `on` for each of `count` transfers. */
+static uint64_t
+queue_mark (const PhPeerLink *on, unsigned count)
+{
+  PhLinkStats stats = {0};
+
+  ph_link_stats (on->link, &stats);
+
+  const uint64_t rtt_usec = MIN (stats.rtt, PH_SEC) / PH_USEC;
+  const uint64_t all =
+      CLAMP (rtt_usec * (LINE_RATE_MAX / 1000000), PH_SESSION_QUEUED_MIN, PH_SESSION_QUEUED_MAX);
+
+  return MAX (all / MAX (count, 1), QUEUED_SHARE_MIN);
+}
+
+static void
+prune_draining (PhPeerLink *on)
+{
+  for (unsigned i = on->draining->len; i > 0; i--) {
+    if (ph_link_stream_queued (on->link, g_array_index (on->draining, PhDraining, i - 1).stream)
+        == 0)
+      g_array_remove_index_fast (on->draining, i - 1);
+  }
+}
+
+void
+ph_outgoing_pump (PhSession *self, PhTime now)
+{
+  PhPeerLink *on = ph_session_data_link (self);
+  unsigned sending = 0;
+  bool more = true;
+
+  for (unsigned i = 0; i < self->links->len; i++) {
+    PhPeerLink *any = self->links->pdata[i];
+
+    if (any->link != NULL)
+      prune_draining (any);
+  }
+  if (on == NULL)
+    return;
+
+  for (unsigned i = 0; i < self->outgoing->len; i++) {
+    PhOutgoing *out = self->outgoing->pdata[i];
+
+    if (out->manifest_on != NULL)
+      pump_manifest (self, now, out);
+    if (out->state == PH_OUT_SENDING && !out->paused_here && !out->paused_there)
+      sending++;
+  }
+
+  const uint64_t mark = queue_mark (on, sending);
+
+  while (more) {
+    more = false;
+    for (unsigned i = 0; i < self->outgoing->len; i++)
+      more |= step (self, now, self->outgoing->pdata[i], on, mark);
+  }
+  for (unsigned i = 0; i < self->outgoing->len; i++) {
+    PhOutgoing *out = self->outgoing->pdata[i];
+
+    if (out->stream >= 0)
+      flush (out, false);
+  }
+}

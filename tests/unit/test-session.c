@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sessions that agree with each other: transfers, answers, pauses, ends. Broken links are in
+ * test-session-links.c, broken peers in test-session-peers.c. */
+
+#include "tests/support/ph-session-world.h"
+#include "tests/support/ph-test.h"
+
+static PhSessionWorld *
+world_new (void)
+{
+  return ph_session_world_new (ph_test_seed ());
+}
+
+static PhPeerTransfer *
+offer (PhSessionWorld *w, unsigned count, uint64_t size_max)
+{
+  return ph_session_peer_offer (w->a, w->now, ph_session_world_files (w, count, size_max));
+}
+
+/* Both ends are through, each was told once, the bytes are there, and all credit was given back. */
+static void
+check_delivered (PhSessionWorld *w, PhPeerTransfer *sent)
+{
+  PhPeerTransfer *got = ph_session_world_twin (w, sent);
+
+  if (sent->past != PH_PAST_RECEIVED || got == NULL)
+    g_error ("not delivered:\n%s", w->story->str);
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_DELIVERED], ==, 1);
+  g_assert_cmpuint (got->told[PH_SESSION_EVENT_RECEIVED], ==, 1);
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_ACCEPTED], ==, 1);
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_FAILED], ==, 0);
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_STARTED], <=, 1);
+  g_assert_cmpuint (sent->bytes_written_told, ==, ph_manifest_bytes (sent->manifest));
+  ph_memory_disk_check (got->disk, sent->files);
+  for (unsigned i = 0; i < w->pairs->len; i++) {
+    PhFakePair *pair = w->pairs->pdata[i];
+
+    if (pair->cut)
+      continue;
+    g_assert_cmpuint (ph_fake_link_unread (pair->a), ==, 0);
+    g_assert_cmpuint (ph_fake_link_unread (pair->b), ==, 0);
+    g_assert_true (ph_session_link_idle (w->a->session, pair->a));
+    g_assert_true (ph_session_link_idle (w->b->session, pair->b));
+  }
+  g_assert_cmpuint (ph_session_transfers (w->a->session), ==, 0);
+  g_assert_cmpuint (ph_session_transfers (w->b->session), ==, 0);
+}
+
+static void
+test_folder (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+
+  ph_session_world_connect (w);
+  sent = offer (w, 60, 60000);
+  sent->files->stutters = true;
+  ph_session_world_run (w);
+  check_delivered (w, sent);
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_STARTED], ==, 1);
+  g_assert_cmpuint (sent->files->sources, ==, 1);
+  g_assert_cmpuint (sent->files->seeks, ==, 0);
+  g_assert_cmpuint (ph_session_world_twin (w, sent)->disk->bytes_written, ==,
+                    ph_manifest_bytes (sent->manifest));
+  g_assert_cmpuint (w->a->told[PH_SESSION_EVENT_PEER], ==, 1);
+}
+
+static void
+test_empty_things (void)
+{
+  for (unsigned kind = 0; kind < 3; kind++) {
+    g_autoptr (PhSessionWorld) w = world_new ();
+    PhMemoryFiles *files = ph_memory_files_new (w->random);
+    PhPeerTransfer *sent;
+
+    if (kind == 0)
+      ph_memory_files_fill_one (files, 0);
+    else
+      ph_memory_files_fill (files, kind == 1 ? 1 : 40, 0); /* one folder; folders and empty files */
+    ph_session_world_connect (w);
+    sent = ph_session_peer_offer (w->a, w->now, files);
+    ph_session_world_run (w);
+    check_delivered (w, sent);
+  }
+}
+
+static void
+test_offer_before_link (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent = offer (w, 5, 1000);
+
+  ph_session_world_run (w);
+  g_assert_cmpuint (w->b->transfers->len, ==, 0);
+  ph_session_world_connect (w);
+  ph_session_world_run (w);
+  check_delivered (w, sent);
+}
+
+/* The manifest does not fit into the offer, and the files are many. */
+static void
+test_many_small_files (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+  uint64_t bytes;
+
+  w->options = (PhFakeOptions){1 << 20, 2 << 20, 16, 1 << 20};
+  w->b->ops_max = 20000;
+  PhFakePair *pair = ph_session_world_connect (w);
+  sent = offer (w, 100000, 8);
+  bytes = ph_manifest_bytes (sent->manifest);
+  ph_session_world_run (w);
+  check_delivered (w, sent);
+  /* The bytes, the digests, the manifest (some 30 bytes a name here), and a little each. */
+  g_assert_cmpuint (pair->moved, <, bytes + UINT64_C (100000) * (PH_SHA256_LEN + 50));
+}
+
+static void
+test_both_ways (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+  PhPeerTransfer *back;
+
+  ph_session_world_connect (w);
+  sent = offer (w, 20, 50000);
+  back = ph_session_peer_offer (w->b, w->now, ph_session_world_files (w, 20, 50000));
+  ph_session_world_run (w);
+  check_delivered (w, sent);
+  check_delivered (w, back);
+}
+
+/* A slow disk holds the sender back: what waits is bounded by the windows. */
+static void
+test_backpressure (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+
+  w->b->ops_max = 1;
+  ph_session_world_connect (w);
+  sent = offer (w, 2, 4000000);
+  ph_session_world_run (w);
+  check_delivered (w, sent);
+  g_assert_cmpuint (ph_session_world_twin (w, sent)->disk->queued_bytes_max, <=,
+                    w->options.stream_window);
+}
+
+/* What is queued on the link stays below the mark, whatever is there to send. */
+static void
+test_queue_is_bounded (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhMemoryFiles *files = ph_memory_files_new (w->random);
+  PhFakePair *pair;
+  PhPeerTransfer *sent;
+  uint64_t most = 0;
+
+  w->options = (PhFakeOptions){1 << 20, 2 << 20, 16, 1 << 20};
+  ph_memory_files_fill_one (files, 20000000);
+  pair = ph_session_world_connect (w);
+  sent = ph_session_peer_offer (w->a, w->now, files);
+  do {
+    most = MAX (most, ph_fake_link_queued (pair->a));
+    ph_session_world_step (w);
+  } while (sent->told[PH_SESSION_EVENT_DELIVERED] == 0);
+  g_assert_cmpuint (most, >=, PH_SESSION_QUEUED_MIN / 2);
+  g_assert_cmpuint (most, <, PH_SESSION_QUEUED_MIN + 200000);
+  check_delivered (w, sent);
+}
+
+static void
+test_fair (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *first = offer (w, 2, 3000000);
+  PhPeerTransfer *second = offer (w, 2, 3000000);
+
+  ph_session_world_connect (w);
+  while (first->past == PH_PAST_UNKNOWN && second->past == PH_PAST_UNKNOWN)
+    ph_session_world_step (w);
+
+  const PhPeerTransfer *behind = first->past == PH_PAST_UNKNOWN ? first : second;
+  const PhPeerTransfer *done = behind == first ? second : first;
+
+  g_assert_cmpuint (behind->bytes_written_told * 2, >,
+                    MIN (ph_manifest_bytes (done->manifest), ph_manifest_bytes (behind->manifest)));
+  ph_session_world_run (w);
+  check_delivered (w, first);
+  check_delivered (w, second);
+}
+
+static void
+test_decline (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+
+  w->b->accepts = false;
+  ph_session_world_connect (w);
+  sent = offer (w, 10, 1000);
+  ph_session_world_run (w);
+
+  PhPeerTransfer *got = ph_session_world_twin (w, sent);
+
+  g_assert_cmpuint (got->told[PH_SESSION_EVENT_OFFER], ==, 1);
+  g_assert_true (ph_session_decline (w->b->session, w->now, &sent->id, PH_DECLINE_PERSON));
+  g_assert_false (ph_session_decline (w->b->session, w->now, &sent->id, PH_DECLINE_PERSON));
+  ph_session_world_run (w);
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_DECLINED], ==, 1);
+  g_assert_cmpint (sent->last.decline, ==, PH_DECLINE_PERSON);
+  g_assert_null (got->disk); /* declined means that nothing touched the disk */
+  g_assert_cmpuint (sent->files->sources, ==, 0);
+  g_assert_cmpuint (ph_session_transfers (w->a->session), ==, 0);
+  g_assert_cmpuint (ph_session_transfers (w->b->session), ==, 0);
+}
+
+/* Cancelled by either side after any number of rounds: both hear of it once, the disk is cleaned. */
+static void
+test_cancel_at_any_time (void)
+{
+  for (unsigned round = 0; round < 120; round++) {
+    g_autoptr (PhSessionWorld) w = ph_session_world_new (ph_test_seed () + round);
+    const bool by_sender = round % 2 == 0;
+    PhPeerTransfer *sent = offer (w, 20, 40000);
+    PhPeerTransfer *got;
+    bool cancelled;
+
+    w->b->ops_max = 2;
+    ph_session_world_connect (w);
+    ph_session_world_steps (w, round / 2);
+    cancelled = ph_session_cancel (by_sender ? w->a->session : w->b->session, w->now, &sent->id);
+    ph_session_world_run (w);
+    got = ph_session_world_twin (w, sent);
+
+    if (!cancelled && (!by_sender && got == NULL)) {
+      continue; /* the receiver has not heard of it at this point */
+    } else if (!cancelled) {
+      check_delivered (w, sent);
+    } else if (sent->past == PH_PAST_RECEIVED) {
+      g_assert_true (by_sender || got->past == PH_PAST_RECEIVED);
+    } else {
+      g_assert_cmpint (sent->past, ==, PH_PAST_CANCELLED);
+      if (got != NULL && got->past == PH_PAST_CANCELLED && got->disk != NULL)
+        g_assert_true (got->disk->discarded);
+      g_assert_true (got == NULL || got->past != PH_PAST_UNKNOWN);
+    }
+    g_assert_cmpuint (ph_session_transfers (w->a->session), ==, 0);
+    g_assert_cmpuint (ph_session_transfers (w->b->session), ==, 0);
+    g_assert_cmpuint (w->a->told[PH_SESSION_EVENT_LINK_ERROR], ==, 0);
+    g_assert_cmpuint (w->b->told[PH_SESSION_EVENT_LINK_ERROR], ==, 0);
+
+    /* The link is as good as before. */
+    PhPeerTransfer *next = offer (w, 5, 20000);
+
+    ph_session_world_run (w);
+    check_delivered (w, next);
+  }
+}
+
+/* Either side cancels while there is no link: the other one hears of it with the next. */
+static void
+test_cancel_while_apart (void)
+{
+  for (unsigned i = 0; i < 4; i++) {
+    g_autoptr (PhSessionWorld) w = ph_session_world_new (ph_test_seed () + i);
+    PhSessionPeer *who = i % 2 == 0 ? w->a : w->b;
+    PhPeerTransfer *sent;
+    PhPeerTransfer *got;
+
+    ph_session_world_connect (w);
+    sent = offer (w, 20, 60000);
+    ph_session_world_until (w, &sent->told[PH_SESSION_EVENT_STARTED], 1);
+    ph_session_world_cut (w);
+    g_assert_true (ph_session_cancel (who->session, w->now, &sent->id));
+    ph_session_peer_poll (who, w->now);
+    if (i >= 2) /* and forgets it all */
+      ph_session_world_restart (w, who);
+    ph_session_world_connect (w);
+    ph_session_world_run (w);
+    got = ph_session_world_twin (w, sent);
+    g_assert_cmpint (sent->past, ==, PH_PAST_CANCELLED);
+    g_assert_cmpint (got->past, ==, PH_PAST_CANCELLED);
+    g_assert_true (got->disk->discarded);
+    g_assert_cmpuint (got->told[PH_SESSION_EVENT_OFFER], ==, 1);
+  }
+}
+
+static void
+test_pause (void)
+{
+  for (unsigned i = 0; i < 6; i++) {
+    g_autoptr (PhSessionWorld) w = ph_session_world_new (ph_test_seed () + i);
+    PhSessionPeer *who = i % 2 == 0 ? w->a : w->b;
+    PhSessionPeer *other = i % 2 == 0 ? w->b : w->a;
+    PhMemoryFiles *files = ph_memory_files_new (w->random);
+    PhPeerTransfer *sent;
+    uint64_t written;
+
+    ph_memory_files_fill_one (files, 3 * PH_SESSION_QUEUED_MIN);
+    ph_session_world_connect (w);
+    sent = ph_session_peer_offer (w->a, w->now, files);
+    ph_session_world_until (w, &sent->told[PH_SESSION_EVENT_STARTED], 1);
+    g_assert_true (ph_session_pause (who->session, w->now, &sent->id));
+    g_assert_false (ph_session_pause (who->session, w->now, &sent->id));
+    ph_session_world_run (w);
+    written = sent->bytes_written_told;
+    g_assert_cmpint (sent->past, ==, PH_PAST_UNKNOWN);
+    g_assert_cmpuint (ph_session_peer_find (other, &sent->id)->told[PH_SESSION_EVENT_PAUSED], ==,
+                      1);
+
+    if (i >= 2) { /* it stays so over a new link */
+      ph_session_world_cut (w);
+      ph_session_world_connect (w);
+      ph_session_world_run (w);
+      g_assert_cmpuint (sent->bytes_written_told, <=, written);
+      g_assert_cmpint (sent->past, ==, PH_PAST_UNKNOWN);
+    }
+    if (i >= 4) { /* and if it ends while they are apart */
+      ph_session_world_cut (w);
+      g_assert_true (ph_session_resume (who->session, w->now, &sent->id));
+      ph_session_world_connect (w);
+    } else {
+      g_assert_true (ph_session_resume (who->session, w->now, &sent->id));
+    }
+    ph_session_world_run (w);
+    g_assert_cmpuint (ph_session_peer_find (other, &sent->id)->told[PH_SESSION_EVENT_RESUMED], ==,
+                      1);
+    check_delivered (w, sent);
+  }
+}
+
+/* The first entry from `index` on that is a file. */
+static uint32_t
+some_file (const PhMemoryFiles *files, uint32_t index)
+{
+  while (ph_manifest_entry (files->manifest, index)->kind != PH_ENTRY_FILE)
+    index++;
+  return index;
+}
+
+static void
+test_source_fails (void)
+{
+  for (unsigned i = 0; i < 2; i++) {
+    g_autoptr (PhSessionWorld) w = world_new ();
+    PhPeerTransfer *sent;
+    PhPeerTransfer *got;
+
+    ph_session_world_connect (w);
+    sent = offer (w, 20, 60000);
+    if (i == 0)
+      sent->files->fail_file = some_file (sent->files, 12);
+    sent->files->fail_error = PH_STORAGE_VANISHED;
+    ph_session_world_run (w);
+    got = ph_session_world_twin (w, sent);
+    g_assert_cmpuint (sent->told[PH_SESSION_EVENT_FAILED], ==, 1);
+    g_assert_cmpint (sent->last.failure, ==, PH_FAILURE_STORAGE);
+    g_assert_cmpint (sent->last.storage, ==, PH_STORAGE_VANISHED);
+    g_assert_false (sent->last.by_peer);
+    g_assert_cmpuint (sent->last.file, ==, sent->files->fail_file);
+    g_assert_cmpuint (got->told[PH_SESSION_EVENT_FAILED], ==, 1);
+    g_assert_cmpint (got->last.storage, ==, PH_STORAGE_VANISHED);
+    g_assert_true (got->last.by_peer);
+    g_assert_true (got->disk->discarded);
+  }
+}
+
+static void
+test_sink_fails (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+  PhPeerTransfer *got;
+
+  w->b->fail_after = 300000;
+  ph_session_world_connect (w);
+  sent = offer (w, 40, 60000);
+  ph_session_world_run (w);
+  got = ph_session_world_twin (w, sent);
+  g_assert_cmpint (got->last.storage, ==, PH_STORAGE_NO_SPACE);
+  g_assert_false (got->last.by_peer);
+  g_assert_cmpstr (got->last.message, ==, "full");
+  g_assert_cmpuint (sent->told[PH_SESSION_EVENT_FAILED], ==, 1);
+  g_assert_cmpint (sent->last.storage, ==, PH_STORAGE_NO_SPACE);
+  g_assert_true (sent->last.by_peer);
+  g_assert_true (got->disk->discarded);
+}
+
+/* A wrong digest restarts its file, so often; then the transfer fails. */
+static void
+test_wrong_digest (void)
+{
+  for (unsigned times = 1; times <= PH_SESSION_FILE_RESTARTS_MAX + 1; times++) {
+    g_autoptr (PhSessionWorld) w = world_new ();
+    PhMemoryFiles *files = ph_session_world_files (w, 12, 60000);
+    const unsigned restarts = MIN (times, PH_SESSION_FILE_RESTARTS_MAX);
+    PhPeerTransfer *sent;
+    PhPeerTransfer *got;
+
+    files->corrupt_file = some_file (files, 5);
+    files->corrupt_times = times;
+    ph_session_world_connect (w);
+    sent = ph_session_peer_offer (w->a, w->now, files);
+    ph_session_world_run (w);
+    got = ph_session_world_twin (w, sent);
+    g_assert_cmpuint (got->told[PH_SESSION_EVENT_FILE_RESTARTED], ==, restarts);
+    g_assert_cmpuint (sent->told[PH_SESSION_EVENT_FILE_RESTARTED], ==, restarts);
+    if (times <= PH_SESSION_FILE_RESTARTS_MAX) {
+      check_delivered (w, sent);
+      continue;
+    }
+    g_assert_cmpint (got->last.storage, ==, PH_STORAGE_MISMATCH);
+    g_assert_cmpuint (got->last.file, ==, files->corrupt_file);
+    g_assert_cmpint (sent->last.storage, ==, PH_STORAGE_MISMATCH);
+    g_assert_true (sent->last.by_peer);
+    g_assert_true (got->disk->discarded);
+  }
+}
+
+static void
+test_signals (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  uint8_t bytes[PH_FRAME_SIGNAL_MAX + 1] = {0};
+
+  g_assert_false (ph_session_send_signal (w->a->session, w->now, ph_slice (bytes, 5)));
+  ph_session_world_connect (w);
+  g_assert_false (ph_session_send_signal (w->a->session, w->now, ph_slice (bytes, 5)));
+  ph_session_world_run (w);
+  g_assert_true (ph_session_send_signal (w->a->session, w->now, ph_slice_string ("trickle")));
+  g_assert_true (
+      ph_session_send_signal (w->a->session, w->now, ph_slice (bytes, PH_FRAME_SIGNAL_MAX)));
+  g_assert_false (ph_session_send_signal (w->a->session, w->now, ph_slice (bytes, sizeof bytes)));
+  ph_session_world_run (w);
+  g_assert_cmpuint (w->b->signals->len, ==, 2);
+  g_assert_cmpmem (g_bytes_get_data (w->b->signals->pdata[0], NULL), 7, "trickle", 7);
+}
+
+/* More offers than a peer takes at once: the rest wait, and every one arrives. */
+static void
+test_many_offers (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent[PH_SESSION_OFFERS_BURST + 40];
+
+  ph_session_world_connect (w);
+  for (unsigned i = 0; i < G_N_ELEMENTS (sent); i++)
+    sent[i] = offer (w, 2, 100);
+  ph_session_world_run (w);
+  for (unsigned i = 0; i < G_N_ELEMENTS (sent); i++)
+    check_delivered (w, sent[i]);
+}
+
+/* Nobody answers: only so many questions are asked. */
+static void
+test_unanswered_offers (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent[PH_SESSION_TRANSFERS_MAX + 10];
+
+  w->b->accepts = false;
+  ph_session_world_connect (w);
+  for (unsigned i = 0; i < G_N_ELEMENTS (sent); i++)
+    sent[i] = offer (w, 2, 100);
+  ph_session_world_run (w);
+  g_assert_cmpuint (w->b->told[PH_SESSION_EVENT_OFFER], ==, PH_SESSION_TRANSFERS_MAX);
+  w->b->accepts = true;
+  while (w->b->transfers->len > 0) {
+    PhPeerTransfer *open = NULL;
+
+    for (unsigned i = 0; i < w->b->transfers->len; i++) {
+      PhPeerTransfer *transfer = w->b->transfers->pdata[i];
+
+      if (!transfer->accepted)
+        open = transfer;
+    }
+    if (open == NULL)
+      break;
+    ph_session_peer_accept (w->b, w->now, open);
+    ph_session_world_run (w);
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (sent); i++)
+    check_delivered (w, sent[i]);
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/session/folder", test_folder);
+  g_test_add_func ("/session/empty-things", test_empty_things);
+  g_test_add_func ("/session/offer-before-link", test_offer_before_link);
+  g_test_add_func ("/session/many-small-files", test_many_small_files);
+  g_test_add_func ("/session/both-ways", test_both_ways);
+  g_test_add_func ("/session/backpressure", test_backpressure);
+  g_test_add_func ("/session/queue-is-bounded", test_queue_is_bounded);
+  g_test_add_func ("/session/fair", test_fair);
+  g_test_add_func ("/session/decline", test_decline);
+  g_test_add_func ("/session/cancel-at-any-time", test_cancel_at_any_time);
+  g_test_add_func ("/session/cancel-while-apart", test_cancel_while_apart);
+  g_test_add_func ("/session/pause", test_pause);
+  g_test_add_func ("/session/source-fails", test_source_fails);
+  g_test_add_func ("/session/sink-fails", test_sink_fails);
+  g_test_add_func ("/session/wrong-digest", test_wrong_digest);
+  g_test_add_func ("/session/signals", test_signals);
+  g_test_add_func ("/session/many-offers", test_many_offers);
+  g_test_add_func ("/session/unanswered-offers", test_unanswered_offers);
+  return g_test_run ();
+}
