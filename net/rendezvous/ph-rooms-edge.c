@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "net/rendezvous/ph-rooms-edge.h"
+
+#include "net/io/ph-clock.h"
+#include "net/io/ph-timer.h"
+
+#include <libsoup/soup.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+/* TLS and HTTP take two round trips; who needs longer holds a descriptor for nothing. */
+#define UPGRADE_MAX_S 20
+/* Pings find dead clients, and clients that do not read: the ping waits behind what they do not take. */
+#define PING_INTERVAL_S 30
+#define PONG_MAX_S 15
+/* libsoup ends a connection for a larger frame by itself, with 1009 and without a word. Below it the
+ * core says what is wrong. */
+#define PAYLOAD_MAX (2 * PH_RENDEZVOUS_FRAME_MAX)
+/* Sockets that are not WebSockets yet, for each that may become one. */
+#define RAW_FACTOR 2
+
+/* Sockets that are open, of each address. Shared with them: libsoup may hold one for a moment longer than
+ * the edge lives. */
+typedef struct {
+  GHashTable *per_address; /* PhAddr without port -> count */
+  unsigned total;
+} RawTable;
+
+struct _PhRoomsEdge {
+  PhRooms *rooms; /* owned */
+  GSocketService *service; /* owned; NULL once shut down */
+  SoupServer *server; /* owned */
+  GTlsCertificate *certificate; /* owned, or NULL */
+  PhTimer *timer; /* owned */
+  PhAddr local;
+  uint64_t next_id;
+  GHashTable *conns; /* id -> Conn, owned */
+  RawTable *raw; /* a reference */
+  unsigned per_address_max;
+  unsigned connections_max;
+  bool settling;
+};
+
+typedef struct {
+  PhRoomsEdge *edge; /* borrowed */
+  uint64_t id;
+  SoupWebsocketConnection *socket; /* owned */
+} Conn;
+
+static void settle (PhRoomsEdge *self);
+
+static PhAddr
+to_addr (GSocketAddress *address)
+{
+  if (!G_IS_INET_SOCKET_ADDRESS (address))
+    return (PhAddr){0};
+
+  GInetSocketAddress *inet = G_INET_SOCKET_ADDRESS (address);
+  GInetAddress *ip = g_inet_socket_address_get_address (inet);
+
+  return ph_addr_from_bytes (
+      ph_slice (g_inet_address_to_bytes (ip), g_inet_address_get_native_size (ip)),
+      g_inet_socket_address_get_port (inet));
+}
+
+/* --- WebSockets --------------------------------------------------------------------------------- */
+
+static void
+conn_free (void *data)
+{
+  Conn *conn = data;
+
+  g_signal_handlers_disconnect_by_data (conn->socket, conn);
+  g_object_unref (conn->socket);
+  g_free (conn);
+}
+
+static void
+on_message (SoupWebsocketConnection *socket, int type, GBytes *bytes, void *user)
+{
+  Conn *conn = user;
+  PhRoomsEdge *self = conn->edge;
+  gsize len;
+  const void *data = g_bytes_get_data (bytes, &len);
+
+  if (type == SOUP_WEBSOCKET_DATA_TEXT)
+    ph_rooms_handle_text (self->rooms, ph_clock_now (), conn->id, ph_slice (data, len));
+  else
+    ph_rooms_handle_bad_frame (self->rooms, ph_clock_now (), conn->id, PH_RENDEZVOUS_UNSUPPORTED);
+  settle (self);
+}
+
+static void
+on_closed (SoupWebsocketConnection *socket, void *user)
+{
+  Conn *conn = user;
+  PhRoomsEdge *self = conn->edge;
+  const uint64_t id = conn->id;
+
+  ph_rooms_handle_close (self->rooms, ph_clock_now (), id);
+  g_hash_table_remove (self->conns, &id);
+  settle (self);
+}
+
+/* How a client dials who uses the address that it has reached. */
+static char *
+local_origin (const PhRoomsEdge *self, GSocketAddress *address)
+{
+  const PhAddr local = to_addr (address);
+  char text[PH_ADDR_STRING_MAX];
+
+  if (!ph_addr_is_set (&local))
+    return NULL;
+  return g_strdup_printf ("%s://%s", self->certificate != NULL ? "wss" : "ws",
+                          ph_addr_format (&local, text));
+}
+
+static void
+on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
+              SoupWebsocketConnection *socket, void *user)
+{
+  PhRoomsEdge *self = user;
+  GSocketAddress *remote = soup_server_message_get_remote_address (message);
+  GSocket *raw = remote != NULL ? g_object_get_data (G_OBJECT (remote), "ph-socket") : NULL;
+  const PhAddr addr = to_addr (remote);
+  g_autofree char *origin = local_origin (self, soup_server_message_get_local_address (message));
+
+  if (raw != NULL)
+    g_socket_set_timeout (raw, 0);
+  if (!g_str_equal (path, "/") || soup_websocket_connection_get_protocol (socket) == NULL) {
+    soup_websocket_connection_close (socket, SOUP_WEBSOCKET_CLOSE_PROTOCOL_ERROR,
+                                     "the subprotocol is " PH_RENDEZVOUS_SUBPROTOCOL);
+    return;
+  }
+
+  Conn *conn = g_new0 (Conn, 1);
+
+  conn->edge = self;
+  conn->id = self->next_id++;
+  conn->socket = g_object_ref (socket);
+  g_hash_table_insert (self->conns, &conn->id, conn);
+  soup_websocket_connection_set_max_incoming_payload_size (socket, PAYLOAD_MAX);
+  soup_websocket_connection_set_keepalive_interval (socket, PING_INTERVAL_S);
+  soup_websocket_connection_set_keepalive_pong_timeout (socket, PONG_MAX_S);
+  g_signal_connect (socket, "message", G_CALLBACK (on_message), conn);
+  g_signal_connect (socket, "closed", G_CALLBACK (on_closed), conn);
+  ph_rooms_handle_open (self->rooms, ph_clock_now (), conn->id, &addr, origin);
+  settle (self);
+}
+
+/* --- Plain HTTP --------------------------------------------------------------------------------- */
+
+static void
+on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+            void *user)
+{
+  const bool health = g_str_equal (path, "/healthz");
+  const char *text = health ? "ok\n" : "This is a Porthole rendezvous server, for WebSockets.\n";
+  const unsigned status = health                    ? SOUP_STATUS_OK
+                          : g_str_equal (path, "/") ? 426 /* Upgrade Required */
+                                                    : SOUP_STATUS_NOT_FOUND;
+
+  /* One answer a connection, so that none stays to be forgotten. */
+  soup_message_headers_append (soup_server_message_get_response_headers (message), "Connection",
+                               "close");
+  soup_server_message_set_response (message, "text/plain", SOUP_MEMORY_STATIC, text, strlen (text));
+  soup_server_message_set_status (message, status, NULL);
+}
+
+/* --- Sockets ------------------------------------------------------------------------------------ */
+
+typedef struct {
+  RawTable *table; /* a reference */
+  PhAddr address;
+} Raw;
+
+static void
+raw_table_clear (void *data)
+{
+  g_hash_table_unref (((RawTable *)data)->per_address);
+}
+
+static unsigned
+raw_count (const RawTable *table, const PhAddr *address)
+{
+  return GPOINTER_TO_UINT (g_hash_table_lookup (table->per_address, address));
+}
+
+static void
+on_raw_gone (void *data, GObject *gone)
+{
+  Raw *raw = data;
+  const unsigned n = raw_count (raw->table, &raw->address);
+
+  g_assert (n > 0);
+  g_assert (raw->table->total > 0);
+  raw->table->total--;
+  if (n == 1)
+    g_hash_table_remove (raw->table->per_address, &raw->address);
+  else
+    g_hash_table_insert (raw->table->per_address, g_memdup2 (&raw->address, sizeof raw->address),
+                         GUINT_TO_POINTER (n - 1));
+  g_rc_box_release_full (raw->table, raw_table_clear);
+  g_free (raw);
+}
+
+static void
+count_raw (RawTable *table, const PhAddr *address, GSocket *socket)
+{
+  Raw *raw = g_new0 (Raw, 1);
+
+  raw->table = g_rc_box_acquire (table);
+  raw->address = *address;
+  table->total++;
+  g_hash_table_insert (table->per_address, g_memdup2 (address, sizeof *address),
+                       GUINT_TO_POINTER (raw_count (table, address) + 1));
+  g_object_weak_ref (G_OBJECT (socket), on_raw_gone, raw);
+}
+
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, void *user)
+{
+  PhRoomsEdge *self = user;
+  GSocket *socket = g_socket_connection_get_socket (connection);
+  g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
+  g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
+  g_autoptr (GIOStream) stream = g_object_ref (G_IO_STREAM (connection));
+  PhAddr address = to_addr (remote);
+
+  address.port = 0;
+  address.scope = 0;
+  if (local == NULL || !ph_addr_is_set (&address)
+      || self->raw->total >= RAW_FACTOR * self->connections_max
+      || raw_count (self->raw, &address) >= RAW_FACTOR * self->per_address_max)
+    return TRUE; /* dropped without a word: whoever holds so many is not reading them */
+  count_raw (self->raw, &address, socket);
+  g_socket_set_timeout (socket, UPGRADE_MAX_S);
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+  /* The address stays with the message, and so does what hangs on it. */
+  g_object_set_data_full (G_OBJECT (remote), "ph-socket", g_object_ref (socket), g_object_unref);
+
+  if (self->certificate != NULL) {
+    GIOStream *tls = g_tls_server_connection_new (stream, self->certificate, NULL);
+
+    if (tls == NULL)
+      return TRUE;
+    g_object_unref (stream);
+    stream = tls;
+  }
+  soup_server_accept_iostream (self->server, stream, local, remote, NULL);
+  return TRUE;
+}
+
+/* --- Settling ----------------------------------------------------------------------------------- */
+
+static void
+put_out (PhRoomsEdge *self, const PhRoomsOutput *output)
+{
+  Conn *conn = g_hash_table_lookup (self->conns, &output->connection);
+
+  if (conn == NULL
+      || soup_websocket_connection_get_state (conn->socket) != SOUP_WEBSOCKET_STATE_OPEN)
+    return;
+  if (output->text != NULL)
+    soup_websocket_connection_send_text (conn->socket, output->text);
+  else
+    soup_websocket_connection_close (conn->socket, output->close_code, output->close_reason);
+}
+
+static void
+settle (PhRoomsEdge *self)
+{
+  PhRoomsOutput output;
+  const char *why;
+
+  if (self->settling)
+    return;
+  self->settling = true;
+  while (ph_rooms_poll_output (self->rooms, &output)) {
+    put_out (self, &output);
+    g_free (output.text);
+  }
+  self->settling = false;
+  ph_timer_arm (self->timer, ph_rooms_next_timeout (self->rooms, &why));
+}
+
+static void
+on_timer (void *user, PhTime now)
+{
+  PhRoomsEdge *self = user;
+
+  ph_rooms_handle_timeout (self->rooms, now);
+  settle (self);
+}
+
+/* ------------------------------------------------------------------------------------------------ */
+
+static bool
+start_listening (PhRoomsEdge *self, const PhAddr *listen, GError **error)
+{
+  char text[PH_ADDR_STRING_MAX];
+  g_autoptr (GSocketAddress) address =
+      g_inet_socket_address_new_from_string (ph_addr_format_ip (listen, text), listen->port);
+  g_autoptr (GSocketAddress) bound = NULL;
+
+  if (!g_socket_listener_add_address (G_SOCKET_LISTENER (self->service), address,
+                                      G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &bound,
+                                      error))
+    return false;
+  self->local = to_addr (bound);
+  g_signal_connect (self->service, "incoming", G_CALLBACK (on_incoming), self);
+  g_socket_service_start (self->service);
+  return true;
+}
+
+PhRoomsEdge *
+ph_rooms_edge_new (const PhRoomsEdgeConfig *config, GError **error)
+{
+  g_autoptr (PhRoomsEdge) self = g_new0 (PhRoomsEdge, 1);
+  char *protocols[] = {(char *)PH_RENDEZVOUS_SUBPROTOCOL, NULL};
+
+  self->rooms = ph_rooms_new (&config->rooms);
+  self->per_address_max =
+      config->rooms.per_address_max != 0 ? config->rooms.per_address_max : PH_ROOMS_PER_ADDRESS_MAX;
+  self->connections_max =
+      config->rooms.connections_max != 0 ? config->rooms.connections_max : PH_ROOMS_CONNECTIONS_MAX;
+  g_set_object (&self->certificate, config->certificate);
+  self->next_id = 1;
+  self->conns = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, conn_free);
+  self->raw = g_rc_box_new0 (RawTable);
+  self->raw->per_address = g_hash_table_new_full (ph_addr_hash, ph_addr_hash_equal, g_free, NULL);
+  self->timer = ph_timer_new (g_main_context_get_thread_default (), on_timer, self);
+  self->server = soup_server_new ("server-header", "porthole-rendezvous", NULL);
+  soup_server_remove_websocket_extension (self->server, SOUP_TYPE_WEBSOCKET_EXTENSION_DEFLATE);
+  soup_server_add_handler (self->server, NULL, on_request, self, NULL);
+  soup_server_add_websocket_handler (self->server, "/", NULL, protocols, on_websocket, self, NULL);
+  self->service = g_socket_service_new ();
+  if (!start_listening (self, &config->listen, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+static void
+stop_listening (PhRoomsEdge *self)
+{
+  if (self->service == NULL)
+    return;
+  g_signal_handlers_disconnect_by_data (self->service, self);
+  g_socket_service_stop (self->service);
+  g_socket_listener_close (G_SOCKET_LISTENER (self->service));
+  g_clear_object (&self->service);
+}
+
+void
+ph_rooms_edge_shut_down (PhRoomsEdge *self)
+{
+  stop_listening (self);
+  ph_rooms_shut_down (self->rooms, ph_clock_now ());
+  settle (self);
+}
+
+bool
+ph_rooms_edge_is_idle (const PhRoomsEdge *self)
+{
+  return g_hash_table_size (self->conns) == 0;
+}
+
+void
+ph_rooms_edge_free (PhRoomsEdge *self)
+{
+  if (self == NULL)
+    return;
+  stop_listening (self);
+  g_clear_pointer (&self->conns, g_hash_table_unref);
+  if (self->server != NULL)
+    soup_server_disconnect (self->server);
+  g_clear_object (&self->server);
+  ph_timer_free (self->timer);
+  ph_rooms_free (self->rooms);
+  g_clear_object (&self->certificate);
+  g_rc_box_release_full (self->raw, raw_table_clear);
+  g_free (self);
+}
+
+const PhAddr *
+ph_rooms_edge_local (const PhRoomsEdge *self)
+{
+  return &self->local;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The rendezvous server's sockets: a listening one, and WebSockets by libsoup, on the thread's default
+ * GMainContext. "/" is the WebSocket, "/healthz" says ok.
+ *
+ * Connections are bounded before they have said anything: in all, per address, and by a timeout
+ * until they have become a WebSocket. */
+
+#pragma once
+
+#include "net/rendezvous/ph-rooms.h"
+
+#include <gio/gio.h>
+
+typedef struct {
+  PhAddr listen;
+  GTlsCertificate *certificate; /* NULL: ws:// */
+  PhRoomsConfig rooms;
+} PhRoomsEdgeConfig;
+
+typedef struct _PhRoomsEdge PhRoomsEdge;
+
+/* Listens. Errors are of G_IO_ERROR, among them ADDRESS_IN_USE. */
+PhRoomsEdge *ph_rooms_edge_new (const PhRoomsEdgeConfig *config, GError **error);
+/* Tells all clients and stops listening; run the context until ph_rooms_edge_is_idle() or you lose
+ * patience, then free. */
+void ph_rooms_edge_shut_down (PhRoomsEdge *self);
+bool ph_rooms_edge_is_idle (const PhRoomsEdge *self);
+void ph_rooms_edge_free (PhRoomsEdge *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhRoomsEdge, ph_rooms_edge_free)
+
+/* The bound address, with its real port. */
+const PhAddr *ph_rooms_edge_local (const PhRoomsEdge *self);
