@@ -116,7 +116,7 @@ read_link (void)
   if (fgets (line, sizeof line, stdin) == NULL) {
     ph_output_fail (
         PH_EXIT_FAILED, "bad-invitation",
-        _ ("No link came from standard input. It is one line, beginning with ‘porthole:’."));
+        _ ("No link came from standard input. It is one line, beginning with “porthole:”."));
     return NULL;
   }
   return g_strdup (g_strstrip (line));

@@ -47,10 +47,10 @@ check_key (const char *key)
   near = ph_words_nearest (key, keys);
   if (near != NULL)
     return ph_output_fail (PH_EXIT_USAGE, "unknown-setting",
-                           _ ("There is no setting ‘%s’. Did you mean %s?"), shown, near);
+                           _ ("There is no setting “%s”. Did you mean %s?"), shown, near);
   all = g_strjoinv (", ", (char **)keys);
   return ph_output_fail (PH_EXIT_USAGE, "unknown-setting",
-                         _ ("There is no setting ‘%s’. The settings are: %s"), shown, all);
+                         _ ("There is no setting “%s”. The settings are: %s"), shown, all);
 }
 
 static PhExit
@@ -88,6 +88,18 @@ config_show_all (PhCli *cli)
   return status;
 }
 
+static PhExit
+config_set (PhCli *cli, const char *key, const char *value)
+{
+  g_autofree char *absolute = NULL;
+
+  /* A setting outlives the working folder. */
+  if (strcmp (key, "download-dir") == 0 && value[0] != '\0')
+    absolute = g_canonicalize_filename (value, NULL);
+  return ph_cli_wait (
+      cli, ph_engine_set_setting (cli->engine, key, absolute != NULL ? absolute : value));
+}
+
 PhExit
 ph_cmd_config (PhCli *cli, int argc, char **argv)
 {
@@ -110,7 +122,7 @@ ph_cmd_config (PhCli *cli, int argc, char **argv)
   if (status != PH_EXIT_DONE)
     return status;
   if (set)
-    return ph_cli_wait (cli, ph_engine_set_setting (cli->engine, args[1], args[2]));
+    return config_set (cli, args[1], args[2]);
   return get ? config_show (cli, args[1], false) : config_show_all (cli);
 }
 

@@ -225,7 +225,7 @@ check_folder (const char *text, char **ret_folder)
   free (real);
   if (err == 0)
     return PH_EXIT_DONE;
-  return ph_output_fail (PH_EXIT_FAILED, "folder", _ ("Nothing can be received into ‘%s’: %s"),
+  return ph_output_fail (PH_EXIT_FAILED, "folder", _ ("Nothing can be received into “%s”: %s"),
                          shown, g_strerror (err));
 }
 
@@ -263,7 +263,7 @@ stay (Receive *self)
     return self->status;
   if (is_under_way (self))
     ph_output_note (
-        _ ("Stopped. What was under way goes on with the next ‘porthole-cli receive’."));
+        _ ("Stopped. What was under way goes on with the next “porthole-cli receive”."));
   /* Without a count being stopped is the usual end. */
   return self->count == 0 && !is_under_way (self) ? self->status : PH_EXIT_DECLINED;
 }

@@ -99,11 +99,11 @@ check_paths (char **args, GStrv *ret_paths)
     struct stat st;
 
     if (path == NULL || stat (path, &st) != 0)
-      return ph_output_fail (PH_EXIT_FAILED, "files", _ ("‘%s’ cannot be sent: %s"), shown,
+      return ph_output_fail (PH_EXIT_FAILED, "files", _ ("“%s” cannot be sent: %s"), shown,
                              g_strerror (errno));
     if (!S_ISREG (st.st_mode) && !S_ISDIR (st.st_mode))
       return ph_output_fail (PH_EXIT_FAILED, "files",
-                             _ ("‘%s’ cannot be sent: it is neither a file nor a folder"), shown);
+                             _ ("“%s” cannot be sent: it is neither a file nor a folder"), shown);
     g_strv_builder_add (builder, path);
   }
   *ret_paths = g_strv_builder_end (builder);

@@ -30,10 +30,10 @@ unknown_command (const char *name)
   g_ptr_array_add (names, NULL);
   near = ph_words_nearest (name, (const char *const *)names->pdata);
   if (near != NULL)
-    return ph_output_fail (PH_EXIT_USAGE, "usage", _ ("There is no command ‘%s’. Did you mean %s?"),
+    return ph_output_fail (PH_EXIT_USAGE, "usage", _ ("There is no command “%s”. Did you mean %s?"),
                            name, near);
   return ph_output_fail (PH_EXIT_USAGE, "usage",
-                         _ ("There is no command ‘%s’. The list of them: porthole-cli --help"),
+                         _ ("There is no command “%s”. The list of them: porthole-cli --help"),
                          name);
 }
 
@@ -104,6 +104,6 @@ main (int argc, char **argv)
   if (argc < 2)
     return (int)ph_output_fail (
         PH_EXIT_USAGE, "usage",
-        _ ("A command is needed, such as ‘send’. The list of them: porthole-cli --help"));
+        _ ("A command is needed, such as “send”. The list of them: porthole-cli --help"));
   return (int)run (profile, argc - 1, argv + 1);
 }

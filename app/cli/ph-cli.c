@@ -337,14 +337,14 @@ unknown_contact (PhCli *cli, const char *text)
   near = ph_words_nearest (text, (const char *const *)names->pdata);
   if (near != NULL)
     ph_output_fail (PH_EXIT_FAILED, "unknown-contact",
-                    _ ("There is no contact ‘%s’. Did you mean %s?"), shown, near);
+                    _ ("There is no contact “%s”. Did you mean %s?"), shown, near);
   else if (cli->contacts->len > 0)
     ph_output_fail (PH_EXIT_FAILED, "unknown-contact",
-                    _ ("There is no contact ‘%s’. The list of them: porthole-cli contacts"), shown);
+                    _ ("There is no contact “%s”. The list of them: porthole-cli contacts"), shown);
   else
     ph_output_fail (
         PH_EXIT_FAILED, "unknown-contact",
-        _ ("There is no contact ‘%s’, and no other either. To add somebody: porthole-cli "
+        _ ("There is no contact “%s”, and no other either. To add somebody: porthole-cli "
            "invite, or porthole-cli add LINK"),
         shown);
   return NULL;
@@ -367,7 +367,7 @@ ph_cli_find_contact (PhCli *cli, const char *text)
         g_autofree char *shown = ph_display_name (text);
 
         ph_output_fail (PH_EXIT_FAILED, "unknown-contact",
-                        _ ("Several contacts are called ‘%s’. Give the ID of the one you mean: "
+                        _ ("Several contacts are called “%s”. Give the ID of the one you mean: "
                            "porthole-cli contacts"),
                         shown);
         return NULL;
@@ -401,12 +401,12 @@ ph_cli_find_transfer (PhCli *cli, const char *text)
   if (several)
     ph_output_fail (
         PH_EXIT_FAILED, "unknown-transfer",
-        _ ("Several transfers begin with ‘%s’. Give more of the ID: porthole-cli transfers"),
+        _ ("Several transfers begin with “%s”. Give more of the ID: porthole-cli transfers"),
         shown);
   else
     ph_output_fail (
         PH_EXIT_FAILED, "unknown-transfer",
-        _ ("No unfinished transfer is called ‘%s’. The list of them: porthole-cli transfers"),
+        _ ("No unfinished transfer is called “%s”. The list of them: porthole-cli transfers"),
         shown);
   return NULL;
 }
@@ -445,7 +445,7 @@ advice (int engine_error)
         "To set one: porthole-cli config set rendezvous ADDRESS. Invitations of others carry one, "
         "too. Anybody can run one: see porthole-rendezvous(1).");
   case PH_ENGINE_ERROR_BAD_INVITATION:
-    return _ ("The link begins with ‘porthole:’; copy all of it, and put it in quotes.");
+    return _ ("The link begins with “porthole:”; copy all of it, and put it in quotes.");
   default:
     return NULL;
   }

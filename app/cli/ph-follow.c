@@ -28,6 +28,7 @@ ph_follow_free (PhFollow *self)
     return;
   g_free (self->id);
   g_free (self->path);
+  g_free (self->message);
   g_free (self);
 }
 
@@ -116,6 +117,27 @@ tell_path (PhFollow *self, const PhTransferView *view)
   ph_output_string (object, "local_address", view->local_addr);
   ph_output_string (object, "remote_address", view->remote_addr);
   ph_output_int (object, "rtt_ms", view->rtt_ms);
+  ph_output_end (object);
+}
+
+/* What the person should know although all goes well, such as files that were left out. */
+static void
+tell_message (PhFollow *self, const PhTransferView *view)
+{
+  g_autofree char *message = ph_words_message (view->message);
+  JsonBuilder *object;
+
+  if (message[0] == '\0' || view->code[0] != '\0' || g_strcmp0 (message, self->message) == 0)
+    return;
+  g_free (self->message);
+  self->message = g_steal_pointer (&message);
+  object = ph_output_begin ("warning");
+  if (object == NULL) {
+    tell (self, "%s", self->message);
+    return;
+  }
+  ph_output_string (object, "transfer", view->id);
+  ph_output_string (object, "message", self->message);
   ph_output_end (object);
 }
 
@@ -300,6 +322,7 @@ ph_follow_show (PhFollow *self, const PhTransferView *view)
   if (view->state != self->state)
     tell_state (self, view);
   self->state = view->state;
+  tell_message (self, view);
   tell_path (self, view);
   tell_progress (self, view);
   if (ph_transfer_state_ended (view->state))

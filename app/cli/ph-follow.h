@@ -10,6 +10,7 @@ typedef struct {
   char *id;
   PhTransferState state;
   char *path; /* what was told last */
+  char *message; /* likewise */
   gint64 shown_us; /* when progress was told last */
   unsigned percent; /* what was told last, where there is no progress line */
   uint64_t bytes;

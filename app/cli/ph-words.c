@@ -203,7 +203,7 @@ ph_words_nearest (const char *text, const char *const *words)
   for (size_t i = 0; i < n; i++) {
     g_autofree char *shown = ph_display_name (best[i].word);
 
-    g_string_append_printf (list, "%s‘%s’", i > 0 ? ", " : "", shown);
+    g_string_append_printf (list, "%s“%s”", i > 0 ? ", " : "", shown);
   }
   return g_string_free_and_steal (list);
 }

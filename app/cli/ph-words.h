@@ -22,5 +22,5 @@ const char *ph_words_state (PhTransferState state, PhDirection direction);
 char *ph_words_message (const char *message);
 
 /* The up to three of `words` (NULL-terminated) that somebody who typed `text` may have meant, quoted
- * and listed: "‘Anna’, ‘Hanna’"; NULL if none is near. */
+ * and listed: "“Anna”, “Hanna”"; NULL if none is near. */
 char *ph_words_nearest (const char *text, const char *const *words);

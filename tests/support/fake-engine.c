@@ -262,6 +262,7 @@ advance (PhEngine *self, FakeTransfer *transfer)
   switch (view->state) {
   case PH_TRANSFER_PREPARING:
     view->state = PH_TRANSFER_WAITING;
+    view->message = "1 item was left out";
     break;
   case PH_TRANSFER_WAITING:
     if (transfer->contact->fate == FATE_WAITS)
