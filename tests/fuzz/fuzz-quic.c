@@ -111,7 +111,8 @@ make_server (PhSlice bytes)
   PhSlice dcid;
   PhSlice scid;
 
-  memcpy (data, bytes.data, MIN (bytes.len, sizeof data));
+  if (bytes.len > 0)
+    memcpy (data, bytes.data, MIN (bytes.len, sizeof data));
   config.initial = in.bytes;
   (void)ph_quic_is_initial (in.bytes, &dcid, &scid);
 
