@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The manual pages format without a warning, and porthole-cli's tells of every command and option.
 
-usage: check-manuals.py PROGRAM (porthole-cli, or its commands on the fake engine)"""
+usage: check-manuals.py CLI RENDEZVOUS (CLI: porthole-cli, or its commands on the fake engine)"""
 
 import os
 import re
@@ -24,7 +24,7 @@ def page(name):
     return done.returncode, text, done.stderr.strip()
 
 
-def complaints(program):
+def complaints(program, rendezvous):
     for name in ('porthole-cli.1', 'porthole-rendezvous.1'):
         status, text, warnings = page(name)
         if status != 0 or warnings:
@@ -44,7 +44,15 @@ def complaints(program):
             if option not in text and option not in ('--help-all', '--limit'):
                 yield f'porthole-cli.1: {command} {option} is missing'
 
+    text = page('porthole-rendezvous.1')[1]
+    options = set(re.findall(r'--[a-z-]+', output(rendezvous, '--help').stdout)) - {'--redis'}
+    if len(options) < 5:
+        yield f'options of porthole-rendezvous: {options}'
+    for option in options:
+        if option not in text:
+            yield f'porthole-rendezvous.1: {option} is missing'
 
-found = list(complaints(os.path.abspath(sys.argv[1])))
+
+found = list(complaints(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])))
 print('\n'.join(found))
 sys.exit(1 if found else 0)
