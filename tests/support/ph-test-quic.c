@@ -73,10 +73,10 @@ ph_test_quic_init (PhTestQuic *self, const char *name)
   *self = (PhTestQuic){.now = 1000 * PH_SEC, .wire.delay = 10 * PH_MSEC};
   self->random = ph_test_random (&self->seeded, name);
   self->out = g_malloc (PH_TRANSMIT_MAX);
-  g_queue_init (&self->flying);
   for (unsigned i = 0; i < 2; i++) {
     uint8_t seed[PH_TLS_SEED_LEN];
 
+    g_queue_init (&self->flying[i]);
     ph_random_bytes (&self->random, seed, sizeof seed);
     self->side[i].identity = ph_tls_identity_new (seed);
     self->side[i].streams = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
@@ -95,8 +95,8 @@ ph_test_quic_clear (PhTestQuic *self)
     ph_link_free (self->side[i].link);
     ph_tls_identity_unref (self->side[i].identity);
     g_hash_table_unref (self->side[i].streams);
+    g_queue_clear_full (&self->flying[i], g_free);
   }
-  g_queue_clear_full (&self->flying, g_free);
   g_free (self->out);
 }
 
@@ -108,15 +108,6 @@ ph_test_quic_start (PhTestQuic *self)
 }
 
 /* --- The wire --------------------------------------------------------------------------------- */
-
-static int
-by_arrival (const void *a, const void *b, void *user)
-{
-  const Flying *x = a;
-  const Flying *y = b;
-
-  return x->arrives < y->arrives ? -1 : x->arrives > y->arrives;
-}
 
 static void
 fly (PhTestQuic *self, unsigned to, const uint8_t *data, size_t len, uint8_t ecn)
@@ -138,11 +129,13 @@ fly (PhTestQuic *self, unsigned to, const uint8_t *data, size_t len, uint8_t ecn
   *flying =
       (Flying){.arrives = leaves + self->wire.delay + jitter, .to = to, .ecn = ecn, .len = len};
   memcpy (flying->data, data, len);
-  if (self->wire.jitter == 0 && !g_queue_is_empty (&self->flying)
-      && by_arrival (flying, self->flying.tail->data, NULL) >= 0)
-    g_queue_push_tail (&self->flying, flying);
-  else
-    g_queue_insert_sorted (&self->flying, flying, by_arrival, NULL);
+
+  /* Behind all that arrive no later: among the last, if not the last. */
+  GList *after = self->flying[to].tail;
+
+  while (after != NULL && ((Flying *)after->data)->arrives > flying->arrives)
+    after = after->prev;
+  g_queue_insert_after (&self->flying[to], after, flying);
 }
 
 static bool
@@ -189,6 +182,18 @@ deliver (PhTestQuic *self, Flying *flying)
       return;
   }
   ph_link_handle_packet (side->link, self->now, &in);
+}
+
+static void
+deliver_due (PhTestQuic *self, unsigned to)
+{
+  GQueue *flying = &self->flying[to];
+
+  while (flying->head != NULL && ((Flying *)flying->head->data)->arrives <= self->now) {
+    g_autofree Flying *first = g_queue_pop_head (flying);
+
+    deliver (self, first);
+  }
 }
 
 /* --- The sides -------------------------------------------------------------------------------- */
@@ -303,9 +308,11 @@ next_time (PhTestQuic *self)
 {
   PhTime next = PH_NEVER;
 
-  if (!g_queue_is_empty (&self->flying))
-    next = ((Flying *)self->flying.head->data)->arrives;
   for (unsigned i = 0; i < 2; i++) {
+    const Flying *first = g_queue_peek_head (&self->flying[i]);
+
+    if (first != NULL)
+      next = ph_time_min (next, first->arrives);
     if (self->side[i].link != NULL)
       next = ph_time_min (next, ph_link_next_timeout (self->side[i].link, NULL));
   }
@@ -334,13 +341,8 @@ ph_test_quic_run (PhTestQuic *self, PhTime span, bool (*done) (PhTestQuic *self)
     g_assert_cmpuint (stuck, <, 100);
     self->now = MAX (self->now, next);
 
-    while (!g_queue_is_empty (&self->flying)
-           && ((Flying *)self->flying.head->data)->arrives <= self->now) {
-      g_autofree Flying *flying = g_queue_pop_head (&self->flying);
-
-      deliver (self, flying);
-    }
     for (unsigned i = 0; i < 2; i++) {
+      deliver_due (self, i);
       if (self->side[i].link != NULL)
         ph_link_handle_timeout (self->side[i].link, self->now);
     }

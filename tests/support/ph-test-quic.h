@@ -54,7 +54,7 @@ typedef struct {
   PhTestWire wire;
   bool cut; /* nothing arrives */
   PhQuicConfig config[2];
-  GQueue flying; /* by arrival */
+  GQueue flying[2]; /* towards each side, by arrival */
   PhTime free_at[2];
   PhRandomSeeded seeded;
   PhRandom random;

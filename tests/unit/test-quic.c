@@ -273,6 +273,47 @@ test_long_line (void)
   }
 }
 
+/* Keeps enough queued for the line to be full, for `span`. */
+static void
+stream_for (PhTestQuic *t, int64_t stream, uint64_t *sent, PhTime span)
+{
+  const PhTime end = t->now + span;
+
+  while (t->now < end) {
+    while (ph_link_stream_queued (t->side[0].link, stream) < 40 * MIB) {
+      ph_test_quic_send (t->side[0].link, stream, *sent, MIB, false);
+      *sent += MIB;
+    }
+    ph_test_quic_run (t, 10 * PH_MSEC, NULL);
+  }
+}
+
+/* 1 Gbit/s, 100 ms there and back: the line is full after 3 s. The window has grown to several times its
+ * first size by then, and the queue of the bottleneck has overflowed in between. */
+static void
+test_fat_line (void)
+{
+  PhTestQuic t;
+  uint64_t sent = 0;
+
+  ph_test_quic_init (&t, "fat-line");
+  t.wire.delay = 50 * PH_MSEC;
+  t.wire.rate = 125000000;
+  t.wire.queue_max = 50 * PH_MSEC;
+  ph_test_quic_connect (&t);
+
+  const int64_t stream = ph_link_open_stream (t.side[0].link);
+
+  stream_for (&t, stream, &sent, 3 * PH_SEC);
+
+  const uint64_t before = t.side[1].bytes_in;
+
+  stream_for (&t, stream, &sent, PH_SEC / 2);
+  g_test_message ("%.1f MB/s of 125", (double)(t.side[1].bytes_in - before) * 2 / 1e6);
+  g_assert_cmpuint (t.side[1].bytes_in - before, >=, 125000000 / 2 * 9 / 10);
+  ph_test_quic_clear (&t);
+}
+
 static void
 test_flow_control (void)
 {
@@ -689,6 +730,7 @@ main (int argc, char **argv)
   g_test_add_func ("/quic/fair", test_fair);
   g_test_add_func ("/quic/bad-wire", test_bad_wire);
   g_test_add_func ("/quic/long-line", test_long_line);
+  g_test_add_func ("/quic/fat-line", test_fat_line);
   g_test_add_func ("/quic/flow-control", test_flow_control);
   g_test_add_func ("/quic/queued", test_queued);
   g_test_add_func ("/quic/reset", test_reset);
