@@ -15,10 +15,14 @@
  * commit, move, sync the destination, commit, PH_SINK_FINISHED.
  *
  * Resume. With a checkpoint the sink goes on where it was committed. If the partial file does not look
- * as it did then, the prefix is read again while bytes may already come, and a difference is told as
- * PH_SINK_RESTART; so is a file whose digest is wrong at its end, once a file. After that event what is
- * written is dropped until resume_point() has been asked (it tells the point of the event) or the file
- * comes again at offset 0.
+ * as it did then, its prefix is read again before more is written, and a difference is told as
+ * PH_SINK_RESTART; so is a finished part that is missing, and a file whose digest is wrong at its end (a
+ * second time in a row it is PH_SINK_ERROR with PH_STORAGE_MISMATCH). After that event what is written is
+ * dropped until resume_point() has been asked, which tells the point of the event. Bytes that were
+ * given before resume_point() is asked are not told as PH_SINK_WRITTEN after it.
+ *
+ * After a crash while things were moved to their places, the rest is moved at once;
+ * PH_SINK_FINISHED still waits for finish().
  *
  * Nothing is made, checked or written before ph_file_sink_new(): a declined offer touches no disk. */
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The file sink's inside: three threads and what each of them owns.
+ *
+ *   engine thread   ph-file-sink.c         checks the order of what comes, queues it
+ *   writer          ph-file-sink-writer.c  writes, hashes, decides when a checkpoint is due
+ *   syncer          ph-file-sink-sync.c    syncs, commits, and at the end moves things to their places
+ *
+ * The queue is not bounded here: what may be in it is bounded by the flow control of the link, whose
+ * credit comes back with PH_SINK_WRITTEN. */
+
+#pragma once
+
+#include "app/engine/ph-file-sink.h"
+#include "app/engine/ph-sha256.h"
+#include "app/engine/ph-sink-tree.h"
+
+/* New entries of a checkpoint that are synced one by one, with the folders they are in. More are synced
+ * with one syncfs: 10,000 fsyncs are 10,000 journal commits. Fewer are not, since syncfs also waits for
+ * what all other programs have written to that disk. */
+#define PH_FILE_SINK_SYNC_EACH_MAX 16u
+
+typedef enum { PH_SINK_ITEM_DATA, PH_SINK_ITEM_END, PH_SINK_ITEM_FINISH } PhSinkItemKind;
+
+typedef struct {
+  PhSinkItemKind kind;
+  uint32_t file;
+  unsigned generation; /* how often resume_point() had been asked */
+  bool restart; /* DATA at 0 of a file that had bytes already */
+  uint64_t offset;
+  PhBufSlice data; /* END: the digest */
+} PhSinkItem;
+
+/* What the syncer does in one go. */
+typedef struct {
+  PhStoreCheckpoint checkpoint; /* digests: of `digests` */
+  GByteArray *digests;
+  GArray *created; /* of uint32_t: entries made since the last checkpoint... */
+  bool many; /* ...unless there were more than PH_FILE_SINK_SYNC_EACH_MAX */
+  bool last; /* all is there: move it to its place */
+  bool place_again; /* likewise, after a crash while that was done: nothing is synced before */
+} PhSinkJob;
+
+typedef struct {
+  PhSink base;
+  PhManifest *manifest;
+  PhSinkJournal journal;
+  void (*ready) (void *user);
+  void *user;
+  bool resumed; /* there was a checkpoint */
+  PhStoreCheckpoint start; /* which */
+  GPtrArray *names; /* of PhStoreName; the syncer's once it runs */
+  PhSinkTree tree;
+  GThread *writer;
+  GThread *syncer;
+
+  /* The engine thread's own: where the next byte must go, and whether all were there. */
+  uint32_t next_file;
+  uint64_t next_offset;
+  bool finishing;
+
+  GMutex lock;
+  GCond work; /* for the writer: items, a job that is done, quit */
+  GCond job_ready; /* for the syncer */
+  /* Guarded by `lock`. */
+  bool quit;
+  bool discard;
+  bool failed;
+  GArray *queue; /* of PhSinkItem */
+  uint64_t queue_bytes;
+  unsigned generation;
+  unsigned drop_below; /* items of generations below this are dropped: a file is to come again */
+  uint32_t at_file; /* where the writer stood after its last batch */
+  uint64_t at_offset;
+  struct sha256_ctx at_sha;
+  PhSinkJob *job; /* what the syncer is at; NULL: nothing */
+  bool syncer_quit;
+  bool placed;
+  bool finish_asked;
+  uint64_t written; /* to be told */
+  GArray *events; /* of PhSinkEvent: all the others */
+
+  /* The syncer's own. */
+  bool dest_synced;
+
+  /* The writer's own. */
+  uint32_t file; /* the first entry that is not complete */
+  uint64_t offset;
+  struct sha256_ctx sha;
+  int fd; /* of `file`, or -1 */
+  uint64_t flushed; /* writeback of `file` was started up to here */
+  uint32_t restarted_file; /* failed its check once already; PH_MANIFEST_TOP: none */
+  PhSinkJob *pending; /* the next job in the making */
+  uint64_t pending_bytes;
+  gint64 pending_since; /* monotonic, when it got its first content; 0: empty */
+} PhFileSink;
+
+/* The first entry from `index` on that is a file; the length if there is none. */
+uint32_t ph_file_sink_next_file (const PhManifest *manifest, uint32_t index);
+
+/* Events, from the sink's threads. _fail() tells only the first failure. */
+void ph_file_sink_event (PhFileSink *self, const PhSinkEvent *event);
+void ph_file_sink_fail (PhFileSink *self, const PhSinkFailure *failure);
+
+gpointer ph_file_sink_writer (gpointer data);
+gpointer ph_file_sink_syncer (gpointer data);
+PhSinkJob *ph_sink_job_new (uint32_t digests_first);
+void ph_sink_job_free (PhSinkJob *job);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The syncer: sync, then commit, then tell. */
+
+#include "config.h"
+
+#include "app/engine/ph-file-sink-private.h"
+#include "app/engine/ph-storage-private.h"
+
+#include <fcntl.h>
+#include <glib/gi18n-lib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+PhSinkJob *
+ph_sink_job_new (uint32_t digests_first)
+{
+  PhSinkJob *job = g_new0 (PhSinkJob, 1);
+
+  job->digests = g_byte_array_new ();
+  job->created = g_array_new (FALSE, FALSE, sizeof (uint32_t));
+  job->checkpoint.digests_first = digests_first;
+  return job;
+}
+
+void
+ph_sink_job_free (PhSinkJob *job)
+{
+  if (job == NULL)
+    return;
+  g_byte_array_unref (job->digests);
+  g_array_unref (job->created);
+  g_free (job);
+}
+
+/* The new entries, then the folders that got new names, each once. */
+static bool
+sync_each (PhFileSink *self, const PhSinkJob *job, PhSinkFailure *failure)
+{
+  uint32_t folders[PH_FILE_SINK_SYNC_EACH_MAX];
+  guint n_folders = 0;
+
+  for (guint i = 0; i < job->created->len; i++) {
+    const uint32_t entry = g_array_index (job->created, uint32_t, i);
+    const uint32_t parent = ph_manifest_parent (self->manifest, entry);
+    guint seen = 0;
+
+    /* The one that is being written is synced below, as far as it is part of the checkpoint. */
+    if (entry < job->checkpoint.file && !ph_sink_tree_sync_entry (&self->tree, entry, failure))
+      return false;
+    while (seen < n_folders && folders[seen] != parent)
+      seen++;
+    if (seen == n_folders)
+      folders[n_folders++] = parent;
+  }
+  for (guint i = 0; i < n_folders; i++)
+    if (!ph_sink_tree_sync_entry (&self->tree, folders[i], failure))
+      return false;
+  return job->checkpoint.offset == 0
+         || ph_sink_tree_sync_entry (&self->tree, job->checkpoint.file, failure);
+}
+
+/* What the partial file looks like, synced: how a later resume knows that nobody else wrote to it. */
+static void
+note_part (PhFileSink *self, PhStoreCheckpoint *checkpoint)
+{
+  const char *path;
+  struct stat st;
+  int fd;
+
+  if (checkpoint->offset == 0)
+    return;
+  path = ph_safe_names_path (self->tree.names, checkpoint->file);
+  fd = path != NULL ? ph_open_inside (self->tree.part_fd, path, O_PATH | O_NOFOLLOW, 0) : -1;
+  if (fd < 0)
+    return;
+  if (fstat (fd, &st) == 0) {
+    checkpoint->part_inode = st.st_ino;
+    checkpoint->part_mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+  }
+  close (fd);
+}
+
+static bool
+commit (PhFileSink *self, const PhStoreCheckpoint *checkpoint)
+{
+  g_autoptr (GError) error = NULL;
+  PhSinkFailure failure = {.error = PH_STORAGE_IO, .entry = PH_MANIFEST_TOP};
+
+  if (self->journal.commit (self->journal.user, checkpoint, &error))
+    return true;
+  if (g_error_matches (error, PH_STORE_ERROR, PH_STORE_ERROR_NO_SPACE))
+    failure.error = PH_STORAGE_NO_SPACE;
+  ph_storage_say (failure.message, "%s", error != NULL ? error->message : "?", 0);
+  ph_file_sink_fail (self, &failure);
+  return false;
+}
+
+/* To their places: intended names are committed first, so that a crash in between is understood. */
+static void
+place (PhFileSink *self, PhSinkJob *job)
+{
+  PhStoreCheckpoint checkpoint = job->checkpoint;
+  PhSinkFailure failure;
+
+  checkpoint.stage = PH_STORE_PLACED;
+  checkpoint.n_digests = 0;
+  checkpoint.names = self->names;
+  if (!ph_sink_tree_place (&self->tree, self->names, job->place_again, &failure)
+      || !ph_sink_tree_sync_destination (&self->tree, &failure)) {
+    ph_file_sink_fail (self, &failure);
+    return;
+  }
+  if (!commit (self, &checkpoint))
+    return;
+  g_mutex_lock (&self->lock);
+  self->placed = true;
+  g_mutex_unlock (&self->lock);
+  if (self->ready != NULL)
+    self->ready (self->user);
+}
+
+static void
+run_job (PhFileSink *self, PhSinkJob *job)
+{
+  PhStoreCheckpoint *checkpoint = &job->checkpoint;
+  PhSinkEvent event = {.type = PH_SINK_DURABLE};
+  PhSinkFailure failure;
+
+  if (!job->place_again) {
+    const bool synced =
+        job->many ? ph_sink_tree_sync_all (&self->tree, &failure) : sync_each (self, job, &failure);
+
+    /* The first time the partial folder's own name. */
+    if (!synced || (!self->dest_synced && !ph_sink_tree_sync_destination (&self->tree, &failure))) {
+      ph_file_sink_fail (self, &failure);
+      return;
+    }
+    self->dest_synced = true;
+    note_part (self, checkpoint);
+    checkpoint->digests = job->digests->data;
+    checkpoint->n_digests = job->digests->len / PH_STORE_SHA256_LEN;
+    if (job->last) {
+      checkpoint->stage = PH_STORE_PLACING;
+      g_clear_pointer (&self->names, g_ptr_array_unref);
+      self->names = ph_sink_tree_choose_names (&self->tree);
+      checkpoint->names = self->names;
+    }
+    if (!commit (self, checkpoint))
+      return;
+
+    event.point.file = checkpoint->file;
+    event.point.offset = checkpoint->offset;
+    if (checkpoint->offset > 0) {
+      struct sha256_ctx sha;
+
+      g_assert (ph_sha256_load (checkpoint->sha_state, checkpoint->offset, &sha));
+      ph_sha256_peek (&sha, event.point.prefix_sha256);
+    }
+    ph_file_sink_event (self, &event);
+  }
+  if (job->last)
+    place (self, job);
+}
+
+gpointer
+ph_file_sink_syncer (gpointer data)
+{
+  PhFileSink *self = data;
+
+  g_mutex_lock (&self->lock);
+  for (;;) {
+    while (self->job == NULL && !self->syncer_quit)
+      g_cond_wait (&self->job_ready, &self->lock);
+    if (self->job == NULL)
+      break;
+
+    PhSinkJob *job = self->job;
+
+    g_mutex_unlock (&self->lock);
+    run_job (self, job);
+    ph_sink_job_free (job);
+    g_mutex_lock (&self->lock);
+    self->job = NULL;
+    g_cond_broadcast (&self->work);
+  }
+  g_mutex_unlock (&self->lock);
+  return NULL;
+}

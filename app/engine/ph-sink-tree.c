@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "config.h"
+
+#include "app/engine/ph-sink-tree.h"
+
+#include "app/engine/ph-storage-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gi18n-lib.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Kept free beyond the files' bytes: for their names, folders and the rounding to blocks. */
+#define SPACE_MARGIN (1u << 20)
+
+void
+ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *folder,
+                   const uint8_t transfer[PH_STORE_TRANSFER_LEN])
+{
+  size_t at;
+
+  *self = (PhSinkTree){.dest_fd = -1, .part_fd = -1, .dir = PH_MANIFEST_TOP, .dir_fd = -1};
+  self->manifest = ph_manifest_ref (manifest);
+  self->folder = g_strdup (folder);
+  at = g_strlcpy (self->part_name, ".porthole-", sizeof self->part_name);
+  for (size_t i = 0; i < PH_STORE_TRANSFER_LEN; i++, at += 2)
+    g_snprintf (self->part_name + at, sizeof self->part_name - at, "%02x", transfer[i]);
+  g_strlcpy (self->part_name + at, ".part", sizeof self->part_name - at);
+}
+
+static void
+close_dir (PhSinkTree *self)
+{
+  if (self->dir != PH_MANIFEST_TOP)
+    close (self->dir_fd);
+  self->dir = PH_MANIFEST_TOP;
+}
+
+void
+ph_sink_tree_clear (PhSinkTree *self)
+{
+  close_dir (self);
+  if (self->part_fd >= 0)
+    close (self->part_fd);
+  if (self->dest_fd >= 0)
+    close (self->dest_fd);
+  g_clear_pointer (&self->names, ph_safe_names_free);
+  ph_manifest_unref (self->manifest);
+  g_free (self->folder);
+}
+
+bool
+ph_sink_tree_fail (const PhSinkTree *self, PhSinkFailure *failure, uint32_t entry,
+                   const char *format, int errnum)
+{
+  const char *name =
+      entry == PH_MANIFEST_TOP ? self->folder : ph_manifest_entry (self->manifest, entry)->path;
+
+  failure->error = ph_storage_write_error (errnum);
+  failure->entry = entry;
+  ph_storage_say (failure->message, format, name, errnum);
+  return false;
+}
+
+/* --- Opening ------------------------------------------------------------------------------------- */
+
+/* The partial folder must be a folder, ours, and closed to others: in a shared folder anybody could have
+ * put something under its name. */
+static bool
+open_part (PhSinkTree *self)
+{
+  struct stat st;
+
+  self->part_fd =
+      openat (self->dest_fd, self->part_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (self->part_fd < 0)
+    return false;
+  if (fstat (self->part_fd, &st) == 0 && st.st_uid == geteuid ())
+    return true;
+  close (self->part_fd);
+  self->part_fd = -1;
+  errno = EACCES;
+  return false;
+}
+
+/* Whether this file system takes names that differ only in case for one. */
+static bool
+folds_case (const PhSinkTree *self)
+{
+  g_autofree char *upper = g_ascii_strup (self->part_name, -1);
+  struct stat a, b;
+
+  return fstatat (self->dest_fd, upper, &a, AT_SYMLINK_NOFOLLOW) == 0
+         && fstat (self->part_fd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+bool
+ph_sink_tree_open (PhSinkTree *self, bool make, PhSinkFailure *failure)
+{
+  self->dest_fd = open (self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (self->dest_fd < 0)
+    return ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot open the folder “%s”"),
+                              errno);
+  self->found = !make || mkdirat (self->dest_fd, self->part_name, 0700) != 0;
+  if (make && self->found && errno != EEXIST)
+    return ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot write to the folder “%s”"),
+                              errno);
+  if (!open_part (self)) {
+    if (!make && errno == ENOENT)
+      return true;
+    return ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot write to the folder “%s”"),
+                              errno);
+  }
+  self->names = ph_safe_names_new (self->manifest, folds_case (self));
+  return true;
+}
+
+bool
+ph_sink_tree_check_space (PhSinkTree *self, uint64_t bytes, PhSinkFailure *failure)
+{
+  struct statvfs st;
+
+  /* Some network and FUSE file systems do not say. */
+  if (fstatvfs (self->dest_fd, &st) != 0 || st.f_blocks == 0)
+    return true;
+  if (bytes == 0 || (uint64_t)st.f_bavail >= (bytes + SPACE_MARGIN) / st.f_frsize + 1)
+    return true;
+
+  failure->error = PH_STORAGE_NO_SPACE;
+  failure->entry = PH_MANIFEST_TOP;
+  ph_storage_say (failure->message, _ ("There is not enough room in “%s”"), self->folder, 0);
+  return false;
+}
+
+/* --- Inside the partial folder ------------------------------------------------------------------- */
+
+/* The folder that `entry` is in, as a descriptor that stays the tree's; -1 and errno. */
+static int
+parent_fd (PhSinkTree *self, uint32_t entry)
+{
+  const uint32_t parent = ph_manifest_parent (self->manifest, entry);
+  const char *path;
+
+  if (parent == PH_MANIFEST_TOP)
+    return self->part_fd;
+  if (parent == self->dir)
+    return self->dir_fd;
+  close_dir (self);
+  path = ph_safe_names_path (self->names, parent);
+  if (path == NULL) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  self->dir_fd = ph_open_inside (self->part_fd, path, O_RDONLY | O_DIRECTORY, 0);
+  if (self->dir_fd < 0)
+    return -1;
+  self->dir = parent;
+  return self->dir_fd;
+}
+
+/* The last part of the entry's safe path; NULL and errno if that is too long. */
+static const char *
+safe_base (const PhSinkTree *self, uint32_t entry)
+{
+  const char *path = ph_safe_names_path (self->names, entry);
+  const char *slash;
+
+  if (path == NULL) {
+    errno = ENAMETOOLONG;
+    return NULL;
+  }
+  slash = strrchr (path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+int
+ph_sink_tree_create (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure)
+{
+  const int dir = parent_fd (self, entry);
+  const char *name = dir >= 0 ? safe_base (self, entry) : NULL;
+  int fd = -1;
+
+  for (int attempt = 0; name != NULL && fd < 0 && attempt < 2; attempt++) {
+    fd = ph_open_inside (dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+    if (fd < 0 && (errno != EEXIST || attempt > 0 || unlinkat (dir, name, 0) != 0))
+      break;
+  }
+  if (fd < 0)
+    ph_sink_tree_fail (self, failure, entry, _ ("Cannot write “%s”"), errno);
+  return fd;
+}
+
+int
+ph_sink_tree_reopen (PhSinkTree *self, uint32_t entry)
+{
+  const int dir = parent_fd (self, entry);
+  const char *name = dir >= 0 ? safe_base (self, entry) : NULL;
+  struct stat st;
+  int fd;
+
+  if (name == NULL)
+    return -1;
+  fd = ph_open_inside (dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+  /* A second name would let somebody else's file be written through ours. */
+  if (fd >= 0 && (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode) || st.st_nlink != 1)) {
+    close (fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+bool
+ph_sink_tree_make_folder (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure)
+{
+  const int dir = parent_fd (self, entry);
+  const char *name = dir >= 0 ? safe_base (self, entry) : NULL;
+  struct stat st;
+
+  if (name != NULL && mkdirat (dir, name, 0777) == 0)
+    return true;
+  if (name != NULL && errno == EEXIST && fstatat (dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0
+      && S_ISDIR (st.st_mode))
+    return true;
+  return ph_sink_tree_fail (self, failure, entry, _ ("Cannot make the folder “%s”"), errno);
+}
+
+bool
+ph_sink_tree_is_complete (PhSinkTree *self, uint32_t entry)
+{
+  const PhEntry *wanted = ph_manifest_entry (self->manifest, entry);
+  const int dir = parent_fd (self, entry);
+  const char *name = dir >= 0 ? safe_base (self, entry) : NULL;
+  struct stat st;
+
+  if (name == NULL || fstatat (dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    return false;
+  if (wanted->kind == PH_ENTRY_FOLDER)
+    return S_ISDIR (st.st_mode);
+  return S_ISREG (st.st_mode) && st.st_nlink == 1 && (uint64_t)st.st_size == wanted->size;
+}
+
+void
+ph_sink_tree_set_folder_times (PhSinkTree *self)
+{
+  for (uint32_t i = ph_manifest_len (self->manifest); i-- > 0;) {
+    const PhEntry *entry = ph_manifest_entry (self->manifest, i);
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = entry->mtime_s}};
+
+    if (entry->kind != PH_ENTRY_FOLDER || entry->mtime_s == 0)
+      continue;
+
+    const int dir = parent_fd (self, i);
+    const char *name = dir >= 0 ? safe_base (self, i) : NULL;
+
+    /* A time that cannot be set is no reason to lose a file. */
+    if (name != NULL && utimensat (dir, name, times, AT_SYMLINK_NOFOLLOW) != 0)
+      errno = 0;
+  }
+}
+
+/* --- Making durable ------------------------------------------------------------------------------ */
+
+bool
+ph_sink_tree_sync_entry (const PhSinkTree *self, uint32_t entry, PhSinkFailure *failure)
+{
+  const char *path = entry == PH_MANIFEST_TOP ? "." : ph_safe_names_path (self->names, entry);
+  const bool folder = entry == PH_MANIFEST_TOP
+                      || ph_manifest_entry (self->manifest, entry)->kind == PH_ENTRY_FOLDER;
+  int fd = -1;
+  bool ok = false;
+
+  errno = ENAMETOOLONG;
+  if (path != NULL)
+    fd = ph_open_inside (self->part_fd, path, O_RDONLY | (folder ? O_DIRECTORY : O_NOFOLLOW), 0);
+  if (fd >= 0) {
+    ok = (folder ? fsync (fd) : fdatasync (fd)) == 0;
+    if (!ok)
+      ph_sink_tree_fail (self, failure, entry, _ ("Cannot write “%s” to the disk"), errno);
+    close (fd);
+    return ok;
+  }
+  return ph_sink_tree_fail (self, failure, entry, _ ("Cannot write “%s” to the disk"), errno);
+}
+
+bool
+ph_sink_tree_sync_all (const PhSinkTree *self, PhSinkFailure *failure)
+{
+  return syncfs (self->part_fd) == 0
+         || ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot write “%s” to the disk"),
+                               errno);
+}
+
+bool
+ph_sink_tree_sync_destination (const PhSinkTree *self, PhSinkFailure *failure)
+{
+  return fsync (self->dest_fd) == 0
+         || ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot write “%s” to the disk"),
+                               errno);
+}
+
+/* --- Placing ------------------------------------------------------------------------------------- */
+
+static bool
+is_taken (const PhSinkTree *self, const char *name)
+{
+  struct stat st;
+
+  return fstatat (self->dest_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+static PhStoreName *
+find_name (const GPtrArray *names, uint32_t entry)
+{
+  guint low = 0, high = names->len;
+
+  while (low < high) {
+    const guint at = low + (high - low) / 2;
+    PhStoreName *name = names->pdata[at];
+
+    if (name->entry == entry)
+      return name;
+    if (name->entry < entry)
+      low = at + 1;
+    else
+      high = at;
+  }
+  return NULL;
+}
+
+/* Names are in the order of their entries. */
+static void
+note_name (GPtrArray *names, uint32_t entry, const char *text)
+{
+  PhStoreName *name = find_name (names, entry);
+  guint at = names->len;
+
+  if (name != NULL) {
+    g_free (name->name);
+    name->name = g_strdup (text);
+    return;
+  }
+  while (at > 0 && ((PhStoreName *)names->pdata[at - 1])->entry > entry)
+    at--;
+  g_ptr_array_insert (names, (gint)at, ph_store_name_new (entry, text));
+}
+
+GPtrArray *
+ph_sink_tree_choose_names (const PhSinkTree *self)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_store_name_free);
+
+  for (uint32_t i = 0; i < ph_manifest_len (self->manifest); i++) {
+    const char *safe;
+
+    if (ph_manifest_parent (self->manifest, i) != PH_MANIFEST_TOP)
+      continue;
+    safe = ph_safe_names_path (self->names, i);
+
+    const PhEntryKind kind = ph_manifest_entry (self->manifest, i)->kind;
+    g_autofree char *name = g_strdup (safe);
+
+    for (unsigned n = 1; is_taken (self, name) && n < G_MAXUINT; n++) {
+      g_free (name);
+      name = ph_safe_name_numbered (safe, kind, n);
+    }
+    if (strcmp (name, ph_manifest_name (self->manifest, i)) != 0)
+      note_name (names, i, name);
+  }
+  return names;
+}
+
+/* Moves without ever replacing; for file systems that cannot be asked to, by making the name ours
+ * first. 0 or errno. */
+static int
+move_out (const PhSinkTree *self, const char *from, const char *to, PhEntryKind kind)
+{
+  if (renameat2 (self->part_fd, from, self->dest_fd, to, RENAME_NOREPLACE) == 0)
+    return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+    return errno;
+
+  if (kind == PH_ENTRY_FOLDER) {
+    /* A folder only ever replaces an empty one: the one just made. */
+    if (mkdirat (self->dest_fd, to, 0700) != 0)
+      return errno;
+    if (renameat (self->part_fd, from, self->dest_fd, to) == 0)
+      return 0;
+
+    const int saved = errno;
+
+    unlinkat (self->dest_fd, to, AT_REMOVEDIR);
+    return saved;
+  }
+  if (linkat (self->part_fd, from, self->dest_fd, to, 0) != 0) {
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
+      return errno;
+
+    /* No second names either: an empty file of ours keeps the place for the moment. */
+    const int fd =
+        ph_open_inside (self->dest_fd, to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+      return errno;
+    close (fd);
+    return renameat (self->part_fd, from, self->dest_fd, to) == 0 ? 0 : errno;
+  }
+  unlinkat (self->part_fd, from, 0);
+  return 0;
+}
+
+static bool
+place_one (const PhSinkTree *self, uint32_t entry, GPtrArray *names, bool again,
+           PhSinkFailure *failure)
+{
+  const char *safe = ph_safe_names_path (self->names, entry);
+  const PhEntryKind kind = ph_manifest_entry (self->manifest, entry)->kind;
+  const PhStoreName *chosen = find_name (names, entry);
+  g_autofree char *name =
+      g_strdup (chosen != NULL ? chosen->name : ph_manifest_name (self->manifest, entry));
+  int error;
+
+  for (unsigned n = 1; (error = move_out (self, safe, name, kind)) == EEXIST; n++) {
+    g_free (name);
+    name = ph_safe_name_numbered (safe, kind, n);
+    note_name (names, entry, name);
+  }
+  if (error == ENOENT && again)
+    return true;
+  return error == 0
+         || ph_sink_tree_fail (self, failure, entry, _ ("Cannot move “%s” to its place"), error);
+}
+
+bool
+ph_sink_tree_place (PhSinkTree *self, GPtrArray *names, bool again, PhSinkFailure *failure)
+{
+  close_dir (self);
+  for (uint32_t i = 0; i < ph_manifest_len (self->manifest); i++)
+    if (ph_manifest_parent (self->manifest, i) == PH_MANIFEST_TOP
+        && !place_one (self, i, names, again, failure))
+      return false;
+  /* Not if somebody put something of theirs in. */
+  unlinkat (self->dest_fd, self->part_name, AT_REMOVEDIR);
+  return true;
+}
+
+void
+ph_sink_tree_empty (PhSinkTree *self)
+{
+  for (uint32_t i = ph_manifest_len (self->manifest); i-- > 0;) {
+    const bool folder = ph_manifest_entry (self->manifest, i)->kind == PH_ENTRY_FOLDER;
+    const int dir = parent_fd (self, i);
+    const char *name = dir >= 0 ? safe_base (self, i) : NULL;
+
+    if (name != NULL)
+      unlinkat (dir, name, folder ? AT_REMOVEDIR : 0);
+  }
+  close_dir (self);
+}
+
+void
+ph_sink_tree_remove (PhSinkTree *self)
+{
+  if (self->part_fd < 0)
+    return;
+  ph_sink_tree_empty (self);
+  unlinkat (self->dest_fd, self->part_name, AT_REMOVEDIR);
+}
