@@ -272,6 +272,8 @@ ph_ice_agent_recheck (PhIceAgent *self, PhTime now)
 
     if (pair->state == PH_ICE_PAIR_FAILED)
       ice_pair_enter (self, now, pair, PH_ICE_PAIR_WAITING, PH_ICE_WHY_NONE);
+    else if (pair->state == PH_ICE_PAIR_SUCCEEDED)
+      pair->consent_at = now;
   }
 }
 

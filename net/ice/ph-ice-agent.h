@@ -194,8 +194,8 @@ bool ph_ice_agent_find_valid (const PhIceAgent *self, uint32_t socket, const PhA
 /* Whether a link runs on this pair: then its death is noticed as fast as that of the selected pair,
  * and it is never retired. Unknown ids are ignored. */
 void ph_ice_agent_set_in_use (PhIceAgent *self, PhTime now, uint32_t id, bool in_use);
-/* Checks every pair that is not valid again, for another `give_up_interval`: the network has changed,
- * or a better path than the relay is looked for. */
+/* Checks every pair that is not valid again, for another `give_up_interval`, and asks the valid ones at
+ * once: the network has changed, the machine has woken, or a better path is looked for. */
 void ph_ice_agent_recheck (PhIceAgent *self, PhTime now);
 
 const char *ph_ice_pair_state_name (PhIcePairState state);

@@ -568,6 +568,42 @@ test_consent (void)
   g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
 }
 
+/* A tenth of all packets is lost, for an hour: that is no death. */
+static void
+test_consent_with_loss (void)
+{
+  g_autoptr (World) w = two_hosts ();
+
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  assert_connected (w);
+  w->loss_percent = 10;
+  run_for (w, 3600 * PH_SEC);
+  for (unsigned i = 0; i < 2; i++)
+    g_assert_cmpuint (w->events[i][PH_ICE_EVENT_PAIR_LOST], ==, 0);
+  /* And no storm: a check in 1.5 s, and a third of that after each that was lost. */
+  g_assert_cmpuint (w->requests[A], <, 3600);
+}
+
+/* After a change of network the caller wants to know now, not in a second and a half. */
+static void
+test_recheck (void)
+{
+  g_autoptr (World) w = two_hosts ();
+  unsigned before;
+
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  assert_connected (w);
+  before = w->requests[A];
+  ph_ice_agent_recheck (w->agents[A], w->now);
+  run_for (w, 30 * PH_MSEC);
+  g_assert_cmpuint (w->requests[A], ==, before + 1);
+  run_for (w, 60 * PH_SEC);
+  assert_connected (w);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_FAILED], ==, 0);
+}
+
 /* One path of two dies: both sides move to the other. */
 static void
 test_fallback (void)
@@ -912,6 +948,8 @@ main (int argc, char **argv)
   g_test_add_func ("/ice/loss", test_loss);
   g_test_add_func ("/ice/failure", test_failure);
   g_test_add_func ("/ice/consent", test_consent);
+  g_test_add_func ("/ice/consent-with-loss", test_consent_with_loss);
+  g_test_add_func ("/ice/recheck", test_recheck);
   g_test_add_func ("/ice/fallback", test_fallback);
   g_test_add_func ("/ice/socket-removed", test_socket_removed);
   g_test_add_func ("/ice/rebinding/controlling", test_rebinding_controlling);
