@@ -161,6 +161,11 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
                           : g_str_equal (path, "/") ? 426 /* Upgrade Required */
                                                     : SOUP_STATUS_NOT_FOUND;
 
+  /* libsoup asks here first, and goes on to the WebSocket only where nothing is answered. */
+  if (g_str_equal (path, "/")
+      && soup_message_headers_header_contains (soup_server_message_get_request_headers (message),
+                                               "Upgrade", "websocket"))
+    return;
   /* One answer a connection, so that none stays to be forgotten. */
   soup_message_headers_append (soup_server_message_get_response_headers (message), "Connection",
                                "close");
