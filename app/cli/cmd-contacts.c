@@ -101,6 +101,7 @@ ph_cmd_invite (PhCli *cli, int argc, char **argv)
   if (!ph_commands_parse (cli, argc, argv, entries, 0, 0, &args))
     return PH_EXIT_USAGE;
   cli->on_event = invite_event;
+  cli->status_told = PH_STATUS_NOT_CONFIGURED; /* the command's error says it */
   status = ph_cli_open_online (cli);
   if (status == PH_EXIT_DONE)
     status = ph_cli_wait (cli, ph_engine_invite (cli->engine, name));
@@ -139,6 +140,7 @@ ph_cmd_add (PhCli *cli, int argc, char **argv)
   link = strcmp (args[0], "-") == 0 ? read_link () : g_strdup (g_strstrip (args[0]));
   if (link == NULL)
     return PH_EXIT_FAILED;
+  cli->status_told = PH_STATUS_NOT_CONFIGURED; /* the invitation brings a meeting point */
   status = ph_cli_open_online (cli);
   if (status == PH_EXIT_DONE)
     status = ph_cli_wait (cli, ph_engine_add (cli->engine, link, name));

@@ -155,10 +155,30 @@ verdict (const char *type)
   return _ ("What kind of router this is could not be found out.");
 }
 
+static char *value_words (JsonNode *node);
+
+static char *
+list_words (JsonArray *array)
+{
+  GString *list = g_string_new (NULL);
+
+  for (guint i = 0; i < json_array_get_length (array); i++) {
+    g_autofree char *each = value_words (json_array_get_element (array, i));
+
+    g_string_append_printf (list, "%s%s", i > 0 ? ", " : "", each);
+  }
+  return g_string_free_and_steal (list);
+}
+
 static char *
 value_words (JsonNode *node)
 {
   g_autofree char *text = NULL;
+
+  if (JSON_NODE_HOLDS_ARRAY (node) && json_array_get_length (json_node_get_array (node)) > 0)
+    return list_words (json_node_get_array (node));
+  if (JSON_NODE_HOLDS_ARRAY (node))
+    return g_strdup (_ ("unknown"));
 
   if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING)
     return ph_display_name (json_node_get_string (node));

@@ -592,8 +592,10 @@ ph_engine_set_setting (PhEngine *self, const char *key, const char *value)
 uint32_t
 ph_engine_network_report (PhEngine *self, uint32_t timeout_ms)
 {
-  return done (self, "{\"type\":\"port-restricted\",\"public\":\"203.0.113.1\",\"hairpin\":false,"
-                     "\"port_step\":null}");
+  return done (
+      self,
+      "{\"type\":\"port-restricted\",\"public\":[\"203.0.113.1\",\"2001:db8::1\"],\"hairpin\":false,"
+      "\"port_step\":null}");
 }
 
 void

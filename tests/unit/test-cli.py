@@ -121,7 +121,10 @@ def errors_of_the_engine_say_what_to_do():
     fails(Run('--profile', '/x/in-use', 'id'), 1, 'in use', '--profile')
     fails(Run('add', 'http://x'), 1, 'porthole:')
     fails(Run('add', '-', text=''), 1, 'standard input')
-    fails(Run('invite', FAKE_STATUS='none'), 1, 'config set rendezvous')
+    run = Run('invite', FAKE_STATUS='none')
+    fails(run, 1, 'config set rendezvous')
+    must('nobody can be found' not in run.err, run)
+    fails(Run('send', 'Clara', '/', '--timeout', '1', FAKE_STATUS='none'), 4, 'nobody can be found')
     fails(Run('config', 'set', 'stun', 'bad'), 1, 'no address')
     run = Run('send', 'Clara', '/', '--timeout', '1', FAKE_STATUS='offline')
     fails(run, 4, 'ws://x', 'connection refused', '2.5 s')
@@ -176,6 +179,8 @@ def invitations():
     events = Run('--json', 'invite').events
     must([event['event'] for event in events] == ['status', 'invitation', 'contact'], events)
     must(events[1]['link'] == 'porthole:invitation' and events[2]['id'] == 'AAAA-1111', events)
+    run = Run('add', 'porthole:x', FAKE_STATUS='none')
+    must(run.status == 0 and run.err == '', run)
     run = Run('--json', 'add', '-', '--name', 'Left', text='  porthole:secret \n')
     must(run.status == 0 and 'add porthole:secret Left' in run.log, run, run.log)
     must(run.events[-1]['event'] == 'contact' and run.events[-1]['id'] == 'BBBB-2222', run)
@@ -196,7 +201,7 @@ def network_report():
     events = Run('--json', 'nat').events
     must(len(events) == 1 and events[0]['type'] == 'port-restricted' and events[0]['hairpin'] is False, events)
     run = Run('nat')
-    must(run.status == 0 and 'exact answers' in run.out and '203.0.113.1' in run.out, run)
+    must(run.status == 0 and 'exact answers' in run.out and '203.0.113.1, 2001:db8::1' in run.out, run)
 
 
 # --- Transfers ------------------------------------------------------------------------------------
