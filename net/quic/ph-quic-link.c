@@ -85,6 +85,8 @@ end_by_peer (PhQuicLink *self, PhTime now)
   }
   if (code == NGTCP2_NO_ERROR)
     error = PH_LINK_ERROR_NONE;
+  else if (code == NGTCP2_NO_VIABLE_PATH)
+    error = PH_LINK_ERROR_TIMEOUT;
   else if ((code & ~UINT64_C (0xff)) == NGTCP2_CRYPTO_ERROR
            && ph_tls_alert_is_identity ((unsigned)(code & 0xff)))
     error = PH_LINK_ERROR_IDENTITY;
@@ -148,6 +150,25 @@ check_ready (PhQuicLink *self, PhTime now)
     enter (self, now, PH_LINK_READY, "handshake confirmed, the peer has spoken");
 }
 
+/* When it is to be seen whether the path swallows large packets; PH_NEVER while nothing is under way. */
+static PhTime
+stall_deadline (const PhQuicLink *self)
+{
+  return self->unacked > 0 ? ph_time_add (self->progress_at, PH_QUIC_STALL_INTERVAL) : PH_NEVER;
+}
+
+/* A new link finds the path's size anew. Where the peer is not heard either it is up to QUIC's idle timeout,
+ * and to ICE. */
+static void
+check_stalled (PhQuicLink *self, PhTime now)
+{
+  if (ph_quic_ending (self) || now < stall_deadline (self)
+      || ph_time_since (self->heard_at, self->progress_at) < PH_QUIC_STALL_INTERVAL / 4)
+    return;
+  ngtcp2_ccerr_set_transport_error (&self->ccerr, NGTCP2_NO_VIABLE_PATH, NULL, 0);
+  end_telling (self, PH_LINK_ERROR_TIMEOUT, 0, "large packets get lost on this path");
+}
+
 /* --- Verbs ------------------------------------------------------------------------------------ */
 
 static void
@@ -168,7 +189,10 @@ quic_handle_packet (PhLink *link, PhTime now, const PhDatagram *in)
 
   if (result != 0)
     ph_quic_fail (self, now, result);
+  else
+    self->heard_at = now;
   check_ready (self, now);
+  check_stalled (self, now);
 }
 
 static void
@@ -178,6 +202,7 @@ quic_handle_timeout (PhLink *link, PhTime now)
 
   g_assert (now >= self->last_now);
   self->last_now = now;
+  check_stalled (self, now);
   if (ph_quic_ending (self) || now < ngtcp2_conn_get_expiry (self->conn))
     return;
 
@@ -219,7 +244,18 @@ quic_next_timeout (const PhLink *link, const char **ret_why)
     *ret_why = "quic: pacing, loss detection, acknowledgement or idleness";
   if (link->state == PH_LINK_CLOSED)
     return PH_NEVER;
-  return self->close_due ? self->last_now : ngtcp2_conn_get_expiry (self->conn);
+  if (self->close_due)
+    return self->last_now;
+
+  const PhTime expiry = ngtcp2_conn_get_expiry (self->conn);
+  const PhTime stall = stall_deadline (self);
+
+  /* Past it only a packet of the peer's makes a difference. */
+  if (stall <= self->last_now || expiry <= stall)
+    return expiry;
+  if (ret_why != NULL)
+    *ret_why = "quic: nothing is acknowledged";
+  return stall;
 }
 
 static void

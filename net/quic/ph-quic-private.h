@@ -26,6 +26,11 @@
 #define PH_QUIC_CID_LEN 8
 /* ngtcp2 keeps at most 8 ids in use, and some retired ones until the peer has let go of them. */
 #define PH_QUIC_CIDS_MAX 32
+/* Nothing of what was sent is acknowledged for this long, and yet the peer is heard: the path has begun to
+ * swallow large packets, for which ngtcp2 has no cure. Longer than a link survives on a path that is
+ * dead altogether (ICE's consent: 6.5 s), than the peer's keepalive (10 s), and than the pause after
+ * which a probe follows a cut that was survived. */
+#define PH_QUIC_STALL_INTERVAL (12 * PH_SEC)
 /* Largest datagram there can be in a batch: a jumbo frame's. */
 #define PH_QUIC_DATAGRAM_MAX 9000
 
@@ -49,6 +54,7 @@ typedef struct {
   size_t head_acked; /* bytes of `head` */
   size_t next_sent; /* bytes of `next` */
   uint64_t queued; /* not acknowledged */
+  uint64_t unacked; /* of them sent */
   uint64_t low_mark;
   bool above_mark;
   bool fin_queued;
@@ -119,6 +125,10 @@ typedef struct {
   uint8_t held[PH_QUIC_DATAGRAM_MAX];
   size_t held_len;
   uint8_t held_ecn;
+
+  uint64_t unacked; /* of all streams */
+  PhTime progress_at; /* when some of it was last acknowledged, or the first of it sent */
+  PhTime heard_at; /* when the peer was last heard */
 
   PhLinkStats stats;
   uint64_t lost_closed; /* packets lost on streams that are gone */

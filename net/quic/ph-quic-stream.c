@@ -114,6 +114,8 @@ ph_quic_stream_closed (PhQuicLink *self, PhQuicStream *stream)
 {
   stream->closed = true;
   stream->dead = true;
+  self->unacked -= stream->unacked;
+  stream->unacked = 0;
   update_sending (self, stream);
   drop_chunks (stream);
   forget_if_done (self, stream);
@@ -197,6 +199,11 @@ ph_quic_send (PhLink *link, int64_t id, PhBufSlice data, bool fin)
 void
 ph_quic_stream_sent (PhQuicLink *self, PhQuicStream *stream, size_t bytes, bool fin)
 {
+  if (self->unacked == 0)
+    self->progress_at = self->last_now;
+  self->unacked += bytes;
+  stream->unacked += bytes;
+
   while (bytes > 0) {
     const size_t left = stream->next->slice.len - stream->next_sent;
 
@@ -224,7 +231,11 @@ void
 ph_quic_stream_acked (PhQuicLink *self, PhQuicStream *stream, uint64_t bytes)
 {
   g_assert (bytes <= stream->queued);
+  g_assert (bytes <= stream->unacked);
   stream->queued -= bytes;
+  stream->unacked -= bytes;
+  self->unacked -= bytes;
+  self->progress_at = self->last_now;
 
   while (bytes > 0) {
     PhQuicChunk *chunk = stream->head;

@@ -4,7 +4,9 @@
  *
  * Path. The connection sees one constant synthetic path and never migrates: where its datagrams go is the
  * caller's business, who sets tx->socket and tx->remote and hands in whatever belongs to the connection
- * (ph_quic_link_owns() tells), from wherever it came. A path of another size or speed wants a new link.
+ * (ph_quic_link_owns() tells), from wherever it came. A path of another size or speed wants a new link: a
+ * link whose large packets get lost while the peer is still heard ends with PH_LINK_ERROR_TIMEOUT on
+ * both sides.
  *
  * READY. Each side writes one byte on its first stream once its handshake is complete. That stream is the
  * link's own and is never shown. A link is READY when it has received the other's: a server that does
