@@ -22,6 +22,8 @@ struct _PhConnector {
   PhTime answer_by; /* when the peer's credentials must be there */
   bool local_ended;
   bool was_connected; /* ICE has selected a pair at some time */
+  PhTime link_by; /* server: when the client's handshake must have begun on the selected pair */
+  bool silenced; /* the last path went silent, and nobody has asked yet */
 
   PhTime retry_at;
   PhTime retry_interval;
@@ -50,6 +52,7 @@ ph_connector_new (const PhConnectorConfig *config, const PhGatherer *gatherer)
   self->gatherer = gatherer;
   self->client = memcmp (config->local_key, config->peer_key, PH_KEY_LEN) < 0;
   self->candidates_due = g_array_new (FALSE, TRUE, sizeof (PhCandidate));
+  self->link_by = PH_NEVER;
   self->retry_at = PH_NEVER;
   self->retry_interval = PH_CONNECTOR_RETRY_MIN;
   g_queue_init (&self->events);
@@ -171,6 +174,7 @@ add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
   if (link == NULL || !ph_link_table_add (&self->links, link, pair))
     return NULL;
   ph_ice_agent_set_in_use (self->agent, self->now, pair->id, true);
+  self->link_by = PH_NEVER;
   return ph_link_table_find (&self->links, link);
 }
 
@@ -183,6 +187,7 @@ attempt_end (PhConnector *self)
     self->links.slots[i].pair = 0;
   g_clear_pointer (&self->agent, ph_ice_agent_free);
   self->remote_generation = 0;
+  self->link_by = PH_NEVER;
   self->params_due = false;
   self->end_due = false;
   g_array_set_size (self->candidates_due, 0);
@@ -568,6 +573,8 @@ pair_selected (PhConnector *self, const PhIcePair *pair)
   }
   if (self->client)
     add_link (self, pair, ph_slice (NULL, 0));
+  else
+    self->link_by = ph_time_add (self->now, PH_CONNECTOR_HANDSHAKE);
 }
 
 typedef struct {
@@ -624,9 +631,11 @@ settle (PhConnector *self)
       attempt_fail (self,
                     self->was_connected ? PH_CONNECTOR_FAILURE_LOST : PH_CONNECTOR_FAILURE_NO_PAIR);
       break;
-    case PH_ICE_EVENT_PAIR_VALID:
     case PH_ICE_EVENT_DISCONNECTED:
-      break; /* the agent checks on by itself; SELECTED or FAILED follows */
+      self->silenced = true; /* the agent checks on by itself; SELECTED or FAILED follows */
+      break;
+    case PH_ICE_EVENT_PAIR_VALID:
+      break;
     }
   }
 }
@@ -705,6 +714,11 @@ ph_connector_handle_timeout (PhConnector *self, PhTime now)
   }
   if (self->agent != NULL && self->remote_generation == 0 && now >= self->answer_by)
     attempt_fail (self, PH_CONNECTOR_FAILURE_NO_ANSWER);
+  if (now >= self->link_by) {
+    self->link_by = PH_NEVER;
+    if (!has_link_under_way (self))
+      attempt_start (self, now, 0);
+  }
   if (self->agent == NULL && self->wanted && now >= self->retry_at)
     attempt_start (self, now, 0);
   tell_end_of_candidates (self);
@@ -803,11 +817,24 @@ ph_connector_next_timeout (const PhConnector *self, const char **ret_why)
       next = self->answer_by;
       *ret_why = "peer does not answer";
     }
+    if (self->link_by < next) {
+      next = self->link_by;
+      *ret_why = "peer opens no link";
+    }
   } else if (self->wanted && self->retry_at < next) {
     next = self->retry_at;
     *ret_why = "next attempt";
   }
   return next;
+}
+
+bool
+ph_connector_take_silenced (PhConnector *self)
+{
+  const bool silenced = self->silenced;
+
+  self->silenced = false;
+  return silenced;
 }
 
 bool

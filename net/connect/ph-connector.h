@@ -37,6 +37,10 @@
 
 /* Long enough for both people's networks to answer late, short enough for an answer to wait for. */
 #define PH_CONNECTOR_ATTEMPT (30 * PH_SEC)
+/* The client begins its handshake as soon as a pair is selected. If the server hears nothing of it for so
+ * long, the client still has a link that this side has given up as silent a moment before the path came
+ * back: beginning anew tells it. Two lost Initials fit. */
+#define PH_CONNECTOR_HANDSHAKE (3 * PH_SEC)
 /* Pauses between attempts that failed: from the first to the second figure, doubling, with jitter. */
 #define PH_CONNECTOR_RETRY_MIN PH_SEC
 #define PH_CONNECTOR_RETRY_MAX (60 * PH_SEC)
@@ -117,6 +121,9 @@ bool ph_connector_poll_transmit (PhConnector *self, PhTime now, PhTransmit *tx);
 bool ph_connector_poll_event (PhConnector *self, PhConnectorEvent *ret_event);
 PhTime ph_connector_next_timeout (const PhConnector *self, const char **ret_why);
 
+/* Whether the last path went silent since this was last asked. Perhaps our NAT has forgotten us: whoever
+ * has the gatherer lets it ask the servers anew. */
+bool ph_connector_take_silenced (PhConnector *self);
 /* Whether a link is READY. */
 bool ph_connector_is_up (const PhConnector *self);
 /* The agent of the attempt that runs, for `--explain`; NULL: none. */

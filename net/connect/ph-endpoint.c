@@ -231,8 +231,13 @@ ph_endpoint_handle_timeout (PhEndpoint *self, PhTime now)
 {
   ph_gatherer_handle_timeout (self->gatherer, now);
   spread_candidates (self, now);
-  for (unsigned i = 0; i < self->peers->len; i++)
-    ph_connector_handle_timeout (peer_at (self, i)->connector, now);
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    PhConnector *connector = peer_at (self, i)->connector;
+
+    ph_connector_handle_timeout (connector, now);
+    if (ph_connector_take_silenced (connector))
+      ph_gatherer_refresh (self->gatherer, now);
+  }
 }
 
 bool
