@@ -185,6 +185,8 @@ ph_sim_new (uint64_t seed)
   self->segments = g_ptr_array_new_with_free_func (segment_free);
   self->hash = UINT64_C (0xcbf29ce484222325);
   self->print = g_getenv ("PH_SIM_TRACE") != NULL;
+  if (self->print)
+    setvbuf (stdout, NULL, _IOLBF, 0); /* the last lines before an abort are the ones that matter */
   return self;
 }
 

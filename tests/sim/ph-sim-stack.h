@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Two whole devices in a PhSimWorld: endpoint (gatherer, ICE, QUIC), session, storage in memory; what the
+ * engine is in the program. Signals travel over a rendezvous that is nothing but a delay. */
+
+#pragma once
+
+#include "tests/sim/ph-sim-driver.h"
+#include "tests/sim/ph-sim-world.h"
+#include "tests/support/ph-session-peer.h"
+
+#include "net/connect/ph-endpoint.h"
+
+/* IPv4 and IPv6. */
+#define PH_SIM_STACK_SOCKETS 2
+
+typedef struct _PhSimStack PhSimStack;
+
+typedef struct {
+  PhSimStack *stack;
+  PhSimWho who;
+  char *name;
+  PhSimHost *host;
+  PhSimDriver *driver;
+  uint32_t socket[PH_SIM_STACK_SOCKETS];
+  PhTlsIdentity *identity;
+  uint8_t key[PH_KEY_LEN];
+  PhTrace trace;
+  PhEndpoint *endpoint;
+  PhSessionPeer *session;
+  uint64_t work_timer;
+  GPtrArray *links; /* PhLink, borrowed, ready ones, the oldest first */
+
+  /* What happened. */
+  PhTime first_ready_at;
+  PhPath path; /* of the link that came last */
+  unsigned n_ready;
+  unsigned n_closed;
+  unsigned n_failed;
+  unsigned n_path;
+  PhConnectorFailure failure;
+} PhSimDevice;
+
+struct _PhSimStack {
+  PhSimWorld *world;
+  PhSimDevice device[2];
+  PhTime signal_delay;
+  bool signalling; /* false: the rendezvous is gone, signals are lost */
+};
+
+/* Belongs to the world. Both devices have each other as contact, and accept every offer. */
+PhSimStack *ph_sim_stack_new (PhSimWorld *world);
+
+/* `who` wants a link, and goes on wanting one. */
+void ph_sim_stack_want (PhSimStack *self, PhSimWho who);
+/* Offers files made of noise, up to `count` of up to `size_max` bytes; wants a link. */
+PhPeerTransfer *
+ph_sim_stack_send (PhSimStack *self, PhSimWho from, unsigned count, uint64_t size_max);
+/* One file of exactly `size`. */
+PhPeerTransfer *ph_sim_stack_send_one (PhSimStack *self, PhSimWho from, uint64_t size);
+
+void ph_sim_stack_run (PhSimStack *self, PhTime interval);
+/* Until the transfer is over, for the sender; false if that takes longer than `interval`. */
+bool ph_sim_stack_run_over (PhSimStack *self, const PhPeerTransfer *transfer, PhTime interval);
+/* Until both have a link that is ready. */
+bool ph_sim_stack_run_ready (PhSimStack *self, PhTime interval);
+bool ph_sim_stack_is_ready (const PhSimStack *self);
+
+/* The same transfer on the other side; NULL if it has not heard of it. */
+PhPeerTransfer *ph_sim_stack_twin (PhSimStack *self, const PhPeerTransfer *transfer);
+/* The rendezvous goes or comes back; then nobody waits any longer. */
+void ph_sim_stack_set_signalling (PhSimStack *self, bool signalling);
+/* The program dies and starts again, with what is on disk and nothing else. */
+void ph_sim_stack_crash (PhSimStack *self, PhSimWho who);
+/* The host has another address in its network: sockets are opened anew. */
+void ph_sim_stack_move (PhSimStack *self, PhSimWho who, const PhAddr *ip);

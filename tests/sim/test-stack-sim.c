@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Whole devices in the simulated network: files travel through drawn NATs over bad lines, past cuts,
+ * crashes and changes of network. Every file must be whole, every transfer end once, and little be sent
+ * twice. TLS draws its own randomness: runs of one seed differ in details, and outcomes are asserted. */
+
+#include "tests/sim/ph-sim-stack.h"
+#include "tests/support/ph-test.h"
+
+/* What may be sent again after a link has died: what was on its way, and what was not yet durable. */
+#define WINDOW (4u << 20)
+
+#define calm_line(ms) {.delay = (ms) * PH_MSEC}
+#define CALM_LINES {calm_line (12), calm_line (13)}
+
+static void
+    G_GNUC_PRINTF (2, 3) G_GNUC_NORETURN fail (const PhSimPlan *plan, const char *format, ...)
+{
+  g_autofree char *text = ph_sim_plan_format (plan);
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *why = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_error ("%s, mtu %zu: %s (again: PH_SEED=%" G_GUINT64_FORMAT " PH_RUNS=1)", text,
+           plan->line[0].mtu, why, plan->seed);
+}
+
+static int
+compare_times (const void *a, const void *b)
+{
+  const PhTime x = *(const PhTime *)a, y = *(const PhTime *)b;
+
+  return x < y ? -1 : x > y;
+}
+
+static PhTime
+percentile (GArray *times, unsigned percent)
+{
+  g_array_sort (times, compare_times);
+  return times->len > 0 ? g_array_index (times, PhTime, (times->len - 1) * percent / 100) : 0;
+}
+
+static void
+print_times (const char *name, GArray *times)
+{
+  g_test_message ("%s: %u, median %" G_GUINT64_FORMAT " ms, 95 %% %" G_GUINT64_FORMAT
+                  " ms, all %" G_GUINT64_FORMAT " ms",
+                  name, times->len, percentile (times, 50) / PH_MSEC,
+                  percentile (times, 95) / PH_MSEC, percentile (times, 100) / PH_MSEC);
+}
+
+/* --- One transfer ------------------------------------------------------------------------------- */
+
+static void
+must_be_delivered (PhSimStack *stack, const PhSimPlan *plan, const PhPeerTransfer *transfer,
+                   PhTime interval)
+{
+  if (!ph_sim_stack_run_over (stack, transfer, interval)) {
+    const PhPeerTransfer *twin = ph_sim_stack_twin (stack, transfer);
+
+    fail (
+        plan,
+        "not delivered: ready %u + %u, closed %u + %u, failed %u + %u, accepted %d, written %" G_GUINT64_FORMAT
+        " of %" G_GUINT64_FORMAT,
+        stack->device[0].n_ready, stack->device[1].n_ready, stack->device[0].n_closed,
+        stack->device[1].n_closed, stack->device[0].n_failed, stack->device[1].n_failed,
+        transfer->accepted, twin != NULL && twin->disk != NULL ? twin->disk->bytes_written : 0,
+        ph_manifest_bytes (transfer->manifest));
+  }
+  if (transfer->past != PH_PAST_RECEIVED)
+    fail (plan, "the transfer ended otherwise: %d", transfer->past);
+}
+
+/* Whole, told once, and at most `again` bytes twice. */
+static void
+check_delivered (PhSimStack *stack, const PhSimPlan *plan, const PhPeerTransfer *transfer,
+                 uint64_t again)
+{
+  const PhPeerTransfer *twin = ph_sim_stack_twin (stack, transfer);
+  const uint64_t total = ph_manifest_bytes (transfer->manifest);
+
+  g_assert_nonnull (twin);
+  g_assert_cmpint (twin->past, ==, PH_PAST_RECEIVED);
+  ph_memory_disk_check (twin->disk, transfer->files);
+  g_assert_cmpuint (transfer->told[PH_SESSION_EVENT_DELIVERED], ==, 1);
+  if (twin->disk->bytes_written > total + again)
+    fail (plan, "%" G_GUINT64_FORMAT " bytes written for %" G_GUINT64_FORMAT,
+          twin->disk->bytes_written, total);
+}
+
+/* --- Drawn networks ----------------------------------------------------------------------------- */
+
+static void
+draw (PhSimScene *scene, uint64_t seed)
+{
+  static const size_t mtus[] = {0, 1500, 1400, 1280};
+
+  ph_sim_scene_draw (scene, seed, false);
+  for (int who = 0; who < 2; who++) {
+    scene->plan.line[who].mtu = mtus[seed % G_N_ELEMENTS (mtus)];
+    scene->plan.line[who].rate = 4000000;
+  }
+}
+
+static void
+play (const PhSimPlan *plan, GArray *times)
+{
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (plan);
+  PhSimStack *stack = ph_sim_stack_new (world);
+  const PhSimDirect expected = ph_sim_oracle (&plan->side[0], &plan->side[1], plan->nearness);
+  PhPeerTransfer *transfers[2] = {0};
+
+  transfers[0] = ph_sim_stack_send (stack, plan->seed % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT,
+                                    1 + (unsigned)(plan->seed % 5), 100000);
+  if (plan->seed % 3 == 0)
+    transfers[1] =
+        ph_sim_stack_send (stack, plan->seed % 2 == 0 ? PH_SIM_RIGHT : PH_SIM_LEFT, 3, 50000);
+
+  const bool ready = ph_sim_stack_run_ready (stack, 28 * PH_SEC);
+  const PhTime ready_at = ph_sim_now (world->sim);
+
+  if (ready && expected == PH_SIM_DIRECT_NO)
+    fail (plan, "cannot connect and claims to");
+  if (!ready && expected == PH_SIM_DIRECT_YES)
+    fail (plan, "must connect and does not");
+  if (!ready) {
+    ph_sim_stack_run (stack, 10 * PH_SEC);
+    if (!ph_sim_stack_is_ready (stack)
+        && stack->device[0].n_failed + stack->device[1].n_failed == 0)
+      fail (plan, "does not connect and does not say so");
+    return;
+  }
+  for (int i = 0; i < 2 && transfers[i] != NULL; i++) {
+    must_be_delivered (stack, plan, transfers[i], 60 * PH_SEC);
+    /* On such lines a path may be lost now and then. */
+    check_delivered (stack, plan, transfers[i],
+                     stack->device[0].n_closed + stack->device[1].n_closed > 0 ? WINDOW : 0);
+  }
+
+  const PhTime took = ready_at - PH_SIM_START;
+
+  g_array_append_val (times, took);
+}
+
+static void
+test_drawn (void)
+{
+  g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (PhTime));
+  const uint64_t runs = ph_sim_runs (300, 10000);
+
+  for (uint64_t i = 0; i < runs; i++) {
+    PhSimScene scene;
+
+    draw (&scene, ph_test_seed () + i);
+    play (&scene.plan, times);
+  }
+  print_times ("links up", times);
+  if (runs >= 100)
+    g_assert_cmpuint (percentile (times, 95), <=, 5 * PH_SEC);
+}
+
+/* --- Disturbed transfers ------------------------------------------------------------------------ */
+
+typedef struct {
+  PhSimWorld *world;
+  PhSimStack *stack;
+  PhSimPlan plan;
+  PhPeerTransfer *transfer;
+} Life;
+
+static const PhSimNatConfig port_restricted = {.filtering = PH_SIM_APD};
+
+/* 1 MB at 250 kB/s between two port-restricted NATs, some of it on its way. */
+static Life
+life_begin (uint64_t seed, const PhSimNatConfig *left, const PhSimNatConfig *right)
+{
+  Life life = {.plan = {.seed = seed, .side = {{left}, {right}}, .line = CALM_LINES}};
+
+  life.plan.line[0].rate = 250000;
+  life.world = ph_sim_world_new (&life.plan);
+  life.stack = ph_sim_stack_new (life.world);
+  life.transfer =
+      ph_sim_stack_send_one (life.stack, seed % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, 1000000);
+  g_assert_true (ph_sim_stack_run_ready (life.stack, 5 * PH_SEC));
+  ph_sim_stack_run (life.stack, PH_SEC);
+  g_assert_cmpint (life.transfer->past, ==, PH_PAST_UNKNOWN);
+  g_assert_true (life.transfer->accepted);
+  return life;
+}
+
+static void
+life_end (Life *life, PhTime interval, uint64_t again)
+{
+  const PhTime at = ph_sim_now (life->world->sim);
+
+  must_be_delivered (life->stack, &life->plan, life->transfer, interval);
+  check_delivered (life->stack, &life->plan, life->transfer, again);
+  g_test_message ("seed %" G_GUINT64_FORMAT ": delivered after another %" G_GUINT64_FORMAT
+                  " ms, links %u",
+                  life->plan.seed, (ph_sim_now (life->world->sim) - at) / PH_MSEC,
+                  life->stack->device[0].n_ready);
+  ph_sim_world_free (life->world);
+}
+
+static void
+test_undisturbed (void)
+{
+  for (uint64_t i = 0; i < 4; i++) {
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+
+    for (int who = 0; who < 2; who++) {
+      g_assert_cmpint (life.stack->device[who].path.kind, ==, PH_PATH_UDP);
+      g_assert_cmpuint (life.stack->device[who].first_ready_at, <=, PH_SIM_START + PH_SEC);
+    }
+    ph_sim_stack_run_over (life.stack, life.transfer, 20 * PH_SEC);
+    g_assert_cmpuint (life.stack->device[0].n_ready, ==, 1);
+    g_assert_cmpuint (life.stack->device[1].n_ready, ==, 1);
+    life_end (&life, 0, 0);
+  }
+}
+
+static void
+test_same_lan (void)
+{
+  const PhSimPlan plan = {
+      .seed = ph_test_seed (),
+      .side = {{&port_restricted}, {&port_restricted}},
+      .nearness = PH_SIM_SAME_LAN,
+      .line = {calm_line (1), calm_line (1)},
+  };
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world);
+  PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 1000000);
+
+  must_be_delivered (stack, &plan, transfer, 5 * PH_SEC);
+  check_delivered (stack, &plan, transfer, 0);
+  g_test_message ("1 MB over the LAN, link and all: %" G_GUINT64_FORMAT " ms",
+                  (ph_sim_now (world->sim) - PH_SIM_START) / PH_MSEC);
+  g_assert_cmpint (stack->device[0].path.kind, ==, PH_PATH_LAN);
+  g_assert_cmpint (stack->device[1].path.kind, ==, PH_PATH_LAN);
+}
+
+/* Short cuts that the link survives, long ones that it does not. */
+static void
+test_cuts (void)
+{
+  for (uint64_t i = 0; i < 8; i++) {
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+    const PhTime cut = (1 + 3 * i) * PH_SEC;
+
+    ph_sim_iface_cut (life.world->line[i % 2], true);
+    ph_sim_stack_run (life.stack, cut);
+    ph_sim_iface_cut (life.world->line[i % 2], false);
+    life_end (&life, 40 * PH_SEC, WINDOW);
+  }
+}
+
+static void
+test_crashes (void)
+{
+  for (uint64_t i = 0; i < 8; i++) {
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+
+    ph_sim_stack_crash (life.stack, i / 2 % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT);
+    life_end (&life, 40 * PH_SEC, 200000);
+  }
+}
+
+static void
+test_rebinding (void)
+{
+  for (uint64_t i = 0; i < 6; i++) {
+    const PhSimNatConfig box = {.filtering = (PhSimDependence)(i % 3)};
+    Life life = life_begin (ph_test_seed () + i, &box, &box);
+
+    ph_sim_nat_forget (life.world->nat[i / 3]);
+    life_end (&life, 30 * PH_SEC, WINDOW);
+  }
+}
+
+static void
+test_new_address (void)
+{
+  for (uint64_t i = 0; i < 4; i++) {
+    const PhAddr ip = ph_addr_ipv4 (192, 168, 1, 77, 0);
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+
+    ph_sim_stack_move (life.stack, i / 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, &ip);
+    life_end (&life, 30 * PH_SEC, WINDOW);
+  }
+}
+
+/* A router on the way begins to swallow large packets. */
+static void
+test_mtu_shrinks (void)
+{
+  for (uint64_t i = 0; i < 2; i++) {
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+
+    ph_sim_iface_up (life.world->line[1])->mtu = 1280;
+    ph_sim_iface_down (life.world->line[1])->mtu = 1280;
+    life_end (&life, 60 * PH_SEC, WINDOW);
+  }
+}
+
+/* The rendezvous goes away once a link is up: nobody needs it. */
+static void
+test_rendezvous_gone (void)
+{
+  Life life = life_begin (ph_test_seed (), &port_restricted, &port_restricted);
+
+  ph_sim_stack_set_signalling (life.stack, false);
+  life_end (&life, 20 * PH_SEC, 0);
+}
+
+/* It is back only a while after the line is. */
+static void
+test_cut_and_rendezvous_gone (void)
+{
+  Life life = life_begin (ph_test_seed (), &port_restricted, &port_restricted);
+
+  ph_sim_stack_set_signalling (life.stack, false);
+  ph_sim_iface_cut (life.world->line[0], true);
+  ph_sim_stack_run (life.stack, 50 * PH_SEC);
+  ph_sim_iface_cut (life.world->line[0], false);
+  ph_sim_stack_run (life.stack, 50 * PH_SEC);
+  ph_sim_stack_set_signalling (life.stack, true);
+  life_end (&life, 20 * PH_SEC, WINDOW);
+}
+
+/* The box forgets a mapping after 30 s and a finished session rests for ten minutes: then there is another
+ * file, and it goes at once. */
+static void
+test_second_file_after_a_rest (void)
+{
+  const PhSimNatConfig box = {.filtering = PH_SIM_APD, .timeout_interval = 30 * PH_SEC};
+  Life life = life_begin (ph_test_seed (), &box, &box);
+
+  must_be_delivered (life.stack, &life.plan, life.transfer, 20 * PH_SEC);
+  ph_sim_stack_run (life.stack, 600 * PH_SEC);
+  g_assert_cmpuint (life.stack->device[0].n_closed, ==, 0);
+  life.transfer = ph_sim_stack_send_one (life.stack, PH_SIM_RIGHT, 10000);
+  life_end (&life, PH_SEC, 0);
+}
+
+/* Everything at once, again and again. */
+static void
+test_troubled_life (void)
+{
+  const uint64_t runs = ph_sim_runs (40, 2000);
+
+  for (uint64_t i = 0; i < runs; i++) {
+    const uint64_t seed = ph_test_seed () + i;
+    Life life = life_begin (seed, &port_restricted, &port_restricted);
+    const PhRandom *random = ph_sim_random_for (life.world->sim, "trouble");
+    unsigned troubles = 0;
+
+    while (troubles++ < 4 && life.transfer->past == PH_PAST_UNKNOWN) {
+      const unsigned who = (unsigned)ph_random_below (random, 2);
+
+      switch (ph_random_below (random, 4)) {
+      case 0:
+        ph_sim_iface_cut (life.world->line[who], true);
+        ph_sim_stack_run (life.stack, ph_random_below (random, 15) * PH_SEC);
+        ph_sim_iface_cut (life.world->line[who], false);
+        break;
+      case 1:
+        ph_sim_stack_crash (life.stack, (PhSimWho)who);
+        break;
+      case 2:
+        ph_sim_nat_forget (life.world->nat[who]);
+        break;
+      case 3:
+        ph_sim_iface_up (life.world->line[who])->loss_ppm = 50000;
+        break;
+      }
+      ph_sim_stack_run (life.stack, ph_random_below (random, 3000) * PH_MSEC);
+    }
+    life_end (&life, 180 * PH_SEC, troubles * WINDOW);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/stack-sim/undisturbed", test_undisturbed);
+  g_test_add_func ("/stack-sim/same-lan", test_same_lan);
+  g_test_add_func ("/stack-sim/drawn", test_drawn);
+  g_test_add_func ("/stack-sim/cuts", test_cuts);
+  g_test_add_func ("/stack-sim/crashes", test_crashes);
+  g_test_add_func ("/stack-sim/rebinding", test_rebinding);
+  g_test_add_func ("/stack-sim/new-address", test_new_address);
+  g_test_add_func ("/stack-sim/mtu-shrinks", test_mtu_shrinks);
+  g_test_add_func ("/stack-sim/rendezvous-gone", test_rendezvous_gone);
+  g_test_add_func ("/stack-sim/cut-and-rendezvous-gone", test_cut_and_rendezvous_gone);
+  g_test_add_func ("/stack-sim/second-file-after-a-rest", test_second_file_after_a_rest);
+  g_test_add_func ("/stack-sim/troubled-life", test_troubled_life);
+  return g_test_run ();
+}
