@@ -46,6 +46,7 @@ typedef struct {
   PhSinkJournal journal;
   void (*ready) (void *user);
   void *user;
+  uint64_t checkpoint_bytes;
   bool resumed; /* there was a checkpoint */
   PhStoreCheckpoint start; /* which */
   GPtrArray *names; /* of PhStoreName; the syncer's once it runs */

@@ -343,8 +343,7 @@ checkpoint_due (const PhFileSink *self)
 {
   if (self->job != NULL || self->pending_since == 0)
     return G_MAXINT64;
-  return self->pending_bytes >= PH_FILE_SINK_CHECKPOINT_BYTES ? 0
-                                                              : self->pending_since + CHECKPOINT_US;
+  return self->pending_bytes >= self->checkpoint_bytes ? 0 : self->pending_since + CHECKPOINT_US;
 }
 
 static void

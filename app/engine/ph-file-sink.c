@@ -272,6 +272,8 @@ ph_file_sink_new (const PhFileSinkConfig *config)
   self->base.klass = &file_sink_class;
   self->manifest = ph_manifest_ref (config->manifest);
   self->journal = config->journal;
+  self->checkpoint_bytes =
+      config->checkpoint_bytes != 0 ? config->checkpoint_bytes : PH_FILE_SINK_CHECKPOINT_BYTES;
   self->ready = config->ready;
   self->user = config->user;
   self->names = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_store_name_free);

@@ -49,6 +49,7 @@ typedef struct {
   const GPtrArray
       *names; /* ph_store_get_names(), for a checkpoint in stage PLACING. Copied; or NULL */
   PhSinkJournal journal;
+  uint64_t checkpoint_bytes; /* 0: PH_FILE_SINK_CHECKPOINT_BYTES; tests want more of them */
   /* On a thread of the sink, when poll_event() is worth calling. Must not call into the sink. */
   void (*ready) (void *user);
   void *user;
