@@ -127,6 +127,7 @@ table ip router {{
     {udp_out}
     {note}
     iifname lan oifname wan accept
+    iifname lan oifname lan accept comment "br_netfilter shows the LAN's own frames here"
     iifname wan oifname lan ct state established,related accept
     iifname wan oifname lan ct status dnat accept
   }}
@@ -314,12 +315,22 @@ class Network(Namespaces):
     def check(self):
         """Raises LabError unless the hosts are as far apart as their kinds say."""
         for host, other in ((self.left, self.right), (self.right, self.left)):
-            if host.kind != 'same-lan':
+            if host.kind == 'same-lan':
+                self._check_lan(host, other)
+            else:
                 self._check_private(host, other)
             if host.kind in FILTERS:
                 self._check_filter(host, other)
             elif host.kind == 'udp-blocked':
                 self._check_blocked(host)
+
+    def _check_lan(self, host, other):
+        with self.udp(host) as sock, self.udp(other) as listener:
+            sock.sendto(b'neighbour', (other.address, listener.getsockname()[1]))
+            try:
+                listener.recv(64)
+            except TimeoutError:
+                raise LabError(f'{host.kind}: {other.address} does not hear {host.address}') from None
 
     def _check_private(self, host, other):
         """No packet from `other` or the public host gets to the private address of `host`."""
