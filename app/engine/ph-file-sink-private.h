@@ -19,6 +19,9 @@
  * what all other programs have written to that disk. */
 #define PH_FILE_SINK_SYNC_EACH_MAX 16u
 
+/* The writer is woken for so much at once; less waits for company a moment (GATHER_US). */
+#define PH_FILE_SINK_WAKE_BYTES (128u << 10)
+
 typedef enum { PH_SINK_ITEM_DATA, PH_SINK_ITEM_END, PH_SINK_ITEM_FINISH } PhSinkItemKind;
 
 typedef struct {

@@ -18,8 +18,9 @@
 #define GATHER_US 2000
 /* See ph-file-sink.h: a checkpoint at least this often while something is written. */
 #define CHECKPOINT_US G_USEC_PER_SEC
-/* One write: small enough that what was just hashed is still in the cache. */
-#define RUN_BYTES (512u << 10)
+/* One write: large enough for few system calls, small enough that what was written is still in the cache
+ * when it is hashed. */
+#define RUN_BYTES (256u << 10)
 #define RUN_PIECES 512u
 /* Writeback is started this far behind, so that a sync finds little left to do. */
 #define WRITEBACK_BYTES (8u << 20)
@@ -203,10 +204,12 @@ flush (PhFileSink *self, Run *run)
 
   if (run->n == 0)
     return true;
-  ok = open_current (self);
+  struct iovec pieces[RUN_PIECES];
+
+  memcpy (pieces, run->pieces, (size_t)run->n * sizeof pieces[0]);
+  ok = open_current (self) && write_pieces (self, pieces, run->n);
   for (int i = 0; ok && i < run->n; i++)
     sha256_update (&self->sha, run->pieces[i].iov_len, run->pieces[i].iov_base);
-  ok = ok && write_pieces (self, run->pieces, run->n);
   run->n = 0;
   run->bytes = 0;
   if (!ok)
@@ -516,7 +519,7 @@ next_batch (PhFileSink *self, GArray **batch, bool *ret_checkpoint)
       return false;
     *ret_checkpoint = due <= now;
     if (*ret_checkpoint
-        || (self->queue->len > 0 && (gathered || self->queue_bytes >= RUN_BYTES / 4)))
+        || (self->queue->len > 0 && (gathered || self->queue_bytes >= PH_FILE_SINK_WAKE_BYTES)))
       break;
     if (self->queue->len > 0) {
       g_cond_wait_until (&self->work, &self->lock, now + GATHER_US);

@@ -13,8 +13,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* The writer is woken for so much at once; less waits for company a moment (see the writer). */
-#define WAKE_BYTES (128u << 10)
 /* What the end of a file counts for that: opening and closing one costs like writing this. */
 #define END_WEIGHT 4096u
 
@@ -94,12 +92,12 @@ enqueue (PhFileSink *self, PhSinkItem item, uint64_t weight)
   }
 
   const bool was_empty = self->queue->len == 0;
-  const bool was_light = self->queue_bytes < WAKE_BYTES;
+  const bool was_light = self->queue_bytes < PH_FILE_SINK_WAKE_BYTES;
 
   item.generation = self->generation;
   g_array_append_val (self->queue, item);
   self->queue_bytes += weight;
-  if (was_empty || (was_light && self->queue_bytes >= WAKE_BYTES))
+  if (was_empty || (was_light && self->queue_bytes >= PH_FILE_SINK_WAKE_BYTES))
     g_cond_signal (&self->work);
   g_mutex_unlock (&self->lock);
 }
@@ -160,7 +158,8 @@ file_sink_finish (PhSink *base)
   if (self->finishing)
     return true;
   self->finishing = true;
-  enqueue (self, (PhSinkItem){.kind = PH_SINK_ITEM_FINISH, .file = self->next_file}, WAKE_BYTES);
+  enqueue (self, (PhSinkItem){.kind = PH_SINK_ITEM_FINISH, .file = self->next_file},
+           PH_FILE_SINK_WAKE_BYTES);
   return true;
 }
 
