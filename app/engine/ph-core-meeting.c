@@ -165,7 +165,7 @@ ph_core_unwatch (PhCore *self, const PhDeviceId *id)
   }
 }
 
-void
+bool
 ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body)
 {
   gsize len;
@@ -179,8 +179,9 @@ ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body)
       continue;
     ph_rendezvous_client_send (client, ph_core_now (self), id, ph_slice (data, len));
     ph_rendezvous_driver_settle (meeting->driver);
-    return;
+    return true;
   }
+  return false;
 }
 
 /* --- Invitations -------------------------------------------------------------------------------- */

@@ -364,8 +364,10 @@ settle_signals (PhCore *self, PhTime now)
 
     memcpy (id.key, key, sizeof id.key);
     peer = ph_core_find_peer (self, &id);
-    if (peer != NULL && !ph_session_send_signal (peer->session, now, ph_slice (data, len)))
-      ph_core_send_signal (self, &id, body);
+    /* The meeting point first: a link may be dead without anybody knowing yet, and what goes into it is
+     * lost just when it is needed. Without a meeting point a living link still carries them. */
+    if (peer != NULL && !ph_core_send_signal (self, &id, body))
+      ph_session_send_signal (peer->session, now, ph_slice (data, len));
     g_bytes_unref (body);
     busy = true;
   }

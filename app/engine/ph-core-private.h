@@ -201,8 +201,8 @@ void ph_core_meetings_update (PhCore *self);
 void ph_core_meetings_network_changed (PhCore *self);
 void ph_core_watch (PhCore *self, const PhDeviceId *id);
 void ph_core_unwatch (PhCore *self, const PhDeviceId *id);
-/* Carries a connector's signal to a peer that is online at some meeting. */
-void ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body);
+/* Carries a connector's signal to a peer that is online at some meeting; false if it is at none. */
+bool ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body);
 bool ph_core_is_online (PhCore *self, const PhDeviceId *id);
 void ph_core_invite (PhCore *self, const PhCommand *command);
 void ph_core_add (PhCore *self, const PhCommand *command);

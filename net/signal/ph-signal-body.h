@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What connectors say to each other inside signals (or, once there is one, on a link).
+/* What connectors say to each other inside signals (or, where there is no rendezvous, on a link).
  *
  *   body = messages, one after the other
  *   message = type varint, content (varint length + fields)
