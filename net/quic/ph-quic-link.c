@@ -150,20 +150,30 @@ check_ready (PhQuicLink *self, PhTime now)
     enter (self, now, PH_LINK_READY, "handshake confirmed, the peer has spoken");
 }
 
-/* When it is to be seen whether the path swallows large packets; PH_NEVER while nothing is under way. */
+/* When it is settled that the path swallows large packets; PH_NEVER while nothing speaks for it. Where
+ * the peer is not heard either it is up to QUIC's idle timeout, and to ICE. */
 static PhTime
 stall_deadline (const PhQuicLink *self)
 {
-  return self->unacked > 0 ? ph_time_add (self->progress_at, PH_QUIC_STALL_INTERVAL) : PH_NEVER;
+  if (self->unacked == 0 || self->heard_at == PH_NEVER)
+    return PH_NEVER;
+  return MAX (ph_time_add (self->progress_at, PH_QUIC_STALL_INTERVAL),
+              ph_time_add (self->heard_at, PH_QUIC_STALL_GRACE));
 }
 
-/* A new link finds the path's size anew. Where the peer is not heard either it is up to QUIC's idle timeout,
- * and to ICE. */
+static void
+note_heard (PhQuicLink *self, PhTime now)
+{
+  if (self->unacked > 0 && self->heard_at == PH_NEVER
+      && ph_time_since (now, self->progress_at) >= PH_QUIC_STALL_ECHO)
+    self->heard_at = now;
+}
+
+/* A new link finds the path's size anew. */
 static void
 check_stalled (PhQuicLink *self, PhTime now)
 {
-  if (ph_quic_ending (self) || now < stall_deadline (self)
-      || ph_time_since (self->heard_at, self->progress_at) < PH_QUIC_STALL_INTERVAL / 4)
+  if (ph_quic_ending (self) || now < stall_deadline (self))
     return;
   ngtcp2_ccerr_set_transport_error (&self->ccerr, NGTCP2_NO_VIABLE_PATH, NULL, 0);
   end_telling (self, PH_LINK_ERROR_TIMEOUT, 0, "large packets get lost on this path");
@@ -190,9 +200,8 @@ quic_handle_packet (PhLink *link, PhTime now, const PhDatagram *in)
   if (result != 0)
     ph_quic_fail (self, now, result);
   else
-    self->heard_at = now;
+    note_heard (self, now);
   check_ready (self, now);
-  check_stalled (self, now);
 }
 
 static void
@@ -250,8 +259,7 @@ quic_next_timeout (const PhLink *link, const char **ret_why)
   const PhTime expiry = ngtcp2_conn_get_expiry (self->conn);
   const PhTime stall = stall_deadline (self);
 
-  /* Past it only a packet of the peer's makes a difference. */
-  if (stall <= self->last_now || expiry <= stall)
+  if (expiry <= stall)
     return expiry;
   if (ret_why != NULL)
     *ret_why = "quic: nothing is acknowledged";
@@ -329,6 +337,7 @@ ph_quic_link_new (const PhQuicConfig *config, PhTime now)
   self->random = config->random;
   self->trace = config->trace;
   self->last_now = now;
+  self->heard_at = PH_NEVER;
   memcpy (self->peer_key, config->peer_key, sizeof self->peer_key);
   self->streams = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, ph_quic_stream_free);
   self->pool = ph_buf_pool_new (PH_QUIC_BUF_SIZE, PH_QUIC_BUFS_KEPT);

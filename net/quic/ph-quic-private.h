@@ -28,9 +28,13 @@
 #define PH_QUIC_CIDS_MAX 32
 /* Nothing of what was sent is acknowledged for this long, and yet the peer is heard: the path has begun to
  * swallow large packets, for which ngtcp2 has no cure. Longer than a link survives on a path that is
- * dead altogether (ICE's consent: 6.5 s), than the peer's keepalive (10 s), and than the pause after
- * which a probe follows a cut that was survived. */
+ * dead altogether (ICE's consent: 6.5 s), and than the peer's keepalive (10 s). */
 #define PH_QUIC_STALL_INTERVAL (12 * PH_SEC)
+/* So long after the last progress the peer's being heard is no echo of it. */
+#define PH_QUIC_STALL_ECHO (3 * PH_SEC)
+/* And so long we wait once it is heard: after a cut the peer's probe may come just before our own, which
+ * may be as late again as the cut was long. */
+#define PH_QUIC_STALL_GRACE (3 * PH_SEC)
 /* Largest datagram there can be in a batch: a jumbo frame's. */
 #define PH_QUIC_DATAGRAM_MAX 9000
 
@@ -128,7 +132,7 @@ typedef struct {
 
   uint64_t unacked; /* of all streams */
   PhTime progress_at; /* when some of it was last acknowledged, or the first of it sent */
-  PhTime heard_at; /* when the peer was last heard */
+  PhTime heard_at; /* when the peer was first heard without progress; PH_NEVER: not */
 
   PhLinkStats stats;
   uint64_t lost_closed; /* packets lost on streams that are gone */

@@ -199,8 +199,10 @@ ph_quic_send (PhLink *link, int64_t id, PhBufSlice data, bool fin)
 void
 ph_quic_stream_sent (PhQuicLink *self, PhQuicStream *stream, size_t bytes, bool fin)
 {
-  if (self->unacked == 0)
+  if (self->unacked == 0) {
     self->progress_at = self->last_now;
+    self->heard_at = PH_NEVER;
+  }
   self->unacked += bytes;
   stream->unacked += bytes;
 
@@ -236,6 +238,7 @@ ph_quic_stream_acked (PhQuicLink *self, PhQuicStream *stream, uint64_t bytes)
   stream->unacked -= bytes;
   self->unacked -= bytes;
   self->progress_at = self->last_now;
+  self->heard_at = PH_NEVER;
 
   while (bytes > 0) {
     PhQuicChunk *chunk = stream->head;

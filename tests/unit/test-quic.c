@@ -563,6 +563,82 @@ test_idle (void)
   ph_test_quic_clear (&t);
 }
 
+static bool
+any_closed (PhTestQuic *t)
+{
+  return t->side[0].n_closed + t->side[1].n_closed > 0;
+}
+
+/* The path becomes one that swallows large packets in the middle of a transfer: the link does not hang. */
+static void
+test_black_hole (void)
+{
+  PhTestQuic t;
+
+  ph_test_quic_init (&t, "black-hole");
+  t.wire.rate = 4000000;
+  t.wire.queue_max = 100 * PH_MSEC;
+  ph_test_quic_connect (&t);
+  send_all (&t, 0, 16 * MIB);
+  ph_test_quic_run (&t, 300 * PH_MSEC, NULL);
+  g_assert_cmpuint (t.side[1].bytes_in, >, 0);
+  g_assert_cmpuint (t.side[1].n_fin, ==, 0);
+  t.wire.mtu = 1250;
+  g_assert_true (ph_test_quic_run (&t, 25 * PH_SEC, ph_test_quic_closed));
+  g_assert_cmpint (t.side[0].closed.error, ==, PH_LINK_ERROR_TIMEOUT);
+  g_assert_cmpint (t.side[1].closed.error, ==, PH_LINK_ERROR_TIMEOUT);
+  g_assert_cmpuint (t.side[1].n_fin, ==, 0);
+  ph_test_quic_clear (&t);
+}
+
+/* A reader that takes nothing, or a wire that is dead for a while, is no such path. */
+static void
+test_no_black_hole (void)
+{
+  PhTestQuic t;
+
+  ph_test_quic_init (&t, "slow-reader");
+  ph_test_quic_connect (&t);
+  t.side[1].hold = true;
+  send_all (&t, 0, 16 * MIB);
+  g_assert_false (ph_test_quic_run (&t, 100 * PH_SEC, any_closed));
+  ph_test_quic_clear (&t);
+
+  ph_test_quic_init (&t, "outage");
+  t.wire.rate = 40000000;
+  t.wire.queue_max = 100 * PH_MSEC;
+  ph_test_quic_connect (&t);
+  send_all (&t, 0, 64 * MIB);
+  send_all (&t, 1, 64 * MIB);
+  ph_test_quic_run (&t, 300 * PH_MSEC, NULL);
+  g_assert_cmpuint (t.side[0].n_fin + t.side[1].n_fin, ==, 0);
+  t.cut = true;
+  ph_test_quic_run (&t, 7 * PH_SEC, NULL);
+  t.cut = false;
+  g_assert_true (ph_test_quic_run (&t, 100 * PH_SEC, two_fins));
+  ph_test_quic_clear (&t);
+}
+
+/* An hour passes at once. */
+static void
+test_suspend (void)
+{
+  PhTestQuic t;
+
+  ph_test_quic_init (&t, "suspend");
+  ph_test_quic_connect (&t);
+  ph_test_quic_run (&t, PH_SEC, NULL);
+  t.now += 3600 * PH_SEC;
+  for (unsigned i = 0; i < 2; i++) {
+    g_assert_cmpuint (ph_link_next_timeout (t.side[i].link, NULL), <, t.now);
+    ph_link_handle_timeout (t.side[i].link, t.now);
+  }
+  ph_test_quic_run (&t, PH_SEC, NULL);
+  g_assert_true (ph_test_quic_closed (&t));
+  g_assert_cmpint (t.side[0].closed.error, ==, PH_LINK_ERROR_TIMEOUT);
+  ph_test_quic_clear (&t);
+}
+
 /* --- Strangers -------------------------------------------------------------------------------- */
 
 static void throw (PhTestQuic * t, unsigned to, const uint8_t *data, size_t len)
@@ -739,6 +815,9 @@ main (int argc, char **argv)
   g_test_add_func ("/quic/close-lost", test_close_lost);
   g_test_add_func ("/quic/close-before-ready", test_close_before_ready);
   g_test_add_func ("/quic/idle", test_idle);
+  g_test_add_func ("/quic/black-hole", test_black_hole);
+  g_test_add_func ("/quic/no-black-hole", test_no_black_hole);
+  g_test_add_func ("/quic/suspend", test_suspend);
   g_test_add_func ("/quic/garbage", test_garbage);
   g_test_add_func ("/quic/spoilt", test_spoilt);
   g_test_add_func ("/quic/initial", test_initial);
