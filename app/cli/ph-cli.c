@@ -433,32 +433,12 @@ ph_cli_exit_of (int engine_error)
   }
 }
 
-/* What can be done about it with this program, where the engine cannot know. */
-static const char *
-advice (int engine_error)
-{
-  switch (engine_error) {
-  case PH_ENGINE_ERROR_PROFILE_IN_USE:
-    return _ ("End the program that has it, or choose another profile with --profile DIR.");
-  case PH_ENGINE_ERROR_NO_RENDEZVOUS:
-    return _ (
-        "To set one: porthole-cli config set rendezvous ADDRESS. Invitations of others carry one, "
-        "too. Anybody can run one: see porthole-rendezvous(1).");
-  case PH_ENGINE_ERROR_BAD_INVITATION:
-    return _ ("The link begins with “porthole:”; copy all of it, and put it in quotes.");
-  default:
-    return NULL;
-  }
-}
-
 PhExit
 ph_cli_fail (const GError *error)
 {
   g_autofree char *message = ph_words_message (error->message);
   bool ours = error->domain == PH_ENGINE_ERROR;
-  const char *more = ours ? advice (error->code) : NULL;
 
   return ph_output_fail (ours ? ph_cli_exit_of (error->code) : PH_EXIT_FAILED,
-                         ours ? ph_engine_error_code (error->code) : "failed",
-                         more != NULL ? "%s\n%s" : "%s%s", message, more != NULL ? more : "");
+                         ours ? ph_engine_error_code (error->code) : "failed", "%s", message);
 }

@@ -245,12 +245,13 @@ tell_success_json (const PhTransferView *view)
 }
 
 static void
-tell_success (const PhTransferView *view)
+tell_success (const PhFollow *self, const PhTransferView *view)
 {
   g_autofree char *amount = ph_words_amount (view->files, view->bytes_total);
   g_autofree char *took = ph_words_duration (view->duration_ms / 1000.0);
   g_autofree char *rate =
-      ph_words_rate ((double)view->bytes_total * 1000.0 / MAX (view->duration_ms, 1));
+      ph_words_rate ((double)(view->bytes_total - MIN (self->bytes_before, view->bytes_total))
+                     * 1000.0 / MAX (view->duration_ms, 1));
   g_autofree char *name = ph_display_name (view->contact_name);
   g_autofree char *folder = ph_display_name (view->folder);
   const char *path = ph_words_path (view->path);
@@ -285,7 +286,11 @@ tell_failure (const PhTransferView *view)
            : view->state == PH_TRANSFER_CANCELLED ? "cancelled"
                                                   : "failed";
   if (object == NULL) {
-    ph_output_note ("porthole-cli: %s", words);
+    /* What this person did themselves is no error. */
+    if (view->state == PH_TRANSFER_DECLINED && view->direction == PH_DIRECTION_RECEIVE)
+      ph_output_note (_ ("Declined."));
+    else
+      ph_output_note ("porthole-cli: %s", words);
     return;
   }
   ph_output_string (object, "transfer", view->id);
@@ -300,7 +305,7 @@ tell_end (PhFollow *self, const PhTransferView *view)
   self->ended = true;
   switch (view->state) {
   case PH_TRANSFER_DONE:
-    tell_success (view);
+    tell_success (self, view);
     self->status = PH_EXIT_DONE;
     return;
   case PH_TRANSFER_DECLINED:
@@ -318,7 +323,9 @@ ph_follow_show (PhFollow *self, const PhTransferView *view)
 {
   if (self->ended)
     return;
-  /* The beginning is told too: PREPARING says nothing by itself. */
+  if (!self->seen && view->state != PH_TRANSFER_ACTIVE && view->state != PH_TRANSFER_CHECKING)
+    self->bytes_before = view->bytes_done;
+  self->seen = true;
   if (view->state != self->state)
     tell_state (self, view);
   self->state = view->state;

@@ -14,7 +14,9 @@ typedef struct {
   gint64 shown_us; /* when progress was told last */
   unsigned percent; /* what was told last, where there is no progress line */
   uint64_t bytes;
+  uint64_t bytes_before; /* what was there already: not part of the speed */
   bool one_of_many; /* set by the owner: lines say which transfer they are about */
+  bool seen;
   bool started;
   bool ended;
   PhExit status; /* once ended */

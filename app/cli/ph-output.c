@@ -10,6 +10,7 @@
 static bool json_wanted;
 static bool has_progress;
 static bool progress_shown;
+static const char *standing_question;
 
 void
 ph_output_init (bool json)
@@ -31,9 +32,9 @@ ph_output_has_progress (void)
 }
 
 static void
-clear_progress (void)
+clear_line (void)
 {
-  if (progress_shown)
+  if (progress_shown || (standing_question != NULL && isatty (STDERR_FILENO)))
     fputs ("\r\033[K", stderr);
   progress_shown = false;
 }
@@ -42,11 +43,26 @@ clear_progress (void)
 static void
 print_line (FILE *file, const char *text)
 {
-  clear_progress ();
+  clear_line ();
   if (file == stdout)
     g_print ("%s\n", text);
   else
     g_printerr ("%s\n", text);
+  if (standing_question != NULL)
+    g_printerr ("%s", standing_question);
+}
+
+void
+ph_output_question (const char *question)
+{
+  if (question == NULL && standing_question == NULL)
+    return;
+  clear_line ();
+  if (question == NULL && !isatty (STDERR_FILENO))
+    g_printerr ("\n");
+  standing_question = question;
+  if (question != NULL)
+    g_printerr ("%s", question);
 }
 
 void
@@ -95,9 +111,9 @@ ph_output_progress (const char *line)
   size_t columns = 0;
   const char *p;
 
-  if (!has_progress)
+  if (!has_progress || standing_question != NULL)
     return;
-  clear_progress ();
+  clear_line ();
   if (line == NULL)
     return;
   for (p = line; *p != '\0'; p = g_utf8_next_char (p)) {

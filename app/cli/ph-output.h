@@ -31,6 +31,10 @@ bool ph_output_has_progress (void);
  * gone then until it is set again. NULL removes it. */
 void ph_output_progress (const char *line);
 
+/* A question that stands at the end of the terminal: other lines appear above it, and no progress is shown
+ * meanwhile. NULL removes it. Borrowed until then. Shown with --json too. */
+void ph_output_question (const char *question);
+
 /* An object for --json: begins it with `event`, to be filled by json_builder_* and ended. NULL without
  * --json. */
 JsonBuilder *ph_output_begin (const char *event);

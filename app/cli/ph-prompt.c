@@ -16,6 +16,7 @@
 struct _PhPrompt {
   PhPromptFunc answered;
   void *user;
+  char *question;
   guint source;
   char answer[ANSWER_MAX + 1];
   size_t len;
@@ -49,13 +50,13 @@ input_ready (int fd, GIOCondition condition, gpointer user)
     return G_SOURCE_CONTINUE;
   if (n <= 0) {
     end = true;
-    g_printerr ("\n");
   } else if (c != '\n') {
     if (self->len < ANSWER_MAX)
       self->answer[self->len++] = c;
     return G_SOURCE_CONTINUE;
   }
   self->source = 0;
+  ph_output_question (NULL);
   self->answer[self->len] = '\0';
   yes = !end && is_yes (self->answer);
   self->answered (self->user, yes, end);
@@ -69,8 +70,8 @@ ph_prompt_new (const char *question, PhPromptFunc answered, void *user)
 
   self->answered = answered;
   self->user = user;
-  ph_output_progress (NULL);
-  g_printerr ("%s %s ", question, _ ("[y/N]"));
+  self->question = g_strdup_printf ("%s %s ", question, _ ("[y/N]"));
+  ph_output_question (self->question);
   self->source = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, input_ready, self);
   return self;
 }
@@ -81,7 +82,8 @@ ph_prompt_free (PhPrompt *self)
   if (self == NULL)
     return;
   if (self->source != 0)
-    g_printerr ("\n"); /* the question stands unanswered */
+    ph_output_question (NULL);
   g_clear_handle_id (&self->source, g_source_remove);
+  g_free (self->question);
   g_free (self);
 }

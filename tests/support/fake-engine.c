@@ -357,8 +357,11 @@ ph_engine_new (const char *dir, PhEventFunc func, gpointer user_data, GError **e
   for (size_t i = 0; i < G_N_ELEMENTS (contacts) && g_getenv ("FAKE_NO_CONTACTS") == NULL; i++)
     tell_contact (self, &contacts[i]);
   if (g_getenv ("FAKE_NO_CONTACTS") == NULL) {
-    later (self, PH_EVENT_TRANSFER)->transfer =
+    FakeTransfer *paused =
         transfer_new (self, "abcd1111", &contacts[0], PH_DIRECTION_SEND, PH_TRANSFER_PAUSED);
+
+    paused->view.bytes_done = FILE_BYTES / 2;
+    later (self, PH_EVENT_TRANSFER)->transfer = paused;
     later (self, PH_EVENT_TRANSFER)->transfer =
         transfer_new (self, "abcd2222", &contacts[2], PH_DIRECTION_SEND, PH_TRANSFER_WAITING);
   }

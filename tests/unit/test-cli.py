@@ -118,11 +118,11 @@ def unknown_names_bring_near_ones():
 
 @test
 def errors_of_the_engine_say_what_to_do():
-    fails(Run('--profile', '/x/in-use', 'id'), 1, 'in use', '--profile')
-    fails(Run('add', 'http://x'), 1, 'porthole:')
+    fails(Run('--profile', '/x/in-use', 'id'), 1, 'porthole-cli: The profile is in use.')
+    fails(Run('add', 'http://x'), 1, 'porthole-cli: This is not an invitation.')
     fails(Run('add', '-', text=''), 1, 'standard input')
     run = Run('invite', FAKE_STATUS='none')
-    fails(run, 1, 'config set rendezvous')
+    fails(run, 1, 'No meeting point is configured')
     must('nobody can be found' not in run.err, run)
     fails(Run('send', 'Clara', '/', '--timeout', '1', FAKE_STATUS='none'), 4, 'nobody can be found')
     fails(Run('config', 'set', 'stun', 'bad'), 1, 'no address')
@@ -293,6 +293,8 @@ def explanations():
 def resume_waits_for_the_end():
     run = Run('--json', 'resume', 'abcd1111')
     must(run.status == 0 and run.events[-1]['event'] == 'delivered' and 'connect' in run.log, run)
+    run = Run('resume', 'abcd1111')
+    must('1.0\u00a0GB in 4.0 s (125.0\u00a0MB/s)' in run.out, run)  # half of it had been there before
     fails(Run('resume', 'abcd2222', '--timeout', '1'), 4, 'resume abcd2222')
 
 
@@ -370,7 +372,10 @@ def offers_are_asked_about():
         terminal.wait_for('Take what Nasty\\x1b[31m\\u202e offers? [y/N] ')
         terminal.type('\n')
         must(terminal.end() == 3, terminal.seen)  # the worst of the two: declined
-        must('Received from Anna' in terminal.seen, terminal.seen)
+        must('Received from Anna' in terminal.seen and 'Declined.' in terminal.seen, terminal.seen)
+        # What is told meanwhile leaves the question where it can be read.
+        above = terminal.seen[:terminal.seen.index('Received from Anna')]
+        must(above.rstrip().endswith('\x1b[K'), above)
         commands = Path(log.name).read_text().splitlines()
         must('accept 0ffe0000 -' in commands and 'decline 0ffe0001' in commands, commands)
 
