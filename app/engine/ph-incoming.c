@@ -402,6 +402,23 @@ note_restart (PhSession *self, PhTime now, PhIncoming *in, uint32_t file)
   return true;
 }
 
+/* Bytes written, and of these durable: a sink may be ahead with its checkpoint of what it has told. */
+static void
+measure (const PhIncoming *in, uint64_t *ret_written, uint64_t *ret_durable)
+{
+  *ret_written = ph_incoming_bytes_given (in) - in->in_sink;
+  *ret_durable = MIN (in->bytes_durable, *ret_written);
+}
+
+static void
+tell_progress (PhSession *self, const PhIncoming *in)
+{
+  uint64_t written, durable;
+
+  measure (in, &written, &durable);
+  ph_session_event_progress (self, &in->id, false, written, durable, in->bytes_total);
+}
+
 static void
 handle_written (PhSession *self, PhTime now, PhIncoming *in, uint64_t bytes)
 {
@@ -460,8 +477,7 @@ ph_incoming_poll_sink (PhSession *self, PhTime now, PhIncoming *in)
     ph_incoming_new_attempt (self, now, in, ph_session_data_link (self));
   }
   if (in->progress_dirty)
-    ph_session_event_progress (self, &in->id, false, ph_incoming_bytes_given (in) - in->in_sink,
-                               in->bytes_durable, in->bytes_total);
+    tell_progress (self, in);
 }
 
 void
@@ -475,7 +491,6 @@ ph_incoming_progress (PhSession *self, PhTime now, PhIncoming *in)
   in->progress_dirty = false;
   in->progress_due = ph_time_add (now, PH_SESSION_PROGRESS_INTERVAL);
   frame.progress.attempt = in->attempt;
-  frame.progress.bytes_written = ph_incoming_bytes_given (in) - in->in_sink;
-  frame.progress.bytes_durable = in->bytes_durable;
+  measure (in, &frame.progress.bytes_written, &frame.progress.bytes_durable);
   ph_session_send (self, now, on, &frame);
 }

@@ -250,9 +250,12 @@ queue_mark (const PhPeerLink *on, unsigned count)
   return MAX (all / MAX (count, 1), QUEUED_SHARE_MIN);
 }
 
+/* Forgets what is acknowledged. A link that is closed says nothing about that. */
 static void
 prune_draining (PhPeerLink *on)
 {
+  if (ph_link_state (on->link) != PH_LINK_READY)
+    return;
   for (unsigned i = on->draining->len; i > 0; i--) {
     if (ph_link_stream_queued (on->link, g_array_index (on->draining, PhDraining, i - 1).stream)
         == 0)

@@ -33,10 +33,8 @@ ph_outgoing_new (PhSession *self, const PhTransferId *id, PhManifest *manifest)
   out->id = *id;
   out->manifest = ph_manifest_ref (manifest);
   out->manifest_size = g_bytes_get_size (encoded);
-  out->serial = ++self->serial_last;
   out->stream = -1;
   out->manifest_stream = -1;
-  g_assert (out->serial <= PH_FRAME_COUNTER_MAX);
   g_ptr_array_add (self->outgoing, out);
   return out;
 }
@@ -61,6 +59,12 @@ ph_outgoing_offer (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on)
   PhFrame frame = {.type = PH_FRAME_OFFER, .id = out->id};
   PhFrameOffer *offer = &frame.offer;
 
+  /* Given at the first offer: a SYNC then speaks of what was offered before it, and of nothing else. */
+  if (!out->offered_before || out->serial == 0)
+    out->serial = ++self->serial_last;
+  g_assert (out->serial <= PH_FRAME_COUNTER_MAX);
+  out->offered_before = true;
+
   offer->paused = out->paused_here;
   offer->lost = out->state < PH_OUT_SENDING || out->lost;
   offer->attempt = out->attempt;
@@ -77,7 +81,6 @@ ph_outgoing_offer (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on)
     offer->manifest.len = len;
   }
   ph_session_send (self, now, on, &frame);
-  out->offered_before = true;
   if (out->state == PH_OUT_WAITING)
     ph_outgoing_enter (self, now, out, PH_OUT_OFFERED, "there is a link");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the files of the session share.
  *
- *   ph-session.c           lifetime, links, events, deadlines, the public face
+ *   ph-session.c           lifetime, links, events, deadlines
+ *   ph-session-transfers.c what the owner does with transfers
  *   ph-session-control.c   control streams: frames out, frames in and where they go
  *   ph-session-streams.c   streams of the peer: their heads, and whom they belong to
  *   ph-outgoing.c          one transfer that we send: offer, accept, end
@@ -212,6 +213,8 @@ struct _PhSession {
 /* --- ph-session.c ------------------------------------------------------------------------------- */
 
 void ph_session_trace (PhSession *self, PhTime now, const char *format, ...) G_GNUC_PRINTF (3, 4);
+/* What every public call with a time ends with: sends what can be sent, frees what is over. */
+void ph_session_settle (PhSession *self, PhTime now);
 /* A new event in the queue, to be filled in. */
 PhSessionEvent *
 ph_session_event (PhSession *self, PhSessionEventType type, const PhTransferId *id, bool outgoing);

@@ -8,7 +8,7 @@ struct _PhWorldTracer {
 };
 
 /* The story of a run: its end is what explains a failure. */
-#define STORY_MAX 16384
+#define STORY_MAX 65536
 
 static void
 note (void *user, PhTime now, const char *module, const char *line)
