@@ -16,6 +16,8 @@
 
 /* Kept free beyond the files' bytes: for their names, folders and the rounding to blocks. */
 #define SPACE_MARGIN (1u << 20)
+/* So many things of one name mean that something else is wrong. */
+#define NUMBERS_MAX 100000u
 
 void
 ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *folder,
@@ -304,12 +306,13 @@ ph_sink_tree_sync_destination (const PhSinkTree *self, PhSinkFailure *failure)
 
 /* --- Placing ------------------------------------------------------------------------------------- */
 
+/* Other errors than "no such file" will be told by the move. */
 static bool
 is_taken (const PhSinkTree *self, const char *name)
 {
   struct stat st;
 
-  return fstatat (self->dest_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+  return fstatat (self->dest_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static PhStoreName *
@@ -363,7 +366,7 @@ ph_sink_tree_choose_names (const PhSinkTree *self)
     const PhEntryKind kind = ph_manifest_entry (self->manifest, i)->kind;
     g_autofree char *name = g_strdup (safe);
 
-    for (unsigned n = 1; is_taken (self, name) && n < G_MAXUINT; n++) {
+    for (unsigned n = 1; n <= NUMBERS_MAX && is_taken (self, name); n++) {
       g_free (name);
       name = ph_safe_name_numbered (safe, kind, n);
     }
@@ -423,7 +426,8 @@ place_one (const PhSinkTree *self, uint32_t entry, GPtrArray *names, bool again,
       g_strdup (chosen != NULL ? chosen->name : ph_manifest_name (self->manifest, entry));
   int error;
 
-  for (unsigned n = 1; (error = move_out (self, safe, name, kind)) == EEXIST; n++) {
+  for (unsigned n = 1; (error = move_out (self, safe, name, kind)) == EEXIST && n <= NUMBERS_MAX;
+       n++) {
     g_free (name);
     name = ph_safe_name_numbered (safe, kind, n);
     note_name (names, entry, name);

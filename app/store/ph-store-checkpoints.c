@@ -128,13 +128,20 @@ ph_store_get_digests (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], GE
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   g_autoptr (GByteArray) all = g_byte_array_new ();
-  g_autoptr (PhStatement) statement =
-      ph_store_query (self, error, "SELECT digests FROM digests WHERE transfer = ? ORDER BY first",
-                      "b", id, PH_STORE_TRANSFER_LEN);
+  g_autoptr (PhStatement) statement = ph_store_query (
+      self, error, "SELECT first, digests FROM digests WHERE transfer = ? ORDER BY first", "b", id,
+      PH_STORE_TRANSFER_LEN);
   bool ok = statement != NULL;
 
-  while (ok && ph_store_step (self, statement, &ok, error))
-    g_byte_array_append (all, sqlite3_column_blob (statement, 0),
-                         (guint)sqlite3_column_bytes (statement, 0));
+  while (ok && ph_store_step (self, statement, &ok, error)) {
+    const guint at = (guint)sqlite3_column_int64 (statement, 0) * PH_STORE_SHA256_LEN;
+
+    if (at > all->len)
+      break; /* a hole: what follows has no place */
+    /* A row may reach beyond where a file was started over: the later row counts. */
+    g_byte_array_set_size (all, at);
+    g_byte_array_append (all, sqlite3_column_blob (statement, 1),
+                         (guint)sqlite3_column_bytes (statement, 1));
+  }
   return ok ? g_byte_array_free_to_bytes (g_steal_pointer (&all)) : NULL;
 }

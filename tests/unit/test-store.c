@@ -317,6 +317,24 @@ test_checkpoints (void)
   g_assert_cmpuint (((PhStoreName *)got_names->pdata[0])->entry, ==, 7);
   g_assert_cmpstr (((PhStoreName *)got_names->pdata[0])->name, ==, "Ferien (1)");
 
+  /* Started over in the middle of what one checkpoint brought. */
+  uint8_t other[32];
+
+  memset (other, 0xbb, sizeof other);
+  c.file = 3;
+  c.digests_first = 2;
+  c.digests = other;
+  c.names = NULL;
+  g_assert_true (ph_store_put_checkpoint (store, in.id, &c, NULL));
+
+  g_autoptr (GBytes) mixed = ph_store_get_digests (store, in.id, NULL);
+  const uint8_t *mixed_data = g_bytes_get_data (mixed, NULL);
+
+  g_assert_cmpuint (g_bytes_get_size (mixed), ==, 3 * 32);
+  g_assert_cmpmem (mixed_data, 64, digests, 64);
+  g_assert_cmpmem (mixed_data + 64, 32, other, 32);
+  c.digests = digests;
+
   /* Started over: what was there from that entry on goes. */
   c.file = 1;
   c.digests_first = 0;
