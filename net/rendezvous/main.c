@@ -10,6 +10,7 @@
 #include "net/signal/ph-rendezvous-ice.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -273,6 +274,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   PhRoomsEdgeConfig config = {0};
 
+  setlocale (LC_ALL, "");
   if (!parse_options (&argc, &argv, &options))
     return EXIT_USAGE;
   if (options.version) {

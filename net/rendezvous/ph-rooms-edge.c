@@ -4,6 +4,7 @@
 
 #include "net/io/ph-clock.h"
 #include "net/io/ph-timer.h"
+#include "net/rendezvous/ph-bounded-stream.h"
 
 #include <libsoup/soup.h>
 #include <netinet/in.h>
@@ -17,6 +18,8 @@
 /* libsoup ends a connection for a larger frame by itself, with 1009 and without a word. Below it the
  * core says what is wrong. */
 #define PAYLOAD_MAX (2 * PH_RENDEZVOUS_FRAME_MAX)
+/* What may come before a message is complete, however it is cut into frames. */
+#define UNDELIVERED_MAX (4 * PH_RENDEZVOUS_FRAME_MAX)
 /* Sockets that are not WebSockets yet, for each that may become one. */
 #define RAW_FACTOR 2
 
@@ -46,6 +49,7 @@ typedef struct {
   PhRoomsEdge *edge; /* borrowed */
   uint64_t id;
   SoupWebsocketConnection *socket; /* owned */
+  PhBoundedStream *stream; /* owned */
 } Conn;
 
 static void settle (PhRoomsEdge *self);
@@ -73,6 +77,7 @@ conn_free (void *data)
 
   g_signal_handlers_disconnect_by_data (conn->socket, conn);
   g_object_unref (conn->socket);
+  g_object_unref (conn->stream);
   g_free (conn);
 }
 
@@ -84,6 +89,7 @@ on_message (SoupWebsocketConnection *socket, int type, GBytes *bytes, void *user
   gsize len;
   const void *data = g_bytes_get_data (bytes, &len);
 
+  ph_bounded_stream_grant (conn->stream);
   if (type == SOUP_WEBSOCKET_DATA_TEXT)
     ph_rooms_handle_text (self->rooms, ph_clock_now (), conn->id, ph_slice (data, len));
   else
@@ -122,12 +128,12 @@ on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
 {
   PhRoomsEdge *self = user;
   GSocketAddress *remote = soup_server_message_get_remote_address (message);
-  GSocket *raw = remote != NULL ? g_object_get_data (G_OBJECT (remote), "ph-socket") : NULL;
+  GSocket *raw = g_object_get_data (G_OBJECT (remote), "ph-socket");
+  PhBoundedStream *stream = g_object_get_data (G_OBJECT (remote), "ph-stream");
   const PhAddr addr = to_addr (remote);
   g_autofree char *origin = local_origin (self, soup_server_message_get_local_address (message));
 
-  if (raw != NULL)
-    g_socket_set_timeout (raw, 0);
+  g_socket_set_timeout (raw, 0);
   if (!g_str_equal (path, "/") || soup_websocket_connection_get_protocol (socket) == NULL) {
     soup_websocket_connection_close (socket, SOUP_WEBSOCKET_CLOSE_PROTOCOL_ERROR,
                                      "the subprotocol is " PH_RENDEZVOUS_SUBPROTOCOL);
@@ -139,6 +145,7 @@ on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
   conn->edge = self;
   conn->id = self->next_id++;
   conn->socket = g_object_ref (socket);
+  conn->stream = g_object_ref (stream);
   g_hash_table_insert (self->conns, &conn->id, conn);
   soup_websocket_connection_set_max_incoming_payload_size (socket, PAYLOAD_MAX);
   soup_websocket_connection_set_keepalive_interval (socket, PING_INTERVAL_S);
@@ -253,7 +260,13 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
     g_object_unref (stream);
     stream = tls;
   }
-  soup_server_accept_iostream (self->server, stream, local, remote, NULL);
+
+  PhBoundedStream *bounded = ph_bounded_stream_new (stream, UNDELIVERED_MAX);
+
+  /* Not owned: the stream holds libsoup's connection and so the address. */
+  g_object_set_data (G_OBJECT (remote), "ph-stream", bounded);
+  soup_server_accept_iostream (self->server, G_IO_STREAM (bounded), local, remote, NULL);
+  g_object_unref (bounded);
   return TRUE;
 }
 

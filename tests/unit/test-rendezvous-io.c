@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The real porthole-rendezvous on loopback, with real WebSocket clients. */
+
+#include "net/io/ph-clock.h"
+#include "net/io/ph-rendezvous-driver.h"
+#include "net/io/ph-system-random.h"
+#include "tests/support/ph-test.h"
+
+#include <libsoup/soup.h>
+#include <signal.h>
+
+/* Far more than anything here takes, for a machine that is busy. */
+#define PATIENCE_MS 30000
+
+static gboolean
+on_patience (void *user)
+{
+  g_error ("waited too long for: %s", (const char *)user);
+  return G_SOURCE_REMOVE;
+}
+
+/* Runs the main context until the condition holds. */
+#define WAIT_FOR(condition)                                                                        \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    const guint _id = g_timeout_add (PATIENCE_MS, on_patience, (void *)#condition);                \
+    while (!(condition))                                                                           \
+      g_main_context_iteration (NULL, TRUE);                                                       \
+    g_source_remove (_id);                                                                         \
+  }                                                                                                \
+  G_STMT_END
+
+/* --- The server --------------------------------------------------------------------------------- */
+
+typedef struct {
+  GSubprocess *process;
+  PhRendezvousAddress address;
+} Server;
+
+static char *
+server_path (void)
+{
+  return g_build_filename (g_getenv ("TOP_BUILDDIR"), "net/rendezvous/porthole-rendezvous", NULL);
+}
+
+static Server
+server_start (const char *const *extra, const char *listen)
+{
+  g_autofree char *path = server_path ();
+  g_autoptr (GPtrArray) args = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+  Server server;
+
+  g_ptr_array_add (args, path);
+  g_ptr_array_add (args, (char *)"--listen");
+  g_ptr_array_add (args, (char *)listen);
+  for (; extra != NULL && *extra != NULL; extra++)
+    g_ptr_array_add (args, (char *)*extra);
+  g_ptr_array_add (args, NULL);
+  server.process = g_subprocess_newv (
+      (const char *const *)args->pdata,
+      G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error);
+  g_assert_no_error (error);
+
+  g_autoptr (GDataInputStream) out =
+      g_data_input_stream_new (g_subprocess_get_stdout_pipe (server.process));
+  g_autofree char *line = g_data_input_stream_read_line (out, NULL, NULL, &error);
+
+  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (out), FALSE);
+  g_assert_no_error (error);
+  g_assert_nonnull (line);
+  g_assert_cmpint (ph_rendezvous_address_parse (line, &server.address), ==,
+                   PH_RENDEZVOUS_ADDRESS_OK);
+  return server;
+}
+
+static void
+server_stop (Server *server)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_subprocess_send_signal (server->process, SIGTERM);
+  g_subprocess_wait (server->process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_subprocess_get_if_exited (server->process));
+  g_assert_cmpint (g_subprocess_get_exit_status (server->process), ==, 0);
+  g_clear_object (&server->process);
+}
+
+/* --- Clients ------------------------------------------------------------------------------------ */
+
+typedef struct {
+  PhIdentity identity;
+  PhRendezvousDriver *driver;
+  unsigned onlines;
+  unsigned offlines;
+  unsigned delivered;
+  PhRendezvousCode code; /* of the last OFFLINE */
+  char *body; /* of the last signal */
+  char *name; /* of the last ACCEPTED or INVITATION_USED */
+} Client;
+
+static void
+on_event (void *user, PhTime now, const PhRendezvousEvent *event)
+{
+  Client *client = user;
+
+  switch (event->type) {
+  case PH_RENDEZVOUS_EVENT_ONLINE:
+    client->onlines++;
+    break;
+  case PH_RENDEZVOUS_EVENT_OFFLINE:
+    client->offlines++;
+    client->code = event->code;
+    break;
+  case PH_RENDEZVOUS_EVENT_SIGNAL:
+    g_free (client->body);
+    client->body = g_strndup ((const char *)event->body.data, event->body.len);
+    break;
+  case PH_RENDEZVOUS_EVENT_SIGNAL_DELIVERED:
+    client->delivered++;
+    break;
+  case PH_RENDEZVOUS_EVENT_ACCEPTED:
+  case PH_RENDEZVOUS_EVENT_INVITATION_USED:
+    g_free (client->name);
+    client->name = g_strdup (event->name);
+    break;
+  default:
+    break;
+  }
+}
+
+static void
+client_init (Client *client, const PhRendezvousAddress *address, const char *name)
+{
+  memset (client, 0, sizeof *client);
+
+  const PhRendezvousClientConfig config = {
+      .identity = &client->identity,
+      .address = *address,
+      .name = name,
+      .random = ph_system_random (),
+  };
+
+  ph_identity_generate (&client->identity, &config.random);
+  client->driver = ph_rendezvous_driver_new (&config, on_event, client);
+}
+
+static PhRendezvousClient *
+core (Client *client)
+{
+  return ph_rendezvous_driver_client (client->driver);
+}
+
+static void
+client_start (Client *client)
+{
+  ph_rendezvous_client_start (core (client), ph_clock_now ());
+  ph_rendezvous_driver_settle (client->driver);
+}
+
+static void
+client_watch (Client *client, const Client *other)
+{
+  g_assert_true (ph_rendezvous_client_watch (core (client), ph_clock_now (), &other->identity.id));
+  ph_rendezvous_driver_settle (client->driver);
+}
+
+static void
+client_say (Client *client, const Client *other, const char *text)
+{
+  ph_rendezvous_client_send (core (client), ph_clock_now (), &other->identity.id,
+                             ph_slice_string (text));
+  ph_rendezvous_driver_settle (client->driver);
+}
+
+static void
+client_clear (Client *client)
+{
+  ph_rendezvous_driver_free (client->driver);
+  ph_identity_wipe (&client->identity);
+  g_free (client->body);
+  g_free (client->name);
+}
+
+/* --- Raw WebSockets ----------------------------------------------------------------------------- */
+
+typedef struct {
+  SoupSession *session;
+  SoupWebsocketConnection *socket;
+  char *heard; /* the last frame */
+  bool connected; /* or failed to */
+  bool closed;
+  unsigned code;
+} Raw;
+
+static void
+on_raw_message (SoupWebsocketConnection *socket, int type, GBytes *bytes, void *user)
+{
+  Raw *raw = user;
+
+  g_free (raw->heard);
+  raw->heard = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+}
+
+static void
+on_raw_closed (SoupWebsocketConnection *socket, void *user)
+{
+  Raw *raw = user;
+
+  raw->closed = true;
+  raw->code = soup_websocket_connection_get_close_code (socket);
+}
+
+static void
+on_raw_connected (GObject *source, GAsyncResult *result, void *user)
+{
+  Raw *raw = user;
+
+  raw->socket = soup_session_websocket_connect_finish (SOUP_SESSION (source), result, NULL);
+  raw->connected = true;
+  if (raw->socket == NULL)
+    return;
+  g_signal_connect (raw->socket, "message", G_CALLBACK (on_raw_message), raw);
+  g_signal_connect (raw->socket, "closed", G_CALLBACK (on_raw_closed), raw);
+}
+
+static void
+raw_dial (Raw *raw, const PhRendezvousAddress *address, const char *protocol)
+{
+  char *protocols[] = {(char *)protocol, NULL};
+  g_autoptr (SoupMessage) message = soup_message_new ("GET", address->url);
+
+  memset (raw, 0, sizeof *raw);
+  raw->session = soup_session_new ();
+  soup_session_websocket_connect_async (raw->session, message, NULL,
+                                        protocol != NULL ? protocols : NULL, G_PRIORITY_DEFAULT,
+                                        NULL, on_raw_connected, raw);
+}
+
+static void
+raw_open (Raw *raw, const PhRendezvousAddress *address)
+{
+  raw_dial (raw, address, PH_RENDEZVOUS_SUBPROTOCOL);
+  WAIT_FOR (raw->connected);
+  g_assert_nonnull (raw->socket);
+  WAIT_FOR (raw->heard != NULL || raw->closed);
+}
+
+static void
+raw_clear (Raw *raw)
+{
+  if (raw->socket != NULL)
+    g_signal_handlers_disconnect_by_data (raw->socket, raw);
+  g_clear_object (&raw->socket);
+  g_clear_object (&raw->session);
+  g_free (raw->heard);
+}
+
+static void
+raw_close (Raw *raw)
+{
+  if (!raw->closed
+      && soup_websocket_connection_get_state (raw->socket) == SOUP_WEBSOCKET_STATE_OPEN)
+    soup_websocket_connection_close (raw->socket, SOUP_WEBSOCKET_CLOSE_NORMAL, NULL);
+  WAIT_FOR (raw->closed);
+  raw_clear (raw);
+}
+
+/* --- Tests -------------------------------------------------------------------------------------- */
+
+static void
+test_two_clients (void)
+{
+  Server server = server_start (NULL, "127.0.0.1:0");
+  Client alice;
+  Client bob;
+  PhInvitation invitation;
+  const PhRandom random = ph_system_random ();
+
+  g_assert_false (server.address.tls);
+  client_init (&alice, &server.address, "Alice");
+  client_init (&bob, &server.address, "Bob");
+  client_start (&alice);
+  client_start (&bob);
+  WAIT_FOR (alice.onlines == 1 && bob.onlines == 1);
+
+  ph_invitation_make (&invitation, &alice.identity.id, &server.address, "Alice", &random);
+  ph_rendezvous_client_invite (core (&alice), ph_clock_now (), &invitation, 60 * PH_SEC);
+  ph_rendezvous_driver_settle (alice.driver);
+  /* Through the same server, so the acceptance comes after the invitation or is told that it is
+   * unknown; the order of two connections is not ours. */
+  client_watch (&alice, &bob);
+  client_watch (&bob, &alice);
+  WAIT_FOR (ph_rendezvous_client_is_online (core (&alice), &bob.identity.id)
+            && ph_rendezvous_client_is_online (core (&bob), &alice.identity.id));
+  ph_rendezvous_client_accept (core (&bob), ph_clock_now (), &invitation);
+  ph_rendezvous_driver_settle (bob.driver);
+  WAIT_FOR (alice.name != NULL && bob.name != NULL);
+  g_assert_cmpstr (alice.name, ==, "Bob");
+  g_assert_cmpstr (bob.name, ==, "Alice");
+
+  client_say (&alice, &bob, "hello");
+  WAIT_FOR (bob.body != NULL && alice.delivered == 1);
+  g_assert_cmpstr (bob.body, ==, "hello");
+
+  client_clear (&bob);
+  WAIT_FOR (!ph_rendezvous_client_is_online (core (&alice), &bob.identity.id));
+  client_clear (&alice);
+  server_stop (&server);
+}
+
+/* What was said while it was away arrives. */
+static void
+test_server_restarts (void)
+{
+  Server server = server_start (NULL, "127.0.0.1:0");
+  g_autofree char *listen = g_strdup (strstr (server.address.origin, "://") + 3);
+  Client alice;
+  Client bob;
+
+  client_init (&alice, &server.address, "Alice");
+  client_init (&bob, &server.address, "Bob");
+  client_watch (&alice, &bob);
+  client_watch (&bob, &alice);
+  client_start (&alice);
+  client_start (&bob);
+  WAIT_FOR (ph_rendezvous_client_is_online (core (&alice), &bob.identity.id));
+
+  server_stop (&server);
+  WAIT_FOR (alice.offlines == 1 && bob.offlines == 1);
+  g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_SHUTTING_DOWN);
+  client_say (&alice, &bob, "meanwhile");
+  server = server_start (NULL, listen);
+  WAIT_FOR (bob.body != NULL && alice.delivered == 1);
+  g_assert_cmpstr (bob.body, ==, "meanwhile");
+
+  client_clear (&alice);
+  client_clear (&bob);
+  server_stop (&server);
+}
+
+static void
+test_tls (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autofree char *cert = g_build_filename (dir, "cert.pem", NULL);
+  g_autofree char *key = g_build_filename (dir, "key.pem", NULL);
+  const char *const openssl[] = {"openssl", "req",   "-x509",    "-newkey", "rsa:2048",
+                                 "-nodes",  "-subj", "/CN=test", "-days",   "2",
+                                 "-keyout", key,     "-out",     cert,      NULL};
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) process = g_subprocess_newv (
+      openssl, G_SUBPROCESS_FLAGS_STDERR_SILENCE | G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (g_subprocess_wait_check (process, NULL, NULL));
+
+  const char *const extra[] = {"--tls-cert", cert, "--tls-key", key, NULL};
+  Server server = server_start (extra, "127.0.0.1:0");
+  PhRendezvousAddress wrong = server.address;
+  PhRendezvousAddress unpinned = server.address;
+  Client right_client;
+  Client wrong_client;
+  Client unpinned_client;
+
+  g_assert_true (server.address.tls);
+  g_assert_true (server.address.has_pin);
+  wrong.pin[0] ^= 1;
+  unpinned.has_pin = false;
+  client_init (&right_client, &server.address, "");
+  client_init (&wrong_client, &wrong, "");
+  client_init (&unpinned_client, &unpinned, "");
+  client_start (&right_client);
+  client_start (&wrong_client);
+  client_start (&unpinned_client);
+  WAIT_FOR (right_client.onlines == 1 && wrong_client.offlines == 1
+            && unpinned_client.offlines == 1);
+  g_assert_cmpint (wrong_client.code, ==, PH_RENDEZVOUS_NOT_TRUSTED);
+  g_assert_cmpint (unpinned_client.code, ==, PH_RENDEZVOUS_NOT_TRUSTED);
+  client_clear (&right_client);
+  client_clear (&wrong_client);
+  client_clear (&unpinned_client);
+  server_stop (&server);
+}
+
+static void
+test_nobody_and_somebody_else (void)
+{
+  g_autoptr (SoupServer) other = soup_server_new (NULL, NULL);
+  PhRendezvousAddress address;
+  Client client;
+
+  g_assert_true (soup_server_listen_local (other, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, NULL));
+
+  GSList *uris = soup_server_get_uris (other);
+  g_autofree char *elsewhere =
+      g_strdup_printf ("ws://127.0.0.1:%d/", g_uri_get_port ((GUri *)uris->data));
+
+  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  g_assert_cmpint (ph_rendezvous_address_parse (elsewhere, &address), ==, PH_RENDEZVOUS_ADDRESS_OK);
+  client_init (&client, &address, "");
+  client_start (&client);
+  WAIT_FOR (client.offlines == 1);
+  g_assert_cmpint (client.code, ==, PH_RENDEZVOUS_NOT_A_RENDEZVOUS);
+  client_clear (&client);
+
+  soup_server_disconnect (other);
+  client_init (&client, &address, "");
+  client_start (&client);
+  WAIT_FOR (client.offlines == 1);
+  g_assert_cmpint (client.code, ==, PH_RENDEZVOUS_UNREACHABLE);
+  client_clear (&client);
+}
+
+static void
+test_misuse (void)
+{
+  Server server = server_start (NULL, "127.0.0.1:0");
+  g_autofree char *large = g_strnfill (70000, 'x');
+  g_autofree char *huge = g_strnfill (300000, 'x');
+  const struct {
+    const char *text;
+    const char *heard; /* part of the last frame */
+    unsigned code;
+  } cases[] = {
+      {"nonsense", "\"malformed\"", 1007},
+      {"{\"type\":\"ping\"}", "\"not-logged-in\"", 4009},
+      {"{\"type\":\"login\"}", "\"malformed\"", 1007},
+      {large, "\"too-large\"", 1009},
+      {huge, "challenge", 0 /* libsoup stops reading: 1009, or a reset that swallows it */},
+      {NULL, "\"unsupported\"", 1003},
+  };
+  Raw raw;
+  Client client;
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    raw_open (&raw, &server.address);
+    if (cases[i].text != NULL)
+      soup_websocket_connection_send_text (raw.socket, cases[i].text);
+    else
+      soup_websocket_connection_send_binary (raw.socket, "x", 1);
+    WAIT_FOR (raw.closed);
+    g_test_message ("case %zu: %s", i, raw.heard);
+    if (cases[i].code != 0 || raw.code != 1009)
+      g_assert_cmpuint (raw.code, ==, cases[i].code);
+    g_assert_nonnull (strstr (raw.heard, cases[i].heard));
+    raw_clear (&raw);
+  }
+
+  /* Neither another subprotocol nor none. */
+  raw_dial (&raw, &server.address, "chat");
+  WAIT_FOR (raw.connected);
+  g_assert_true (raw.socket == NULL);
+  raw_clear (&raw);
+  raw_dial (&raw, &server.address, NULL);
+  WAIT_FOR (raw.connected && (raw.socket == NULL || raw.closed));
+  raw_clear (&raw);
+
+  /* The server has stayed up. */
+  client_init (&client, &server.address, "");
+  client_start (&client);
+  WAIT_FOR (client.onlines == 1);
+  client_clear (&client);
+  server_stop (&server);
+}
+
+static void
+test_connection_flood (void)
+{
+  const char *const extra[] = {"--max-per-address", "8", NULL};
+  Server server = server_start (extra, "127.0.0.1:0");
+  Raw raws[12];
+  unsigned refused = 0;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (raws); i++)
+    raw_open (&raws[i], &server.address);
+  for (unsigned i = 0; i < G_N_ELEMENTS (raws); i++) {
+    if (strstr (raws[i].heard, "too-many-connections") == NULL)
+      continue;
+    WAIT_FOR (raws[i].closed);
+    g_assert_cmpuint (raws[i].code, ==, 4007);
+    refused++;
+  }
+  g_assert_cmpuint (refused, ==, 4);
+  for (unsigned i = 0; i < G_N_ELEMENTS (raws); i++)
+    raw_close (&raws[i]);
+
+  /* Who has gone is not counted any more. */
+  for (unsigned i = 0; i < 40; i++) {
+    raw_open (&raws[0], &server.address);
+    g_assert_nonnull (strstr (raws[0].heard, "challenge"));
+    raw_close (&raws[0]);
+  }
+  server_stop (&server);
+}
+
+/* One message in fragments without end: what has been read of it is bounded. */
+static void
+test_endless_message (void)
+{
+  Server server = server_start (NULL, "127.0.0.1:0");
+  const char *host = strstr (server.address.origin, "://") + 3;
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketConnection) connection =
+      g_socket_client_connect_to_host (client, host, 80, NULL, &error);
+  GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  g_autofree char *request = g_strdup_printf (
+      "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Protocol: " PH_RENDEZVOUS_SUBPROTOCOL "\r\n\r\n",
+      host);
+  g_autofree uint8_t *frame = g_malloc0 (8 + 60000);
+  uint64_t sent = 0;
+
+  g_assert_no_error (error);
+  g_assert_true (g_output_stream_write_all (out, request, strlen (request), NULL, NULL, &error));
+  for (bool first = true; sent < 64 * 1024 * 1024; first = false) {
+    frame[0] = first ? 0x01 : 0x00; /* text, then continuation; never the last */
+    frame[1] = 0x80 | 126;
+    frame[2] = 60000 >> 8;
+    frame[3] = 60000 & 0xff;
+    if (!g_output_stream_write_all (out, frame, 8 + 60000, NULL, NULL, NULL))
+      break;
+    sent += 60000;
+  }
+  /* The kernel's buffers take some megabytes more than the server read. */
+  g_assert_cmpuint (sent, <, 32 * 1024 * 1024);
+  server_stop (&server);
+}
+
+static void
+test_command_line (void)
+{
+  Server server = server_start (NULL, "127.0.0.1:0");
+  const char *taken = strstr (server.address.origin, "://") + 3;
+  const struct {
+    const char *const args[5];
+    int status;
+    const char *says;
+  } cases[] = {
+      {{"--listen", taken}, 1, "in use"},
+      {{"--listen", "127.0.0.1"}, 2, "--listen takes"},
+      {{"--listen", "nonsense"}, 2, "--listen takes"},
+      {{"--listen", "192.0.2.77:1"}, 1, "cannot listen on 192.0.2.77:1"},
+      {{"--redis", "redis://x"}, 2, "not there yet"},
+      {{"--nonsense"}, 2, "--nonsense"},
+      {{"--listen", "127.0.0.1:0", "--stun-uri", "turn:x"}, 2, "no STUN URI"},
+      {{"--listen", "127.0.0.1:0", "--tls-cert", "/nonexistent"}, 1, "belong together"},
+      {{"--listen", "127.0.0.1:0", "--turn-secret-file", "/nonexistent"}, 1, "TURN secret"},
+      {{"--listen", "127.0.0.1:0", "--origin", "http://x"}, 2, "no address"},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = server_path ();
+    const char *args[8] = {path};
+    g_autoptr (GError) error = NULL;
+    g_autofree char *err = NULL;
+
+    for (unsigned k = 0; k < 5; k++)
+      args[k + 1] = cases[i].args[k];
+
+    g_autoptr (GSubprocess) process = g_subprocess_newv (
+        args, G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error);
+
+    g_assert_no_error (error);
+    g_assert_true (g_subprocess_communicate_utf8 (process, NULL, NULL, NULL, &err, &error));
+    g_test_message ("%s", err);
+    g_assert_nonnull (strstr (err, cases[i].says));
+    g_assert_cmpint (g_subprocess_get_exit_status (process), ==, cases[i].status);
+  }
+  server_stop (&server);
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  signal (SIGPIPE, SIG_IGN);
+  g_test_add_func ("/rendezvous-io/two-clients", test_two_clients);
+  g_test_add_func ("/rendezvous-io/server-restarts", test_server_restarts);
+  g_test_add_func ("/rendezvous-io/tls", test_tls);
+  g_test_add_func ("/rendezvous-io/nobody-and-somebody-else", test_nobody_and_somebody_else);
+  g_test_add_func ("/rendezvous-io/misuse", test_misuse);
+  g_test_add_func ("/rendezvous-io/connection-flood", test_connection_flood);
+  g_test_add_func ("/rendezvous-io/endless-message", test_endless_message);
+  g_test_add_func ("/rendezvous-io/command-line", test_command_line);
+  return g_test_run ();
+}
