@@ -3,6 +3,7 @@
  *
  *   engine thread   ph-file-sink.c         checks the order of what comes, queues it
  *   writer          ph-file-sink-writer.c  writes, hashes, decides when a checkpoint is due
+ *                   ph-file-sink-take-up.c and before that takes up what an earlier run left
  *   syncer          ph-file-sink-sync.c    syncs, commits, and at the end moves things to their places
  *
  * The queue is not bounded here: what may be in it is bounded by the flow control of the link, whose
@@ -104,6 +105,17 @@ uint32_t ph_file_sink_next_file (const PhManifest *manifest, uint32_t index);
 /* Events, from the sink's threads. _fail() tells only the first failure. */
 void ph_file_sink_event (PhFileSink *self, const PhSinkEvent *event);
 void ph_file_sink_fail (PhFileSink *self, const PhSinkFailure *failure);
+
+/* The writer's parts; false: failed, or the sink is being freed. */
+bool ph_file_sink_prepare (PhFileSink *self);
+bool ph_file_sink_is_quitting (PhFileSink *self);
+/* To the next file; folders on the way are made and complete at once. */
+bool ph_file_sink_advance (PhFileSink *self);
+/* Everything from `entry` on is to come again: what is queued is dropped until the owner has asked where
+ * to go on. */
+bool ph_file_sink_restart_at (PhFileSink *self, uint32_t entry);
+/* Gives the pending job to the syncer, which is idle. */
+void ph_file_sink_submit (PhFileSink *self, bool last);
 
 gpointer ph_file_sink_writer (gpointer data);
 gpointer ph_file_sink_syncer (gpointer data);

@@ -7,7 +7,6 @@
 #include "app/engine/ph-storage-private.h"
 
 #include <fcntl.h>
-#include <glib/gi18n-lib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

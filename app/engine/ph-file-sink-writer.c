@@ -24,8 +24,6 @@
 #define RUN_PIECES 512u
 /* Writeback is started this far behind, so that a sync finds little left to do. */
 #define WRITEBACK_BYTES (8u << 20)
-/* Verifying a prefix after a restart: one read. */
-#define VERIFY_BYTES (512u << 10)
 
 /* Pieces that follow each other in one file. */
 typedef struct {
@@ -53,8 +51,8 @@ pass_on (PhFileSink *self, const PhSinkFailure *failure)
   return false;
 }
 
-static bool
-is_quitting (PhFileSink *self)
+bool
+ph_file_sink_is_quitting (PhFileSink *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -98,8 +96,8 @@ close_file (PhFileSink *self)
 }
 
 /* To the next file; folders on the way are made and complete at once. */
-static bool
-advance (PhFileSink *self)
+bool
+ph_file_sink_advance (PhFileSink *self)
 {
   static const uint8_t no_digest[PH_STORE_SHA256_LEN];
   PhSinkFailure failure;
@@ -127,8 +125,8 @@ publish_position (PhFileSink *self)
 
 /* Everything from `entry` on is to come again: what is queued is dropped until the owner has asked where
  * to go on. */
-static bool
-restart_at (PhFileSink *self, uint32_t entry)
+bool
+ph_file_sink_restart_at (PhFileSink *self, uint32_t entry)
 {
   PhSinkEvent event = {.type = PH_SINK_RESTART};
 
@@ -142,7 +140,7 @@ restart_at (PhFileSink *self, uint32_t entry)
                            (entry - self->pending->checkpoint.digests_first) * PH_STORE_SHA256_LEN);
   }
   self->file = entry;
-  if (!advance (self))
+  if (!ph_file_sink_advance (self))
     return false;
 
   event.point.file = self->file;
@@ -241,7 +239,7 @@ restart_current (PhFileSink *self)
 static bool
 position_is_lost (PhFileSink *self, Run *run)
 {
-  return flush (self, run) && restart_at (self, self->file);
+  return flush (self, run) && ph_file_sink_restart_at (self, self->file);
 }
 
 static bool
@@ -283,7 +281,7 @@ file_is_wrong (PhFileSink *self)
     return pass_on (self, &failure);
   }
   self->restarted_file = self->file;
-  return restart_at (self, self->file);
+  return ph_file_sink_restart_at (self, self->file);
 }
 
 static bool
@@ -313,14 +311,14 @@ apply_end (PhFileSink *self, const PhSinkItem *item, Run *run)
   note_pending (self);
   g_byte_array_append (self->pending->digests, digest, sizeof digest);
   self->file++;
-  return advance (self);
+  return ph_file_sink_advance (self);
 }
 
 /* --- Checkpoints --------------------------------------------------------------------------------- */
 
 /* Gives the pending job to the syncer, which is idle. */
-static void
-submit (PhFileSink *self, bool last)
+void
+ph_file_sink_submit (PhFileSink *self, bool last)
 {
   PhSinkJob *job = self->pending;
 
@@ -355,150 +353,7 @@ place_all (PhFileSink *self)
   g_assert (self->file == ph_manifest_len (self->manifest));
   wait_for_syncer (self);
   ph_sink_tree_set_folder_times (&self->tree);
-  submit (self, true);
-}
-
-/* --- Taking up --------------------------------------------------------------------------------- */
-
-static uint64_t
-bytes_before (const PhFileSink *self, uint32_t file)
-{
-  uint64_t bytes = 0;
-
-  for (uint32_t i = 0; i < file; i++)
-    bytes += ph_manifest_entry (self->manifest, i)->size;
-  return bytes;
-}
-
-/* Whether the first self->offset bytes of `fd` are those that were hashed. Also false on quit. */
-static bool
-prefix_is_right (PhFileSink *self, int fd)
-{
-  g_autofree uint8_t *buf = g_malloc (VERIFY_BYTES);
-  uint8_t here[SHA256_DIGEST_SIZE];
-  uint8_t wanted[SHA256_DIGEST_SIZE];
-  struct sha256_ctx sha;
-
-  sha256_init (&sha);
-  for (uint64_t at = 0; at < self->offset;) {
-    const ssize_t n = pread (fd, buf, MIN (VERIFY_BYTES, self->offset - at), (off_t)at);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0 || is_quitting (self))
-      return false;
-    sha256_update (&sha, (size_t)n, buf);
-    at += (uint64_t)n;
-  }
-  sha256_digest (&sha, sizeof here, here);
-  ph_sha256_peek (&self->sha, wanted);
-  return memcmp (here, wanted, sizeof here) == 0;
-}
-
-/* Opens the partial file at its checkpoint. False: it is not what it was. */
-static bool
-take_up_part (PhFileSink *self)
-{
-  const int fd = ph_sink_tree_reopen (&self->tree, self->file);
-  struct stat st;
-  bool ok = fd >= 0 && fstat (fd, &st) == 0 && (uint64_t)st.st_size >= self->offset;
-
-  if (ok) {
-    const int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    const bool untouched = (uint64_t)st.st_size == self->offset
-                           && st.st_ino == self->start.part_inode
-                           && mtime_ns == self->start.part_mtime_ns;
-
-    ok = (untouched || prefix_is_right (self, fd))
-         && ((uint64_t)st.st_size == self->offset || ftruncate (fd, (off_t)self->offset) == 0);
-  }
-  if (ok) {
-    self->fd = fd;
-    self->flushed = self->offset;
-  } else if (fd >= 0) {
-    close (fd);
-  }
-  return ok;
-}
-
-/* What the checkpoint says against what is there. */
-static bool
-take_up (PhFileSink *self)
-{
-  for (uint32_t i = 0; i < self->file; i++)
-    if (!ph_sink_tree_is_complete (&self->tree, i))
-      return restart_at (self, i);
-  if (self->offset == 0) {
-    /* What a crash left of the current file is not counted on, and must not take up the room. */
-    const int fd = self->file < ph_manifest_len (self->manifest)
-                       ? ph_sink_tree_reopen (&self->tree, self->file)
-                       : -1;
-
-    if (fd >= 0) {
-      if (ftruncate (fd, 0) != 0)
-        errno = 0;
-      close (fd);
-    }
-    return advance (self);
-  }
-  if (take_up_part (self))
-    return true;
-  if (is_quitting (self))
-    return false;
-  self->restarted_file = self->file;
-  return restart_at (self, self->file);
-}
-
-static bool
-check_space (PhFileSink *self)
-{
-  const uint64_t missing =
-      ph_manifest_bytes (self->manifest) - bytes_before (self, self->file) - self->offset;
-  PhSinkFailure failure;
-
-  if (ph_sink_tree_check_space (&self->tree, missing, &failure))
-    return true;
-  if (!self->resumed)
-    ph_sink_tree_remove (&self->tree);
-  return pass_on (self, &failure);
-}
-
-static void
-tell_placed (PhFileSink *self)
-{
-  g_mutex_lock (&self->lock);
-  self->placed = true;
-  g_mutex_unlock (&self->lock);
-}
-
-static bool
-prepare (PhFileSink *self)
-{
-  const bool placing = self->resumed && self->start.stage == PH_STORE_PLACING;
-  PhSinkFailure failure;
-
-  if (self->resumed && self->start.stage == PH_STORE_PLACED) {
-    tell_placed (self);
-    return true;
-  }
-  if (!ph_sink_tree_open (&self->tree, !placing, &failure))
-    return pass_on (self, &failure);
-  if (placing) {
-    /* Without a partial folder the crash came after the last move. */
-    if (self->tree.part_fd < 0) {
-      tell_placed (self);
-      return true;
-    }
-    self->pending->place_again = true;
-    submit (self, true);
-    return true;
-  }
-  /* Ended before the first checkpoint: that is not counted on, and must not take up the room. */
-  if (!self->resumed && self->tree.found)
-    ph_sink_tree_empty (&self->tree);
-  if (!(self->resumed ? take_up (self) : check_space (self) && advance (self)))
-    return false;
-  return !self->resumed || check_space (self);
+  ph_file_sink_submit (self, true);
 }
 
 /* --- The loop ------------------------------------------------------------------------------------ */
@@ -616,13 +471,13 @@ work (PhFileSink *self)
       placing = true;
       place_all (self);
     } else if (checkpoint && !placing) {
-      submit (self, false);
+      ph_file_sink_submit (self, false);
     } else {
       g_mutex_lock (&self->lock);
       checkpoint = checkpoint_due (self) == 0;
       g_mutex_unlock (&self->lock);
       if (checkpoint && !placing)
-        submit (self, false);
+        ph_file_sink_submit (self, false);
     }
   }
   g_array_unref (batch);
@@ -632,7 +487,7 @@ work (PhFileSink *self)
   checkpoint = !self->failed && !self->discard && self->pending_since != 0 && !placing;
   g_mutex_unlock (&self->lock);
   if (checkpoint) {
-    submit (self, false);
+    ph_file_sink_submit (self, false);
     wait_for_syncer (self);
   }
 }
@@ -650,7 +505,7 @@ ph_file_sink_writer (gpointer data)
 
   self->pending = ph_sink_job_new (self->file);
   self->syncer = g_thread_new ("ph-syncer", ph_file_sink_syncer, self);
-  if (prepare (self))
+  if (ph_file_sink_prepare (self))
     work (self);
   close_file (self);
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the writer does first: opens the destination, and sets what a checkpoint says against what is
+ * there. */
+
+#include "config.h"
+
+#include "app/engine/ph-file-sink-private.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Verifying a prefix after a restart: one read. */
+#define VERIFY_BYTES (512u << 10)
+
+static bool
+pass_on (PhFileSink *self, const PhSinkFailure *failure)
+{
+  ph_file_sink_fail (self, failure);
+  return false;
+}
+
+static uint64_t
+bytes_before (const PhFileSink *self, uint32_t file)
+{
+  uint64_t bytes = 0;
+
+  for (uint32_t i = 0; i < file; i++)
+    bytes += ph_manifest_entry (self->manifest, i)->size;
+  return bytes;
+}
+
+/* Whether the first self->offset bytes of `fd` are those that were hashed. Also false on quit. */
+static bool
+prefix_is_right (PhFileSink *self, int fd)
+{
+  g_autofree uint8_t *buf = g_malloc (VERIFY_BYTES);
+  uint8_t here[SHA256_DIGEST_SIZE];
+  uint8_t wanted[SHA256_DIGEST_SIZE];
+  struct sha256_ctx sha;
+
+  sha256_init (&sha);
+  for (uint64_t at = 0; at < self->offset;) {
+    const ssize_t n = pread (fd, buf, MIN (VERIFY_BYTES, self->offset - at), (off_t)at);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || ph_file_sink_is_quitting (self))
+      return false;
+    sha256_update (&sha, (size_t)n, buf);
+    at += (uint64_t)n;
+  }
+  sha256_digest (&sha, sizeof here, here);
+  ph_sha256_peek (&self->sha, wanted);
+  return memcmp (here, wanted, sizeof here) == 0;
+}
+
+/* Opens the partial file at its checkpoint. False: it is not what it was. */
+static bool
+take_up_part (PhFileSink *self)
+{
+  const int fd = ph_sink_tree_reopen (&self->tree, self->file);
+  struct stat st;
+  bool ok = fd >= 0 && fstat (fd, &st) == 0 && (uint64_t)st.st_size >= self->offset;
+
+  if (ok) {
+    const int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    const bool untouched = (uint64_t)st.st_size == self->offset
+                           && st.st_ino == self->start.part_inode
+                           && mtime_ns == self->start.part_mtime_ns;
+
+    ok = (untouched || prefix_is_right (self, fd))
+         && ((uint64_t)st.st_size == self->offset || ftruncate (fd, (off_t)self->offset) == 0);
+  }
+  if (ok) {
+    self->fd = fd;
+    self->flushed = self->offset;
+  } else if (fd >= 0) {
+    close (fd);
+  }
+  return ok;
+}
+
+/* What the checkpoint says against what is there. */
+static bool
+take_up (PhFileSink *self)
+{
+  for (uint32_t i = 0; i < self->file; i++)
+    if (!ph_sink_tree_is_complete (&self->tree, i))
+      return ph_file_sink_restart_at (self, i);
+  if (self->offset == 0) {
+    /* What a crash left of the current file is not counted on, and must not take up the room. */
+    const int fd = self->file < ph_manifest_len (self->manifest)
+                       ? ph_sink_tree_reopen (&self->tree, self->file)
+                       : -1;
+
+    if (fd >= 0) {
+      if (ftruncate (fd, 0) != 0)
+        errno = 0;
+      close (fd);
+    }
+    return ph_file_sink_advance (self);
+  }
+  if (take_up_part (self))
+    return true;
+  if (ph_file_sink_is_quitting (self))
+    return false;
+  self->restarted_file = self->file;
+  return ph_file_sink_restart_at (self, self->file);
+}
+
+static bool
+check_space (PhFileSink *self)
+{
+  const uint64_t missing =
+      ph_manifest_bytes (self->manifest) - bytes_before (self, self->file) - self->offset;
+  PhSinkFailure failure;
+
+  if (ph_sink_tree_check_space (&self->tree, missing, &failure))
+    return true;
+  if (!self->resumed)
+    ph_sink_tree_remove (&self->tree);
+  return pass_on (self, &failure);
+}
+
+static void
+tell_placed (PhFileSink *self)
+{
+  g_mutex_lock (&self->lock);
+  self->placed = true;
+  g_mutex_unlock (&self->lock);
+}
+
+bool
+ph_file_sink_prepare (PhFileSink *self)
+{
+  const bool placing = self->resumed && self->start.stage == PH_STORE_PLACING;
+  PhSinkFailure failure;
+
+  if (self->resumed && self->start.stage == PH_STORE_PLACED) {
+    tell_placed (self);
+    return true;
+  }
+  if (!ph_sink_tree_open (&self->tree, !placing, &failure))
+    return pass_on (self, &failure);
+  if (placing) {
+    /* Without a partial folder the crash came after the last move. */
+    if (self->tree.part_fd < 0) {
+      tell_placed (self);
+      return true;
+    }
+    self->pending->place_again = true;
+    ph_file_sink_submit (self, true);
+    return true;
+  }
+  /* Ended before the first checkpoint: that is not counted on, and must not take up the room. */
+  if (!self->resumed && self->tree.found)
+    ph_sink_tree_empty (&self->tree);
+  if (!(self->resumed ? take_up (self) : check_space (self) && ph_file_sink_advance (self)))
+    return false;
+  return !self->resumed || check_space (self);
+}
