@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 from lab import send_seconds  # noqa: E402
 from network import LabError, Network  # noqa: E402
 from programs import TOP, Lab, missing_programs  # noqa: E402
-from trees import compare, copy_sources, write_random  # noqa: E402
+from trees import compare, copy_sources, listing, write_random  # noqa: E402
 
 LEFT_KIND, RIGHT_KIND = 'port-restricted', 'address-restricted'
 # What may cross the public host: signals, STUN, and nothing that grows with the file.
@@ -97,13 +97,14 @@ def show_network(screen, lab):
     screen.say('each router keeps unsolicited packets out as its kind says.')
 
 
-def send(screen, lab, folder, size):
+def send(screen, lab, folder):
     """Returns (the delivered object, seconds from start to receipt, bytes that crossed the public host)."""
     receiver = lab.right.receive()
     before = lab.network.crossed()
     start = time.monotonic()
     sender = lab.left.cli('send', lab.left.contact, folder)
     finished = threading.Event()
+    size = sum(count for count in listing(folder).values() if count is not None)
 
     def watch(event):
         if event.get('event') == 'progress' and not finished.is_set():
@@ -115,6 +116,8 @@ def send(screen, lab, folder, size):
     status = sender.wait_exit(send_seconds(size))
     seconds = time.monotonic() - start
     finished.set()
+    if status == 0:
+        screen.progress(size, size, 0)
     screen.end_progress()
     if status != 0:
         failed = sender.last_event('failed') or {}
@@ -140,7 +143,7 @@ def demonstrate(screen, size):
         screen.title('3. A folder travels')
         folder = make_folder(lab, size)
         screen.say(f'this source tree and a random file of {size_text(size)}')
-        delivered, seconds, crossed = send(screen, lab, folder, size)
+        delivered, seconds, crossed = send(screen, lab, folder)
 
         screen.title('4. What came of it')
         files, total = compare(folder, lab.right.inbox / folder.name)
