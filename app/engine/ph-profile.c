@@ -20,11 +20,12 @@
 #define KEY_PREFIX "porthole-ed25519-seed:"
 #define KEY_TEXT_LEN (sizeof KEY_PREFIX - 1 + 2 * PH_IDENTITY_SEED_LEN + 1)
 
+/* The sentence says what cannot be done; errno says why. */
 static bool
-unusable (GError **error, const char *format, const char *path, int saved_errno)
+unusable (GError **error, const char *sentence, const char *path, int saved_errno)
 {
-  g_set_error (error, PH_ENGINE_ERROR, PH_ENGINE_ERROR_PROFILE_UNUSABLE, format, path,
-               g_strerror (saved_errno));
+  g_set_error (error, PH_ENGINE_ERROR, PH_ENGINE_ERROR_PROFILE_UNUSABLE, "%s: %s: %s", sentence,
+               path, g_strerror (saved_errno));
   return false;
 }
 
@@ -32,8 +33,7 @@ static bool
 make_folder (const char *dir, GError **error)
 {
   if (g_mkdir_with_parents (dir, 0700) != 0)
-    /* Translators: the first %s is a folder, the second what the system says. */
-    return unusable (error, _ ("The profile folder %s cannot be made: %s"), dir, errno);
+    return unusable (error, _ ("The profile folder cannot be made"), dir, errno);
   return true;
 }
 
@@ -44,7 +44,7 @@ take_lock (PhProfile *self, GError **error)
 
   self->lock_fd = g_open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (self->lock_fd < 0)
-    return unusable (error, _ ("The profile folder cannot be used: %s: %s"), path, errno);
+    return unusable (error, _ ("The profile folder cannot be used"), path, errno);
   if (flock (self->lock_fd, LOCK_EX | LOCK_NB) == 0)
     return true;
 
