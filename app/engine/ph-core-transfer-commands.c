@@ -347,6 +347,11 @@ ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
 
   if (transfer == NULL)
     return;
+  if (!transfer->outgoing && !transfer->accepted) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
+                  _ ("Transfer “%s” has not begun: accept or decline it first"), command->subject);
+    return;
+  }
   if (transfer->paused_here != pause) {
     transfer->paused_here = pause;
     if (transfer->in_session) {
