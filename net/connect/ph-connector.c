@@ -5,6 +5,10 @@
 #include "net/connect/ph-link-table.h"
 #include "net/signal/ph-signal-body.h"
 
+/* Packets of a handshake that came before our own check of their path was answered: the client's first
+ * flight is one packet, its repetitions a few. */
+#define EARLY_MAX 4
+
 /* A body must fit into one signal: candidates in groups that do. */
 #define SIGNAL_BODY_MAX 8192
 
@@ -37,11 +41,27 @@ struct _PhConnector {
   uint64_t bye_generation;
 
   PhLinkTable links;
+  GQueue early; /* Early, owned: kept until their pair is valid */
   GQueue events; /* PhConnectorEvent, owned */
   PhLink *buried; /* owned: told CLOSED by the last poll */
 };
 
+typedef struct {
+  uint32_t socket;
+  PhAddr remote;
+  GBytes *bytes;
+} Early;
+
 static void attempt_start (PhConnector *self, PhTime now, uint64_t echo);
+
+static void
+early_free (gpointer data)
+{
+  Early *early = data;
+
+  g_bytes_unref (early->bytes);
+  g_free (early);
+}
 
 PhConnector *
 ph_connector_new (const PhConnectorConfig *config, const PhGatherer *gatherer)
@@ -56,6 +76,7 @@ ph_connector_new (const PhConnectorConfig *config, const PhGatherer *gatherer)
   self->retry_at = PH_NEVER;
   self->retry_interval = PH_CONNECTOR_RETRY_MIN;
   g_queue_init (&self->events);
+  g_queue_init (&self->early);
   return self;
 }
 
@@ -77,6 +98,7 @@ ph_connector_free (PhConnector *self)
   if (self == NULL)
     return;
   g_queue_clear_full (&self->events, event_free);
+  g_queue_clear_full (&self->early, early_free);
   g_clear_pointer (&self->buried, ph_link_free);
   ph_link_table_clear (&self->links);
   g_clear_pointer (&self->agent, ph_ice_agent_free);
@@ -612,6 +634,54 @@ pair_lost (PhConnector *self, const PhIcePair *pair)
     bury_silent (self, slot, "path silent");
 }
 
+static bool
+is_known (void *user, const PhIcePair *pair)
+{
+  Early *early = user;
+
+  /* Found: stop, and say so by an address that nothing has. */
+  if (pair->socket != early->socket || !ph_addr_equal (&pair->remote_addr, &early->remote))
+    return true;
+  early->socket = 0;
+  return false;
+}
+
+/* Whether the peer named this address or an authentic check came from it. */
+static bool
+knows_path (const PhConnector *self, uint32_t socket, const PhAddr *remote)
+{
+  Early probe = {.socket = socket, .remote = *remote};
+
+  if (self->agent == NULL || socket == 0)
+    return false;
+  ph_ice_agent_for_each_pair (self->agent, is_known, &probe);
+  return probe.socket == 0;
+}
+
+static bool handle_quic (PhConnector *self, const PhDatagram *in);
+
+static void
+replay_early (PhConnector *self, const PhIcePair *pair)
+{
+  for (guint n = self->early.length; n > 0; n--) {
+    Early *early = g_queue_pop_head (&self->early);
+    gsize len;
+    const uint8_t *data = g_bytes_get_data (early->bytes, &len);
+    const PhDatagram in = {
+        .socket = early->socket,
+        .remote = early->remote,
+        .bytes = ph_slice (data, len),
+    };
+
+    if (early->socket == pair->socket && ph_addr_equal (&early->remote, &pair->remote_addr)) {
+      handle_quic (self, &in);
+      early_free (early);
+    } else {
+      g_queue_push_tail (&self->early, early);
+    }
+  }
+}
+
 /* Carries out what the agent decided. */
 static void
 settle (PhConnector *self)
@@ -635,6 +705,8 @@ settle (PhConnector *self)
       self->silenced = true; /* the agent checks on by itself; SELECTED or FAILED follows */
       break;
     case PH_ICE_EVENT_PAIR_VALID:
+      replay_early (self, &event.pair);
+      break;
       break;
     }
   }
@@ -648,7 +720,8 @@ ph_connector_owns_path (const PhConnector *self, uint32_t socket, const PhAddr *
   PhIcePair pair;
 
   return ph_link_table_uses (&self->links, socket, remote)
-         || (self->agent != NULL && ph_ice_agent_find_valid (self->agent, socket, remote, &pair));
+         || (self->agent != NULL && ph_ice_agent_find_valid (self->agent, socket, remote, &pair))
+         || knows_path (self, socket, remote);
 }
 
 bool
@@ -656,6 +729,21 @@ ph_connector_owns_ufrag (const PhConnector *self, PhSlice ufrag)
 {
   return self->agent != NULL
          && ph_slice_equal (ufrag, ph_slice_string (ph_ice_agent_ufrag (self->agent)));
+}
+
+/* The client may know that a pair works a moment before we do. */
+static void
+keep_early (PhConnector *self, const PhDatagram *in)
+{
+  Early *early;
+
+  if (self->early.length >= EARLY_MAX || !knows_path (self, in->socket, &in->remote))
+    return;
+  early = g_new0 (Early, 1);
+  early->socket = in->socket;
+  early->remote = in->remote;
+  early->bytes = g_bytes_new (in->bytes.data, in->bytes.len);
+  g_queue_push_tail (&self->early, early);
 }
 
 static bool
@@ -675,9 +763,12 @@ handle_quic (PhConnector *self, const PhDatagram *in)
     return true;
   }
 
-  if (self->client || self->agent == NULL || !ph_quic_is_initial (in->bytes, &dcid, &scid)
-      || !ph_ice_agent_find_valid (self->agent, in->socket, &in->remote, &pair))
+  if (self->client || self->agent == NULL || !ph_quic_is_initial (in->bytes, &dcid, &scid))
     return false;
+  if (!ph_ice_agent_find_valid (self->agent, in->socket, &in->remote, &pair)) {
+    keep_early (self, in);
+    return true;
+  }
   slot = add_link (self, &pair, in->bytes);
   if (slot == NULL)
     return false;

@@ -22,7 +22,8 @@
  * that the link's packets come on all of a sudden, is a rebinding: the same link goes on over it. Links
  * are owned by the connector; the session uses their stream side.
  *
- * Handshakes are accepted only from addresses from which an authenticated check of this attempt came.
+ * Handshakes are accepted only on pairs that ICE has validated; one that comes a moment early, from an
+ * address of the attempt, is kept until then.
  *
  * Deadlines: an attempt fails after PH_CONNECTOR_ATTEMPT; while the connector is wanted the next one
  * starts after a pause that doubles from 1 s to 60 s with jitter, or at once on

@@ -510,7 +510,7 @@ static void
 test_restarts (void)
 {
   Pair *pair = pair_new ();
-  g_autofree char *file = write_file (pair->files, "patient", 30000000);
+  g_autofree char *file = write_file (pair->files, "patient", 100000000);
   g_autofree char *arrived = g_build_filename (pair->downloads, "patient", NULL);
   g_autofree char *id = NULL;
 
@@ -531,7 +531,9 @@ test_restarts (void)
   ph_engine_connect (pair->right->engine);
   wait_until (is_in (pair->right, id, PH_TRANSFER_OFFERED));
   finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
-  wait_until (seen (pair->right, id)->bytes_done > 0);
+  wait_until (seen (pair->left, id)->bytes_done > 0);
+  finish (pair->left, ph_engine_pause (pair->left->engine, id));
+  wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED));
 
   node_close (pair->right);
   node_close (pair->left);
@@ -539,6 +541,9 @@ test_restarts (void)
   ph_engine_connect (pair->left->engine);
   node_open (pair->right);
   ph_engine_connect (pair->right->engine);
+  wait_until (is_in (pair->left, id, PH_TRANSFER_PAUSED));
+  g_assert_false (has_ended (pair->right, id));
+  finish (pair->left, ph_engine_resume (pair->left->engine, id));
   assert_delivered (pair, id);
   assert_same_file (file, arrived);
   g_assert_cmpuint (count_entries (pair->downloads), ==, 1);
