@@ -84,7 +84,8 @@ test_skipped (void)
   g_assert_cmpint (symlink ("/etc/passwd", link), ==, 0);
   g_assert_cmpint (symlink ("..", loop), ==, 0);
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
-  g_assert_cmpint (mknod (node, S_IFCHR | 0600, 0x103), ==, 0);
+  /* The one device number that an ordinary user's namespace may make. */
+  g_assert_cmpint (mknod (node, S_IFCHR | 0600, 0), ==, 0);
   g_assert_cmpint (linkat (AT_FDCWD, file, AT_FDCWD, hard, 0), ==, 0);
   g_strlcpy (address.sun_path, sock_path, sizeof address.sun_path);
   g_assert_cmpint (bind (sock, (struct sockaddr *)&address, sizeof address), ==, 0);
