@@ -13,6 +13,7 @@ struct _PhSimDriver {
   const PhSimCore *klass;
   void *core;
   uint64_t timer;
+  bool asleep;
   bool settling;
   bool again;
   uint64_t wakeups;
@@ -57,7 +58,7 @@ ph_sim_driver_settle (PhSimDriver *self)
   const PhTime now = ph_sim_now (self->sim);
 
   self->again = true;
-  if (self->settling || self->core == NULL)
+  if (self->settling || self->asleep || self->core == NULL)
     return;
   self->settling = true;
   for (unsigned i = 0; self->again; i++) {
@@ -90,7 +91,7 @@ on_receive (void *user, PhTime now, const PhDatagram *in)
 {
   PhSimDriver *self = user;
 
-  if (self->core == NULL)
+  if (self->core == NULL || self->asleep)
     return;
   self->klass->handle_packet (self->core, now, in);
   ph_sim_driver_settle (self);
@@ -116,6 +117,18 @@ ph_sim_driver_set_core (PhSimDriver *self, void *core)
   self->core = core;
   ph_sim_cancel (self->sim, self->timer);
   self->timer = 0;
+}
+
+void
+ph_sim_driver_sleep (PhSimDriver *self, bool asleep)
+{
+  self->asleep = asleep;
+  ph_sim_cancel (self->sim, self->timer);
+  self->timer = 0;
+  if (asleep)
+    return;
+  self->klass->handle_timeout (self->core, ph_sim_now (self->sim));
+  ph_sim_driver_settle (self);
 }
 
 uint64_t

@@ -24,5 +24,7 @@ PhSimDriver *ph_sim_driver_new (PhSim *sim, PhSimHost *host, const PhSimCore *kl
 void ph_sim_driver_settle (PhSimDriver *self);
 /* The core is gone: packets are dropped, no timer runs. A new core may take its place. */
 void ph_sim_driver_set_core (PhSimDriver *self, void *core);
+/* The machine sleeps: packets are lost, no timer runs. When it wakes, time has jumped. */
+void ph_sim_driver_sleep (PhSimDriver *self, bool asleep);
 /* How often the core's timer has fired. */
 uint64_t ph_sim_driver_wakeups (const PhSimDriver *self);

@@ -203,6 +203,21 @@ ph_sim_world_free (PhSimWorld *self)
   g_free (self);
 }
 
+static bool
+side_blocks_udp (const PhSimSide *side)
+{
+  return (side->own != NULL && side->own->udp_blocked)
+         || (side->carrier != NULL && side->carrier->udp_blocked);
+}
+
+PhSimDirect
+ph_sim_plan_direct (const PhSimPlan *plan)
+{
+  if (plan->ipv6 && !side_blocks_udp (&plan->side[0]) && !side_blocks_udp (&plan->side[1]))
+    return PH_SIM_DIRECT_YES;
+  return ph_sim_oracle (&plan->side[0], &plan->side[1], plan->nearness);
+}
+
 static char *
 side_format (const PhSimSide *side)
 {
@@ -283,6 +298,7 @@ ph_sim_scene_draw (PhSimScene *self, uint64_t seed, bool calm)
   ph_random_seeded_init (&state, seed ^ UINT64_C (0x706c616e));
   random = ph_random_seeded (&state);
   *self = (PhSimScene){.plan = {.seed = seed}};
+  plan->ipv6 = one_in (&random, 6);
   plan->nearness = PH_SIM_APART;
   if (one_in (&random, 10))
     plan->nearness = one_in (&random, 2) ? PH_SIM_SAME_LAN : PH_SIM_SAME_CARRIER;

@@ -49,6 +49,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhSimWorld, ph_sim_world_free)
 /* `who` was told of `addr`: it may send there. A host that sends elsewhere ends the test at once. */
 void ph_sim_world_tell (PhSimWorld *self, PhSimWho who, const PhAddr *addr);
 
+/* The oracle's word on a plan. With IPv6 at both ends there are only firewalls: always direct, unless UDP
+ * is blocked. */
+PhSimDirect ph_sim_plan_direct (const PhSimPlan *plan);
 /* Text of a plan, for messages. */
 char *ph_sim_plan_format (const PhSimPlan *plan);
 

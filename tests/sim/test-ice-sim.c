@@ -94,9 +94,7 @@ play (const PhSimPlan *plan, const PhSimIceOptions *options, PhTime *ret_time, u
 {
   g_autoptr (PhSimWorld) world = ph_sim_world_new (plan);
   PhSimIce *ice = ph_sim_ice_new (world, options);
-  const PhSimDirect expected = plan->ipv6
-                                   ? PH_SIM_DIRECT_YES
-                                   : ph_sim_oracle (&plan->side[0], &plan->side[1], plan->nearness);
+  const PhSimDirect expected = ph_sim_plan_direct (plan);
   const bool connected = ph_sim_ice_run_connected (ice, GIVE_UP);
 
   if (expected == PH_SIM_DIRECT_YES && !connected)

@@ -107,7 +107,7 @@ play (const PhSimPlan *plan, GArray *times)
 {
   g_autoptr (PhSimWorld) world = ph_sim_world_new (plan);
   PhSimStack *stack = ph_sim_stack_new (world);
-  const PhSimDirect expected = ph_sim_oracle (&plan->side[0], &plan->side[1], plan->nearness);
+  const PhSimDirect expected = ph_sim_plan_direct (plan);
   PhPeerTransfer *transfers[2] = {0};
 
   transfers[0] = ph_sim_stack_send (stack, plan->seed % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT,
