@@ -9,6 +9,9 @@
 /* How long the disk takes before it does some of what waits. */
 #define DISK_INTERVAL (2 * PH_MSEC)
 
+/* How long the rendezvous takes a silent client for present. */
+#define RENDEZVOUS_PATIENCE (30 * PH_SEC)
+
 typedef struct {
   PhSimDevice *to;
   GBytes *body;
@@ -32,7 +35,7 @@ other_device (const PhSimDevice *device)
 static PhConnector *
 device_connector (const PhSimDevice *device)
 {
-  return ph_endpoint_peer (device->endpoint, other_device (device)->key);
+  return ph_endpoint_peer (device->endpoint, device->contact);
 }
 
 /* --- Signals ------------------------------------------------------------------------------------ */
@@ -94,22 +97,31 @@ on_signal (void *user, PhTime now)
 }
 
 static void
-device_send_signal (PhSimDevice *device, PhTime now, GBytes *body)
+post_signal (PhSimDevice *device, PhTime now, GBytes *body)
 {
   PhSim *sim = device->stack->world->sim;
-  Signal *signal;
+  Signal *signal = g_new0 (Signal, 1);
 
+  signal->to = other_device (device);
+  signal->body = g_bytes_ref (body);
+  ph_sim_own (sim, signal, signal_free);
+  ph_sim_at (sim, now + device->stack->signal_delay, on_signal, signal);
+}
+
+static void
+device_send_signal (PhSimDevice *device, PhTime now, GBytes *body)
+{
   /* Over the rendezvous while there is one: a link may be dead without anybody knowing yet. */
   if (!device->stack->signalling
       && ph_session_send_signal (device->session->session, now, bytes_slice (body))) {
     g_bytes_unref (body);
     return;
   }
-  signal = g_new0 (Signal, 1);
-  signal->to = other_device (device);
-  signal->body = body;
-  ph_sim_own (sim, signal, signal_free);
-  ph_sim_at (sim, now + device->stack->signal_delay, on_signal, signal);
+  device->n_signals++;
+  post_signal (device, now, body);
+  if (device->stack->options.signals_twice)
+    post_signal (device, now, body);
+  g_bytes_unref (body);
 }
 
 /* --- The core ----------------------------------------------------------------------------------- */
@@ -229,7 +241,7 @@ device_drain (void *core, PhTime now)
   bool any = false;
 
   while (ph_endpoint_poll_event (device->endpoint, key, &event)) {
-    g_assert_cmpmem (key, PH_KEY_LEN, other_device (device)->key, PH_KEY_LEN);
+    g_assert_cmpmem (key, PH_KEY_LEN, device->contact, PH_KEY_LEN);
     device_connector_event (device, now, &event);
     any = true;
   }
@@ -336,9 +348,12 @@ stack_free (void *data)
 }
 
 PhSimStack *
-ph_sim_stack_new (PhSimWorld *world)
+ph_sim_stack_new (PhSimWorld *world, const PhSimStackOptions *options)
 {
   PhSimStack *self = g_new0 (PhSimStack, 1);
+
+  if (options != NULL)
+    self->options = *options;
 
   self->world = world;
   self->signalling = true;
@@ -346,6 +361,10 @@ ph_sim_stack_new (PhSimWorld *world)
                        + ph_sim_iface_up (world->line[1])->delay + 5 * PH_MSEC;
   for (int who = 0; who < 2; who++)
     device_init (self, (PhSimWho)who);
+  for (int who = 0; who < 2; who++)
+    memcpy (self->device[who].contact, self->device[!who].key, PH_KEY_LEN);
+  if (self->options.impostor)
+    self->device[PH_SIM_LEFT].contact[0] ^= 1;
   for (int who = 0; who < 2; who++) {
     PhSimDevice *device = &self->device[who];
 
@@ -494,6 +513,21 @@ ph_sim_stack_crash (PhSimStack *self, PhSimWho who)
   if (device_wants (device))
     ph_sim_stack_want (self, who);
   ph_sim_driver_settle (device->driver);
+}
+
+void
+ph_sim_stack_sleep (PhSimStack *self, PhSimWho who, PhTime interval)
+{
+  PhSimDevice *device = &self->device[who];
+
+  ph_sim_driver_sleep (device->driver, true);
+  ph_sim_stack_run (self, interval);
+  ph_sim_driver_sleep (device->driver, false);
+  ph_endpoint_network_changed (device->endpoint, ph_sim_now (self->world->sim));
+  ph_sim_driver_settle (device->driver);
+  /* It logs in again, and the other one is told. */
+  if (interval >= RENDEZVOUS_PATIENCE)
+    ph_sim_stack_set_signalling (self, self->signalling);
 }
 
 void

@@ -24,6 +24,7 @@ typedef struct {
   uint32_t socket[PH_SIM_STACK_SOCKETS];
   PhTlsIdentity *identity;
   uint8_t key[PH_KEY_LEN];
+  uint8_t contact[PH_KEY_LEN]; /* what it takes the other's key for */
   PhTrace trace;
   PhEndpoint *endpoint;
   PhSessionPeer *session;
@@ -37,18 +38,26 @@ typedef struct {
   unsigned n_closed;
   unsigned n_failed;
   unsigned n_path;
+  unsigned n_signals; /* sent over the rendezvous */
   PhConnectorFailure failure;
 } PhSimDevice;
 
+typedef struct {
+  bool impostor; /* the right device does not hold the key that the left one expects */
+  bool signals_twice; /* a rendezvous that repeats what it is not sure of */
+} PhSimStackOptions;
+
 struct _PhSimStack {
+  PhSimStackOptions options;
   PhSimWorld *world;
   PhSimDevice device[2];
   PhTime signal_delay;
   bool signalling; /* false: the rendezvous is gone, signals are lost */
 };
 
-/* Belongs to the world. Both devices have each other as contact, and accept every offer. */
-PhSimStack *ph_sim_stack_new (PhSimWorld *world);
+/* Belongs to the world. Both devices have each other as contact, and accept every offer. `options`
+ * may be NULL. */
+PhSimStack *ph_sim_stack_new (PhSimWorld *world, const PhSimStackOptions *options);
 
 /* `who` wants a link, and goes on wanting one. */
 void ph_sim_stack_want (PhSimStack *self, PhSimWho who);
@@ -71,5 +80,7 @@ PhPeerTransfer *ph_sim_stack_twin (PhSimStack *self, const PhPeerTransfer *trans
 void ph_sim_stack_set_signalling (PhSimStack *self, bool signalling);
 /* The program dies and starts again, with what is on disk and nothing else. */
 void ph_sim_stack_crash (PhSimStack *self, PhSimWho who);
+/* The machine sleeps for `interval`; when it wakes its network counts as new. */
+void ph_sim_stack_sleep (PhSimStack *self, PhSimWho who, PhTime interval);
 /* The host has another address in its network: sockets are opened anew. */
 void ph_sim_stack_move (PhSimStack *self, PhSimWho who, const PhAddr *ip);

@@ -204,16 +204,20 @@ ph_sim_world_free (PhSimWorld *self)
 }
 
 static bool
-side_blocks_udp (const PhSimSide *side)
+side_blocks_ipv6 (const PhSimPlan *plan, int who)
 {
+  const PhSimSide *side = &plan->side[who];
+
+  /* Between two homes of one carrier IPv6 is routed before it reaches the carrier's box. */
   return (side->own != NULL && side->own->udp_blocked)
-         || (side->carrier != NULL && side->carrier->udp_blocked);
+         || (side->carrier != NULL && side->carrier->udp_blocked
+             && plan->nearness != PH_SIM_SAME_CARRIER);
 }
 
 PhSimDirect
 ph_sim_plan_direct (const PhSimPlan *plan)
 {
-  if (plan->ipv6 && !side_blocks_udp (&plan->side[0]) && !side_blocks_udp (&plan->side[1]))
+  if (plan->ipv6 && !side_blocks_ipv6 (plan, 0) && !side_blocks_ipv6 (plan, 1))
     return PH_SIM_DIRECT_YES;
   return ph_sim_oracle (&plan->side[0], &plan->side[1], plan->nearness);
 }

@@ -106,7 +106,8 @@ static void
 play (const PhSimPlan *plan, GArray *times)
 {
   g_autoptr (PhSimWorld) world = ph_sim_world_new (plan);
-  PhSimStack *stack = ph_sim_stack_new (world);
+  const PhSimStackOptions options = {.signals_twice = plan->seed % 4 == 3};
+  PhSimStack *stack = ph_sim_stack_new (world, &options);
   const PhSimDirect expected = ph_sim_plan_direct (plan);
   PhPeerTransfer *transfers[2] = {0};
 
@@ -139,6 +140,11 @@ play (const PhSimPlan *plan, GArray *times)
 
   const PhTime took = ready_at - PH_SIM_START;
 
+  if (took > 5 * PH_SEC) {
+    g_autofree char *text = ph_sim_plan_format (plan);
+
+    g_test_message ("%" G_GUINT64_FORMAT " ms: %s", took / PH_MSEC, text);
+  }
   g_array_append_val (times, took);
 }
 
@@ -178,7 +184,7 @@ life_begin (uint64_t seed, const PhSimNatConfig *left, const PhSimNatConfig *rig
 
   life.plan.line[0].rate = 250000;
   life.world = ph_sim_world_new (&life.plan);
-  life.stack = ph_sim_stack_new (life.world);
+  life.stack = ph_sim_stack_new (life.world, NULL);
   life.transfer =
       ph_sim_stack_send_one (life.stack, seed % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, 1000000);
   g_assert_true (ph_sim_stack_run_ready (life.stack, 5 * PH_SEC));
@@ -229,7 +235,7 @@ test_same_lan (void)
       .line = {calm_line (1), calm_line (1)},
   };
   g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
-  PhSimStack *stack = ph_sim_stack_new (world);
+  PhSimStack *stack = ph_sim_stack_new (world, NULL);
   PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 1000000);
 
   must_be_delivered (stack, &plan, transfer, 5 * PH_SEC);
@@ -343,6 +349,175 @@ test_second_file_after_a_rest (void)
   life_end (&life, PH_SEC, 0);
 }
 
+/* The lid is closed in mid-file: for less than a NAT's patience, for more, for the night. */
+static void
+test_sleep (void)
+{
+  static const PhTime naps[] = {4 * PH_SEC, 60 * PH_SEC, 8 * 3600 * PH_SEC};
+
+  for (uint64_t i = 0; i < 2 * G_N_ELEMENTS (naps); i++) {
+    const PhSimNatConfig box = {.filtering = PH_SIM_APD, .timeout_interval = 30 * PH_SEC};
+    Life life = life_begin (ph_test_seed () + i, &box, &box);
+
+    ph_sim_stack_sleep (life.stack, i % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, naps[i / 2]);
+    life_end (&life, 20 * PH_SEC, WINDOW);
+  }
+}
+
+/* Nobody is there for an hour: the attempts become rare, and the first one after that succeeds. */
+static void
+test_nobody_is_there (void)
+{
+  const PhSimPlan plan = {
+      .seed = ph_test_seed (),
+      .side = {{&port_restricted}, {&port_restricted}},
+      .line = CALM_LINES,
+  };
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, NULL);
+  PhPeerTransfer *transfer;
+  const PhSimDevice *left = &stack->device[PH_SIM_LEFT];
+
+  stack->signalling = false;
+  transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 10000);
+  ph_sim_stack_run (stack, 3600 * PH_SEC);
+  g_test_message ("in an hour: %u attempts failed, %u signals, %" G_GUINT64_FORMAT
+                  " packets, %" G_GUINT64_FORMAT " wakeups",
+                  left->n_failed, left->n_signals, ph_sim_count (world->sim, PH_SIM_SENT),
+                  ph_sim_driver_wakeups (left->driver));
+  g_assert_cmpuint (left->n_failed, >, 10);
+  g_assert_cmpint (left->failure, ==, PH_CONNECTOR_FAILURE_NO_ANSWER);
+  g_assert_cmpuint (left->n_signals, <, 150);
+  /* The STUN servers, every 20 s from either side, and an answer. */
+  g_assert_cmpuint (ph_sim_count (world->sim, PH_SIM_SENT), <, 1000);
+  ph_sim_stack_set_signalling (stack, true);
+  must_be_delivered (stack, &plan, transfer, 5 * PH_SEC);
+  check_delivered (stack, &plan, transfer, 0);
+}
+
+/* Whoever answers does not hold the contact's key: nothing of ours reaches them, and that is said. */
+static void
+test_impostor (void)
+{
+  for (uint64_t i = 0; i < 8; i++) {
+    const PhSimPlan plan = {
+        .seed = ph_test_seed () + i,
+        .side = {{&port_restricted}, {&port_restricted}},
+        .line = CALM_LINES,
+    };
+    const PhSimStackOptions options = {.impostor = true};
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, &options);
+    PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 1000);
+
+    ph_sim_stack_run (stack, 60 * PH_SEC);
+    g_assert_cmpuint (stack->device[PH_SIM_LEFT].n_ready, ==, 0);
+    g_assert_cmpuint (stack->device[PH_SIM_LEFT].n_failed, >, 0);
+    g_assert_cmpint (stack->device[PH_SIM_LEFT].failure, ==, PH_CONNECTOR_FAILURE_IDENTITY);
+    g_assert_cmpint (transfer->past, ==, PH_PAST_UNKNOWN);
+    g_assert_null (ph_sim_stack_twin (stack, transfer));
+  }
+}
+
+/* Both send, a lot, over one thin line. */
+static void
+test_both_ways (void)
+{
+  Life life = life_begin (ph_test_seed (), &port_restricted, &port_restricted);
+  PhPeerTransfer *more[6];
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (more); i++)
+    more[i] = ph_sim_stack_send (life.stack, i % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, 20, 30000);
+  for (unsigned i = 0; i < G_N_ELEMENTS (more); i++) {
+    must_be_delivered (life.stack, &life.plan, more[i], 60 * PH_SEC);
+    check_delivered (life.stack, &life.plan, more[i], 0);
+  }
+  life_end (&life, 60 * PH_SEC, 0);
+}
+
+/* Either side may change its mind in mid-file, also while the line is cut: both know in the end, and nothing
+ * stays on disk. */
+static void
+test_cancel (void)
+{
+  for (uint64_t i = 0; i < 4; i++) {
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+    PhPeerTransfer *twin = ph_sim_stack_twin (life.stack, life.transfer);
+    const PhSimWho who = i % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT;
+    PhSimDevice *device = &life.stack->device[who];
+
+    ph_sim_iface_cut (life.world->line[0], i >= 2);
+    g_assert_true (ph_session_cancel (device->session->session, ph_sim_now (life.world->sim),
+                                      &life.transfer->id));
+    ph_sim_driver_settle (device->driver);
+    ph_sim_stack_run (life.stack, 12 * PH_SEC);
+    ph_sim_iface_cut (life.world->line[0], false);
+    ph_sim_stack_set_signalling (life.stack, true);
+    ph_sim_stack_run (life.stack, 40 * PH_SEC);
+    g_assert_cmpint (life.transfer->past, ==, PH_PAST_CANCELLED);
+    g_assert_cmpint (twin->past, ==, PH_PAST_CANCELLED);
+    g_assert_true (twin->disk->discarded);
+    ph_sim_world_free (life.world);
+  }
+}
+
+/* What an open session costs that nobody uses. */
+static void
+test_idle_cost (void)
+{
+  Life life = life_begin (ph_test_seed (), &port_restricted, &port_restricted);
+
+  must_be_delivered (life.stack, &life.plan, life.transfer, 20 * PH_SEC);
+  ph_sim_stack_run (life.stack, 10 * PH_SEC);
+
+  const PhSimDevice *left = &life.stack->device[PH_SIM_LEFT];
+  const uint64_t wakeups = ph_sim_driver_wakeups (left->driver);
+  const uint64_t sent = ph_sim_count (life.world->sim, PH_SIM_SENT);
+
+  ph_sim_stack_run (life.stack, 600 * PH_SEC);
+  g_test_message ("in ten idle minutes: %" G_GUINT64_FORMAT " wakeups of a side, %" G_GUINT64_FORMAT
+                  " packets of both",
+                  ph_sim_driver_wakeups (left->driver) - wakeups,
+                  ph_sim_count (life.world->sim, PH_SIM_SENT) - sent);
+  g_assert_cmpuint (life.stack->device[0].n_closed, ==, 0);
+  g_assert_cmpuint (ph_sim_driver_wakeups (left->driver) - wakeups, <, 3000);
+  g_assert_cmpuint (ph_sim_count (life.world->sim, PH_SIM_SENT) - sent, <, 3000);
+  ph_sim_world_free (life.world);
+}
+
+/* From "send" to the first byte on the other's disk, 50 ms round trip, with the rendezvous 30 ms away. */
+static void
+test_first_byte (void)
+{
+  g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (PhTime));
+
+  for (uint64_t i = 0; i < 20; i++) {
+    const PhSimPlan plan = {
+        .seed = ph_test_seed () + i,
+        .side = {{&port_restricted}, {&port_restricted}},
+        .line = CALM_LINES,
+    };
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, NULL);
+    const PhPeerTransfer *transfer;
+
+    ph_sim_stack_run (stack,
+                      PH_SEC); /* both are there, and know what they look like from outside */
+
+    const PhTime at = ph_sim_now (world->sim);
+
+    transfer = ph_sim_stack_send_one (stack, i % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, 100000);
+    while (transfer->told[PH_SESSION_EVENT_STARTED] == 0)
+      g_assert_true (ph_sim_step (world->sim, at + 10 * PH_SEC));
+
+    const PhTime took = ph_sim_now (world->sim) - at;
+
+    g_array_append_val (times, took);
+  }
+  print_times ("first byte", times);
+  g_assert_cmpuint (percentile (times, 95), <=, 900 * PH_MSEC);
+}
+
 /* Everything at once, again and again. */
 static void
 test_troubled_life (void)
@@ -395,6 +570,13 @@ main (int argc, char **argv)
   g_test_add_func ("/stack-sim/rendezvous-gone", test_rendezvous_gone);
   g_test_add_func ("/stack-sim/cut-and-rendezvous-gone", test_cut_and_rendezvous_gone);
   g_test_add_func ("/stack-sim/second-file-after-a-rest", test_second_file_after_a_rest);
+  g_test_add_func ("/stack-sim/sleep", test_sleep);
+  g_test_add_func ("/stack-sim/nobody-is-there", test_nobody_is_there);
+  g_test_add_func ("/stack-sim/impostor", test_impostor);
+  g_test_add_func ("/stack-sim/both-ways", test_both_ways);
+  g_test_add_func ("/stack-sim/cancel", test_cancel);
+  g_test_add_func ("/stack-sim/idle-cost", test_idle_cost);
+  g_test_add_func ("/stack-sim/first-byte", test_first_byte);
   g_test_add_func ("/stack-sim/troubled-life", test_troubled_life);
   return g_test_run ();
 }
