@@ -10,6 +10,9 @@
  * within 1.8 + 6 * 0.5 s of the last answer, in time for the expiry after 6 s. */
 #define CONSENT_UNANSWERED_MIN 7
 #define CONSENT_LAST_WAIT (1 * PH_SEC)
+/* Between checks on a valid pair while the controlling side has selected none: perhaps it does not know the
+ * address that we come from, because it began anew with the same credentials after our check. */
+#define UNSELECTED_INTERVAL (500 * PH_MSEC)
 
 /* --- Selection ---------------------------------------------------------------------------------- */
 
@@ -128,8 +131,11 @@ ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair)
 static PhTime
 consent_interval (const PhIceAgent *self, const IcePair *pair)
 {
-  return is_in_use (self, pair) ? self->config.timers.consent_interval
-                                : self->config.timers.warm_interval;
+  if (is_in_use (self, pair))
+    return self->config.timers.consent_interval;
+  if (!self->controlling && self->selected == NULL)
+    return UNSELECTED_INTERVAL;
+  return self->config.timers.warm_interval;
 }
 
 static PhTime
