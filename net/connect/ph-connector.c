@@ -185,6 +185,7 @@ add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
       .random = self->config.random,
       .trace = self->config.trace,
       .initial = initial,
+      .rtt = pair->rtt,
   };
   PhLink *link;
 

@@ -243,6 +243,10 @@ make_probes (size_t most, uint16_t probes[PROBES_MAX])
   return n;
 }
 
+/* Three times this is waited before a handshake packet is sent again: the peer's TLS takes a few
+ * milliseconds on a slow machine, whatever the path's round trip. */
+#define RTT_MIN (30 * PH_MSEC)
+
 /* `hd`: a server's first Initial; NULL for a client. */
 static int
 make_conn (PhQuicLink *self, const PhQuicConfig *config, PhTime now, const ngtcp2_pkt_hd *hd)
@@ -265,6 +269,8 @@ make_conn (PhQuicLink *self, const PhQuicConfig *config, PhTime now, const ngtcp
   settings.pmtud_probeslen = make_probes (settings.max_tx_udp_payload_size, probes);
   settings.max_window = window_max;
   settings.max_stream_window = window_max;
+  if (config->rtt > 0)
+    settings.initial_rtt = MAX (config->rtt, RTT_MIN);
   settings.handshake_timeout = or_default (config->handshake_timeout, 10 * PH_SEC);
   g_assert (settings.max_tx_udp_payload_size >= NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   g_assert (settings.max_tx_udp_payload_size <= PH_QUIC_DATAGRAM_MAX);

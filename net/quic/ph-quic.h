@@ -52,6 +52,7 @@ typedef struct {
   uint64_t stream_window; /* unconsumed bytes per stream to begin with; 4 MiB */
   uint64_t link_window; /* the same for all streams together; 8 MiB */
   uint64_t window_max; /* up to which both grow by themselves on long lines; 64 MiB */
+  PhTime rtt; /* as ICE has measured it: how soon lost handshake packets are sent again; 333 ms */
   PhTime idle_timeout; /* silence that ends an established link; 30 s */
   PhTime keepalive; /* silence after which we ask; 10 s, PH_NEVER for never */
   PhTime handshake_timeout; /* 10 s */
