@@ -210,21 +210,52 @@ dialable (const PhAddr *local)
   return addr;
 }
 
+/* A certificate that nobody else vouches for is known by its pin. Others are renewed, often with a new
+ * key, and checked by authority and name. */
+static bool
+is_self_signed (GTlsCertificate *certificate)
+{
+  g_autofree char *issuer = g_tls_certificate_get_issuer_name (certificate);
+  g_autofree char *subject = g_tls_certificate_get_subject_name (certificate);
+
+  return g_strcmp0 (issuer, subject) == 0;
+}
+
+/* The names in the certificate are names of this server. Adds them to the origins, behind the ones that
+ * were given. */
 static void
-print_address (const PhRoomsEdge *edge, const Options *options, GTlsCertificate *certificate)
+add_certificate_origins (GTlsCertificate *certificate, uint16_t port, GStrvBuilder *origins)
+{
+  g_autoptr (GPtrArray) names = g_tls_certificate_get_dns_names (certificate);
+
+  for (unsigned i = 0; names != NULL && i < names->len; i++) {
+    GBytes *name = g_ptr_array_index (names, i);
+    PhRendezvousAddress address;
+    g_autofree char *url =
+        g_strdup_printf ("wss://%.*s:%u", (int)g_bytes_get_size (name),
+                         (const char *)g_bytes_get_data (name, NULL), (unsigned)port);
+
+    /* A wildcard is no name that one can dial. */
+    if (ph_rendezvous_address_parse (url, &address) == PH_RENDEZVOUS_ADDRESS_OK)
+      g_strv_builder_add (origins, address.origin);
+  }
+}
+
+static void
+print_address (const PhRoomsEdge *edge, char **origins, GTlsCertificate *certificate)
 {
   const PhAddr local = dialable (ph_rooms_edge_local (edge));
   char text[PH_ADDR_STRING_MAX];
   char out[PH_RENDEZVOUS_ADDRESS_STRING_MAX];
   PhRendezvousAddress address;
-  g_autofree char *url = options->origins != NULL && options->origins[0] != NULL
-                             ? g_strdup (options->origins[0])
+  g_autofree char *url = origins[0] != NULL
+                             ? g_strdup (origins[0])
                              : g_strdup_printf ("%s://%s", certificate != NULL ? "wss" : "ws",
                                                 ph_addr_format (&local, text));
 
   if (ph_rendezvous_address_parse (url, &address) != PH_RENDEZVOUS_ADDRESS_OK)
     g_error ("cannot write down the address %s", url);
-  if (certificate != NULL && address.tls)
+  if (certificate != NULL && address.tls && is_self_signed (certificate))
     address.has_pin = ph_tls_pin (certificate, address.pin);
   puts (ph_rendezvous_address_format (&address, out));
   fflush (stdout);
@@ -298,11 +329,20 @@ main (int argc, char **argv)
   if (options.turn_uris != NULL && turn_secret == NULL)
     complain ("without --turn-secret-file the TURN servers are handed out without credentials");
 
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  if (options.origins != NULL)
+    g_strv_builder_addv (builder, (const char **)options.origins);
+  if (certificate != NULL && config.listen.port != 0)
+    add_certificate_origins (certificate, config.listen.port, builder);
+
+  g_auto (GStrv) origins = g_strv_builder_end (builder);
+
   config.certificate = certificate;
   config.rooms = (PhRoomsConfig){
       .random = ph_system_random (),
       .trace = {log_event, NULL},
-      .origins = (const char *const *)options.origins,
+      .origins = (const char *const *)origins,
       .stun_uris = (const char *const *)options.stun_uris,
       .turn_uris = (const char *const *)options.turn_uris,
       .turn_secret = turn_secret,
@@ -320,6 +360,6 @@ main (int argc, char **argv)
                   : error->message);
     return EXIT_FAILURE;
   }
-  print_address (edge, &options, certificate);
+  print_address (edge, origins, certificate);
   return serve (edge);
 }

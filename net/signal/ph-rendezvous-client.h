@@ -85,7 +85,7 @@ typedef enum {
   PH_RENDEZVOUS_EVENT_ERROR, /* `code`, `text`: the server complains about something else */
 } PhRendezvousEventType;
 
-/* Everything is valid until the next call into the client. */
+/* Everything is valid until the next _poll_event. */
 typedef struct {
   PhRendezvousEventType type;
   PhDeviceId peer;

@@ -346,9 +346,11 @@ test_tls (void)
   g_autofree char *dir = ph_test_tmpdir ();
   g_autofree char *cert = g_build_filename (dir, "cert.pem", NULL);
   g_autofree char *key = g_build_filename (dir, "key.pem", NULL);
-  const char *const openssl[] = {"openssl", "req",   "-x509",    "-newkey", "rsa:2048",
-                                 "-nodes",  "-subj", "/CN=test", "-days",   "2",
-                                 "-keyout", key,     "-out",     cert,      NULL};
+  const char *const openssl[] = {"openssl",  "req",      "-x509",   "-newkey",
+                                 "rsa:2048", "-nodes",   "-addext", "subjectAltName=DNS:localhost",
+                                 "-subj",    "/CN=test", "-days",   "2",
+                                 "-keyout",  key,        "-out",    cert,
+                                 NULL};
   g_autoptr (GError) error = NULL;
   g_autoptr (GSubprocess) process = g_subprocess_newv (
       openssl, G_SUBPROCESS_FLAGS_STDERR_SILENCE | G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error);
@@ -381,6 +383,17 @@ test_tls (void)
   client_clear (&right_client);
   client_clear (&wrong_client);
   client_clear (&unpinned_client);
+
+  /* Dialled by the name in the certificate. */
+  g_autofree char *listen = g_strdup (strstr (server.address.origin, "://") + 3);
+
+  server_stop (&server);
+  server = server_start (extra, listen);
+  g_assert_cmpint (strncmp (server.address.origin, "wss://localhost:", 16), ==, 0);
+  client_init (&right_client, &server.address, "");
+  client_start (&right_client);
+  WAIT_FOR (right_client.onlines == 1);
+  client_clear (&right_client);
   server_stop (&server);
 }
 
