@@ -2,8 +2,10 @@
 
 #include "app/engine/ph-session-private.h"
 
-/* How fast a line is assumed to be at most, bytes a second, to keep it full. */
-#define LINE_RATE_MAX UINT64_C (1000000000)
+/* How often the rate of a link is measured; not more often than a round trip. */
+#define RATE_INTERVAL (20 * PH_MSEC)
+/* Queued beyond what is under way, in time: the engine thread may be busy with another link for so long. */
+#define QUEUED_AHEAD (4 * PH_MSEC)
 /* A transfer's part of the queue does not fall below this, however many there are. */
 #define QUEUED_SHARE_MIN (UINT64_C (256) << 10)
 /* A manifest travels in copies of this size. */
@@ -87,6 +89,8 @@ end_segment (PhOutgoing *out)
   const PhDraining draining = {out->stream, out->id};
 
   flush (out, true);
+  /* To be told when all of it is acknowledged. */
+  ph_link_set_low_mark (out->on->link, out->stream, 1);
   g_array_append_val (out->on->draining, draining);
   out->stream = -1;
   out->on = NULL;
@@ -235,17 +239,35 @@ pump_manifest (PhSession *self, PhTime now, PhOutgoing *out)
 
 /* --- All of them -------------------------------------------------------------------------------- */
 
-/* Bytes to keep queued on `on` for each of `count` transfers. */
+/* The highest rate seen lately: it falls slowly, as pauses are mostly the sources' or the sinks'. */
+static void
+measure_rate (PhPeerLink *on, PhTime now, const PhLinkStats *stats)
+{
+  const PhTime interval = ph_time_since (now, on->rate_at);
+
+  if (interval < MAX (stats->rtt, RATE_INTERVAL))
+    return;
+
+  const uint64_t rate = (stats->bytes_sent - on->rate_bytes) * 1000000 / (interval / PH_USEC);
+
+  on->rate = MAX (rate, on->rate - on->rate / 8);
+  on->rate_at = now;
+  on->rate_bytes = stats->bytes_sent;
+}
+
+/* Bytes to keep queued on `on` for each of `count` transfers. Congestion control has up to twice the
+ * line's content under way; a third part lets the measured rate grow where only the queue limits it. */
 static uint64_t
-queue_mark (const PhPeerLink *on, unsigned count)
+queue_mark (PhPeerLink *on, PhTime now, unsigned count)
 {
   PhLinkStats stats = {0};
 
   ph_link_stats (on->link, &stats);
+  measure_rate (on, now, &stats);
 
-  const uint64_t rtt_usec = MIN (stats.rtt, PH_SEC) / PH_USEC;
+  const uint64_t usec = (3 * MIN (stats.rtt, PH_SEC) + QUEUED_AHEAD) / PH_USEC;
   const uint64_t all =
-      CLAMP (rtt_usec * (LINE_RATE_MAX / 1000000), PH_SESSION_QUEUED_MIN, PH_SESSION_QUEUED_MAX);
+      CLAMP (on->rate / 1000 * usec / 1000, PH_SESSION_QUEUED_MIN, PH_SESSION_QUEUED_MAX);
 
   return MAX (all / MAX (count, 1), QUEUED_SHARE_MIN);
 }
@@ -288,7 +310,7 @@ ph_outgoing_pump (PhSession *self, PhTime now)
       sending++;
   }
 
-  const uint64_t mark = queue_mark (on, sending);
+  const uint64_t mark = queue_mark (on, now, sending);
 
   while (more) {
     more = false;

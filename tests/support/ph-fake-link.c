@@ -267,7 +267,11 @@ fake_close (PhLink *link, PhTime now, uint64_t code, const char *reason)
 static void
 fake_stats (const PhLink *link, PhLinkStats *ret_stats)
 {
+  const FakeLink *self = fake (link);
+
   *ret_stats = (PhLinkStats){.rtt = PH_MSEC};
+  for (unsigned i = 0; i < self->streams->len; i++)
+    ret_stats->bytes_sent += ((FakeStream *)self->streams->pdata[i])->delivered;
 }
 
 static const PhLinkClass fake_class = {
