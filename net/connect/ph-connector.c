@@ -9,6 +9,11 @@
  * flight is one packet, its repetitions a few. */
 #define EARLY_MAX 4
 
+/* Below this the other end is on the same wire. BBR sizes its window by the shortest round trip, which is
+ * there far below the time that a busy computer takes to run a thread, so it would send in dribbles;
+ * and what BBR is for, loss on the way, does not happen on wires. */
+#define NEAR_RTT PH_MSEC
+
 /* A body must fit into one signal: candidates in groups that do. */
 #define SIGNAL_BODY_MAX 8192
 
@@ -186,6 +191,7 @@ add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
       .trace = self->config.trace,
       .initial = initial,
       .rtt = pair->rtt,
+      .congestion = pair->rtt != 0 && pair->rtt < NEAR_RTT ? PH_QUIC_CUBIC : PH_QUIC_BBR,
   };
   PhLink *link;
 
