@@ -309,10 +309,21 @@ ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms)
   g_array_append_val (self->reports, wait);
 }
 
+/* A meeting point that we are about to reach may hand out STUN servers. */
+static bool
+may_get_servers (const PhCore *self)
+{
+  for (guint i = 0; i < self->meetings->len && self->stun_addrs->len == 0; i++) {
+    if (((const PhMeeting *)self->meetings->pdata[i])->status == PH_STATUS_CONNECTING)
+      return true;
+  }
+  return false;
+}
+
 void
 ph_core_network_check_reports (PhCore *self, PhTime now)
 {
-  const bool told = self->stun_addrs->len > 0 && self->lookups->len == 0
+  const bool told = self->lookups->len == 0 && !may_get_servers (self)
                     && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint));
 
   for (guint i = self->reports->len; i-- > 0;) {

@@ -3,7 +3,8 @@
  *
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
- *   ph-core-meeting.c   rendezvous servers, invitations
+ *   ph-core-meeting.c   rendezvous servers
+ *   ph-core-invitation.c  how people become contacts
  *   ph-core-peer.c      contacts, their sessions and links
  *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
  *   ph-core-settings.c  settings
@@ -204,10 +205,22 @@ void ph_core_unwatch (PhCore *self, const PhDeviceId *id);
 /* Carries a connector's signal to a peer that is online at some meeting; false if it is at none. */
 bool ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body);
 bool ph_core_is_online (PhCore *self, const PhDeviceId *id);
-void ph_core_invite (PhCore *self, const PhCommand *command);
-void ph_core_add (PhCore *self, const PhCommand *command);
 void ph_core_tell_status (PhCore *self);
 void ph_meeting_free (gpointer data);
+PhMeeting *ph_core_find_meeting (const PhCore *self, const PhRendezvousAddress *address);
+/* The one that invitations are made at: of the settings, or the first that there is. */
+PhMeeting *ph_core_own_meeting (PhCore *self);
+/* Connects to one more; NULL if there are too many. */
+PhMeeting *ph_core_add_meeting (PhCore *self, const PhRendezvousAddress *address);
+/* Why it is offline: the end of a sentence, translated and static. */
+const char *ph_meeting_reason (PhRendezvousCode code);
+
+/* ph-core-invitation.c */
+void ph_core_invite (PhCore *self, const PhCommand *command);
+void ph_core_add (PhCore *self, const PhCommand *command);
+/* Opens those of an earlier run that are still good. */
+void ph_core_invitations_reopen (PhCore *self);
+void ph_core_handle_invitation (PhMeeting *meeting, const PhRendezvousEvent *event);
 void ph_pending_free (gpointer data);
 
 /* ph-core-peer.c */

@@ -293,13 +293,14 @@ bool
 ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error)
 {
   g_autoptr (GBytes) manifest = ph_manifest_encode (self->manifest);
+  g_autofree char *title = g_strjoinv ("/", (char **)self->top_names->pdata);
   PhStoreTransfer row = {
       .peer_name = self->peer->contact->name,
       .incoming = !self->outgoing,
       .state = state,
       .files = ph_manifest_files (self->manifest),
       .bytes = ph_manifest_bytes (self->manifest),
-      .title = self->top_names->pdata[0] != NULL ? self->top_names->pdata[0] : (char *)"",
+      .title = title,
       .destination = self->folder,
       .created_at = self->created_unix,
   };
@@ -468,7 +469,7 @@ ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
     const PhStoreTransfer *row = rows->pdata[i];
     char id[2 * PH_STORE_TRANSFER_LEN + 1];
     char contact[PH_DEVICE_ID_STRING_MAX];
-    const char *const names[] = {row->title, NULL};
+    g_auto (GStrv) names = g_strsplit (row->title, "/", -1);
     PhDeviceId peer;
 
     memcpy (peer.key, row->peer, sizeof peer.key);
@@ -484,7 +485,7 @@ ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
                 .contact_name = row->peer_name,
                 .direction = row->incoming ? PH_DIRECTION_RECEIVE : PH_DIRECTION_SEND,
                 .state = shown_result (row->state),
-                .names = names,
+                .names = (const char *const *)names,
                 .files = row->files,
                 .bytes_total = row->bytes,
                 .bytes_done = row->bytes_done,

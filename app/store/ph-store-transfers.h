@@ -38,7 +38,7 @@ typedef struct {
   uint32_t files;
   uint64_t bytes;
   uint64_t bytes_done; /* what the receiver has made durable, as far as is known here */
-  char *title; /* for lists: the first name, as in the manifest */
+  char *title; /* for lists: the first top-level names, parted by '/' */
   char *destination; /* incoming, once accepted: absolute folder; else NULL */
   char *code; /* finished: "" or the stable code of what went wrong; else NULL */
   char *message; /* finished: the sentence that goes with it, or NULL */

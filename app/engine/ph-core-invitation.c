@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#define G_LOG_DOMAIN "porthole"
+
+#include "config.h"
+
+#include "app/engine/ph-core-private.h"
+
+#include <glib/gi18n-lib.h>
+
+/* How long an invitation can be used: over a weekend, not for ever. */
+#define INVITATION_LIFE_S (INT64_C (3) * 24 * 3600)
+
+void
+ph_pending_free (gpointer data)
+{
+  PhPending *self = data;
+
+  ph_invitation_wipe (&self->invitation);
+  g_free (self->name);
+  g_free (self);
+}
+
+static PhPending *
+find_pending (const PhCore *self, const PhMeeting *meeting, PhPendingType type, uint64_t handle)
+{
+  for (guint i = 0; i < self->pendings->len; i++) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    if (pending->meeting == meeting && pending->type == type && pending->handle == handle)
+      return pending;
+  }
+  return NULL;
+}
+
+static void
+format_lookup (const PhInvitation *invitation, char out[2 * PH_INVITATION_LOOKUP_LEN + 1])
+{
+  const PhLookupId lookup = ph_invitation_lookup (invitation->secret);
+
+  for (size_t i = 0; i < PH_INVITATION_LOOKUP_LEN; i++)
+    g_snprintf (out + 2 * i, 3, "%02x", lookup.bytes[i]);
+}
+
+static void
+forget_invitation (PhCore *self, const PhPending *pending)
+{
+  char lookup[2 * PH_INVITATION_LOOKUP_LEN + 1];
+  bool was_there;
+
+  format_lookup (&pending->invitation, lookup);
+  ph_store_take_invitation (self->profile->store, lookup, &was_there, NULL);
+}
+
+/* Both ends of an invitation come here: the other one is a contact from now on. */
+static void
+become_contacts (PhCore *self, PhPending *pending, const PhDeviceId *id, const char *given_name)
+{
+  const char *name = pending->name != NULL && *pending->name != '\0' ? pending->name : given_name;
+  g_autoptr (GError) error = NULL;
+  PhPeer *peer = ph_core_add_peer (self, id, name, &pending->meeting->address, &error);
+
+  if (peer == NULL)
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+  else
+    ph_core_done (self, pending->command, NULL, peer->text);
+  if (pending->type == PH_PENDING_INVITE)
+    forget_invitation (self, pending);
+  g_ptr_array_remove (self->pendings, pending);
+}
+
+static void
+fail_pending (PhCore *self, PhPending *pending, PhRendezvousCode code)
+{
+  switch ((int)code) {
+  case PH_RENDEZVOUS_INVITATION_USED:
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_INVITATION_USED,
+                  _ ("This invitation has been used already. Each serves once: ask for a new one"));
+    break;
+  case PH_RENDEZVOUS_UNKNOWN_INVITATION:
+  case PH_RENDEZVOUS_INVITATION_EXPIRED:
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_INVITATION_EXPIRED,
+                  pending->type == PH_PENDING_INVITE
+                      ? _ ("Nobody has used the invitation in time. Make a new one")
+                      : _ ("This invitation has been used, has expired or was withdrawn. Ask for a "
+                           "new one"));
+    break;
+  case PH_RENDEZVOUS_INVITATION_ENDED:
+  case PH_RENDEZVOUS_WRONG_SECRET:
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_INVITATION_EXPIRED,
+                  _ ("Somebody answered this invitation without knowing its secret, so it was "
+                     "ended. Make a new one and send it privately"));
+    break;
+  case PH_RENDEZVOUS_OWN_INVITATION:
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_OWN_INVITATION,
+                  _ ("This is your own invitation: send it to the person you want to add"));
+    break;
+  case PH_RENDEZVOUS_INVITER_OFFLINE:
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_OFFLINE,
+                  _ ("Whoever made this invitation is not online. Try again when they are"));
+    break;
+  case PH_RENDEZVOUS_TIMED_OUT:
+    if (pending->meeting->status != PH_STATUS_ONLINE)
+      ph_core_fail (self, pending->command, PH_ENGINE_ERROR_OFFLINE,
+                    /* Translators: the first %s is an address, the second why it failed. */
+                    _ ("The meeting point %s was tried: %s. Check your network and try again"),
+                    pending->meeting->address.url, ph_meeting_reason (pending->meeting->code));
+    else
+      ph_core_fail (self, pending->command, PH_ENGINE_ERROR_TIMED_OUT,
+                    _ ("Whoever made this invitation does not answer. Try again when they are "
+                       "online"));
+    break;
+  default:
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_FAILED,
+                  /* Translators: %s is a technical code. */
+                  _ ("The meeting point refuses the invitation (%s)"),
+                  ph_rendezvous_code_string (code));
+    break;
+  }
+  if (pending->type == PH_PENDING_INVITE)
+    forget_invitation (self, pending);
+  g_ptr_array_remove (self->pendings, pending);
+}
+
+static void
+tell_invitation (PhCore *self, const PhPending *pending)
+{
+  char link[PH_INVITATION_LINK_MAX];
+  const PhEvent event = {
+      .type = PH_EVENT_INVITATION,
+      .command = pending->command,
+      .text = ph_invitation_format (&pending->invitation, link),
+  };
+
+  if (pending->command != 0)
+    self->emit (&event, self->user_data);
+  explicit_bzero (link, sizeof link);
+}
+
+static void
+open_invitation (PhCore *self, PhPending *pending, int64_t life_s)
+{
+  pending->handle = ph_rendezvous_client_invite (
+      ph_rendezvous_driver_client (pending->meeting->driver), ph_core_now (self),
+      &pending->invitation, (PhTime)life_s * PH_SEC);
+  ph_rendezvous_driver_settle (pending->meeting->driver);
+}
+
+void
+ph_core_invite (PhCore *self, const PhCommand *command)
+{
+  PhMeeting *meeting = ph_core_own_meeting (self);
+  g_autofree char *own_name = ph_core_setting (self, "name");
+  g_autoptr (GError) error = NULL;
+  char address[PH_RENDEZVOUS_ADDRESS_STRING_MAX];
+  char lookup[2 * PH_INVITATION_LOOKUP_LEN + 1];
+  PhPending *pending;
+
+  if (meeting == NULL) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_NO_RENDEZVOUS,
+                  _ ("No meeting point is set. Ask a friend for theirs, or start one with "
+                     "'porthole-rendezvous', and set it with 'porthole-cli config set rendezvous "
+                     "ADDRESS'"));
+    return;
+  }
+
+  pending = g_new0 (PhPending, 1);
+  pending->type = PH_PENDING_INVITE;
+  pending->command = command->number;
+  pending->meeting = meeting;
+  pending->name = g_strdup (command->text);
+  ph_invitation_make (&pending->invitation, &self->profile->identity.id, &meeting->address,
+                      own_name, &self->random);
+  g_ptr_array_add (self->pendings, pending);
+
+  format_lookup (&pending->invitation, lookup);
+
+  PhStoreInvitation row = {
+      .lookup = lookup,
+      .rendezvous = (char *)ph_rendezvous_address_format (&meeting->address, address),
+      .name = pending->name != NULL ? pending->name : (char *)"",
+      .created_at = ph_core_unix_now (),
+      .expires_at = ph_core_unix_now () + INVITATION_LIFE_S,
+  };
+
+  memcpy (row.secret, pending->invitation.secret, sizeof row.secret);
+  if (!ph_store_add_invitation (self->profile->store, &row, &error)) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+    g_ptr_array_remove (self->pendings, pending);
+    return;
+  }
+  open_invitation (self, pending, INVITATION_LIFE_S);
+}
+
+/* The invited sets nothing: the first invitation brings the meeting point too. */
+static void
+adopt_meeting_point (PhCore *self, const PhRendezvousAddress *address)
+{
+  g_autofree char *setting = ph_core_setting (self, "rendezvous");
+  char text[PH_RENDEZVOUS_ADDRESS_STRING_MAX];
+
+  if (*setting == '\0')
+    ph_store_set_setting (self->profile->store, "rendezvous",
+                          ph_rendezvous_address_format (address, text), NULL);
+}
+
+void
+ph_core_add (PhCore *self, const PhCommand *command)
+{
+  PhInvitation invitation;
+  const PhInvitationError parsed = ph_invitation_parse (command->subject, &invitation);
+  PhMeeting *meeting;
+  PhPending *pending;
+
+  if (parsed != PH_INVITATION_OK) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_INVITATION,
+                  parsed == PH_INVITATION_NOT_A_LINK
+                      ? _ ("This is not an invitation: those begin with “porthole:”")
+                  : parsed == PH_INVITATION_UNKNOWN_VERSION
+                      ? _ ("This invitation was made by a newer Porthole: update this one")
+                      : _ ("This invitation is damaged or incomplete: copy the whole of it again"));
+    return;
+  }
+  if (ph_device_id_equal (&invitation.inviter, &self->profile->identity.id)) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_OWN_INVITATION,
+                  _ ("This is your own invitation: send it to the person you want to add"));
+    return;
+  }
+
+  meeting = ph_core_find_meeting (self, &invitation.rendezvous);
+  if (meeting == NULL)
+    meeting = ph_core_add_meeting (self, &invitation.rendezvous);
+  if (meeting == NULL) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED,
+                  _ ("There are too many meeting points: remove contacts that you do not need"));
+    return;
+  }
+  adopt_meeting_point (self, &invitation.rendezvous);
+
+  pending = g_new0 (PhPending, 1);
+  pending->type = PH_PENDING_ADD;
+  pending->command = command->number;
+  pending->meeting = meeting;
+  pending->invitation = invitation;
+  pending->name = g_strdup (command->text);
+  g_ptr_array_add (self->pendings, pending);
+  pending->handle = ph_rendezvous_client_accept (ph_rendezvous_driver_client (meeting->driver),
+                                                 ph_core_now (self), &invitation);
+  ph_rendezvous_driver_settle (meeting->driver);
+  ph_invitation_wipe (&invitation);
+}
+
+/* Invitations of an earlier run that are still good. */
+void
+ph_core_invitations_reopen (PhCore *self)
+{
+  const int64_t now = ph_core_unix_now ();
+  g_autoptr (GPtrArray) rows = ph_store_list_invitations (self->profile->store, now, NULL);
+  g_autofree char *own_name = ph_core_setting (self, "name");
+
+  for (guint i = 0; rows != NULL && i < rows->len; i++) {
+    const PhStoreInvitation *row = rows->pdata[i];
+    PhRendezvousAddress address;
+    PhMeeting *meeting = NULL;
+    PhPending *pending;
+
+    if (ph_rendezvous_address_parse (row->rendezvous, &address) == PH_RENDEZVOUS_ADDRESS_OK)
+      meeting = ph_core_find_meeting (self, &address);
+    if (meeting == NULL)
+      continue;
+    pending = g_new0 (PhPending, 1);
+    pending->type = PH_PENDING_INVITE;
+    pending->meeting = meeting;
+    pending->name = g_strdup (row->name);
+    ph_invitation_make (&pending->invitation, &self->profile->identity.id, &address, own_name,
+                        &self->random);
+    memcpy (pending->invitation.secret, row->secret, sizeof pending->invitation.secret);
+    g_ptr_array_add (self->pendings, pending);
+    open_invitation (self, pending, row->expires_at - now);
+  }
+}
+
+void
+ph_core_handle_invitation (PhMeeting *meeting, const PhRendezvousEvent *event)
+{
+  PhCore *self = meeting->core;
+  const bool ours = event->type == PH_RENDEZVOUS_EVENT_INVITED
+                    || event->type == PH_RENDEZVOUS_EVENT_INVITATION_USED
+                    || event->type == PH_RENDEZVOUS_EVENT_INVITATION_FAILED;
+  PhPending *pending =
+      find_pending (self, meeting, ours ? PH_PENDING_INVITE : PH_PENDING_ADD, event->handle);
+
+  if (pending == NULL)
+    return;
+  switch ((int)event->type) {
+  case PH_RENDEZVOUS_EVENT_INVITED:
+    tell_invitation (self, pending);
+    break;
+  case PH_RENDEZVOUS_EVENT_INVITATION_USED:
+  case PH_RENDEZVOUS_EVENT_ACCEPTED:
+    become_contacts (self, pending, &event->peer, event->name);
+    break;
+  default:
+    fail_pending (self, pending, event->code);
+    break;
+  }
+}
