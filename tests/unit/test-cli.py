@@ -323,21 +323,25 @@ class Terminal:
     """A run on a terminal of its own."""
 
     def __init__(self, *args, **env):
-        self.pid, self.fd = pty.fork()
+        # The other end stays open here too: its last closing can throw away what was written just before.
+        self.fd, self.other = pty.openpty()
+        self.pid = os.fork()
         if self.pid == 0:
+            os.close(self.fd)
+            os.login_tty(self.other)
             os.execve(PROGRAM, [PROGRAM, *args], {**os.environ, **env})
+        self.exited = os.pidfd_open(self.pid)
         termios.tcsetwinsize(self.fd, (24, 40))
         self.seen = ''
 
     def read(self):
-        ready = select.select([self.fd], [], [], LIMIT)[0]
+        ready = select.select([self.fd, self.exited], [], [], LIMIT)[0]
         must(ready, 'silence after', self.seen)
-        try:
-            more = os.read(self.fd, 4096).decode()
-        except OSError:  # how Linux tells the end of a terminal
-            more = ''
-        self.seen += more
-        return more != ''
+        # After its end: what is still on its way through the terminal.
+        if self.fd not in ready and not select.select([self.fd], [], [], 0.2)[0]:
+            return False
+        self.seen += os.read(self.fd, 4096).decode(errors='replace')
+        return True
 
     def wait_for(self, text):
         while text not in self.seen:
@@ -349,6 +353,8 @@ class Terminal:
     def end(self):
         while self.read():
             pass
+        for fd in (self.fd, self.other, self.exited):
+            os.close(fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
