@@ -215,7 +215,7 @@ ph_session_handle_control (PhSession *self, PhTime now, PhPeerStream *stream, Ph
   size_t done = 0;
 
   g_byte_array_append (stream->head, bytes.data, (unsigned)bytes.len);
-  while (on->link != NULL) {
+  while (on->link != NULL && done < stream->head->len) {
     const PhSlice rest = ph_slice (stream->head->data + done, stream->head->len - done);
     PhFrame frame;
     size_t len = 0;

@@ -65,6 +65,20 @@ test_folder (void)
   g_assert_cmpuint (w->a->told[PH_SESSION_EVENT_PEER], ==, 1);
 }
 
+/* Every head, frame and digest comes in pieces of one byte. */
+static void
+test_byte_by_byte (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+
+  w->options.piece_max = 1;
+  ph_session_world_connect (w);
+  sent = offer (w, 12, 300);
+  ph_session_world_run (w);
+  check_delivered (w, sent);
+}
+
 static void
 test_empty_things (void)
 {
@@ -491,6 +505,7 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/session/folder", test_folder);
+  g_test_add_func ("/session/byte-by-byte", test_byte_by_byte);
   g_test_add_func ("/session/empty-things", test_empty_things);
   g_test_add_func ("/session/offer-before-link", test_offer_before_link);
   g_test_add_func ("/session/many-small-files", test_many_small_files);
