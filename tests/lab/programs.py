@@ -216,12 +216,13 @@ class Lab:
                     except (TimeoutError, ConnectionRefusedError):
                         continue
 
-    def start_rendezvous(self):
-        """Returns the program; its address is then in `self.rendezvous`."""
+    def start_rendezvous(self, certificate=None):
+        """Returns the program; its address is then in `self.rendezvous`. `certificate`: (file, key) for wss."""
         uri = f'{self.network.public.address}:{STUN_PORT}'
         server = Program(self, 'rendezvous', self.network.public, [
             SERVER, '--listen', f'{self.network.public.address}:{RENDEZVOUS_PORT}', '--stun-uri', f'stun:{uri}',
-            '--turn-uri', f'turn:{uri}', '--turn-secret-file', self.turn_secret])
+            '--turn-uri', f'turn:{uri}', '--turn-secret-file', self.turn_secret,
+            *(['--tls-cert', certificate[0], '--tls-key', certificate[1]] if certificate else [])])
         line = server.wait_line(START_SECONDS)
         if line is None:
             raise LabError('porthole-rendezvous ended at once')

@@ -189,6 +189,37 @@ def every_pair(left, right):
     check_pair(left, right, 'udp')
 
 
+def self_signed(lab, name):
+    """(certificate, key) that nobody vouches for."""
+    certificate, key = lab.work / f'{name}.pem', lab.work / f'{name}.key'
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+                    '-days', '2', '-subj', '/CN=lab', '-keyout', key, '-out', certificate],
+                   check=True, capture_output=True)
+    return certificate, key
+
+
+@scenario()
+def pinned_certificate():
+    """A meeting point with a certificate of its own making: the invitation carries its pin, and another
+    certificate at the same address is not believed."""
+    programs()
+    with Lab(Network('port-restricted', 'address-restricted')) as lab:
+        lab.start_coturn()
+        lab.start_rendezvous(self_signed(lab, 'first'))
+        must(lab.rendezvous.startswith('wss://'), f'the address is {lab.rendezvous}')
+        lab.introduce()
+        file = lab.work / 'pinned.bin'
+        write_random(file, 100_000)
+        transfer(lab, file)
+        lab.rendezvous_program.kill()
+        lab.start_rendezvous(self_signed(lab, 'second'))
+        for person in (lab.left, lab.right):
+            client = person.cli('receive', '--accept')
+            status = client.wait_event('status', 30)
+            must(status['status'] == 'offline' and status['reason'], f'{person.name}: {status}')
+            client.kill()
+
+
 # --- What is sent ---------------------------------------------------------------------------------
 
 @scenario()
