@@ -304,11 +304,30 @@ ph_session_link_fail (PhSession *self, PhTime now, PhPeerLink *on, PhSessionCode
   lose_link (self, now, on);
 }
 
+/* What was said of a link and not yet taken must not outlive it. */
+static void
+forget_events (PhSession *self, const PhLink *link)
+{
+  for (GList *l = self->events.head; l != NULL;) {
+    PhSessionEvent *event = l->data;
+    GList *next = l->next;
+
+    if (event->link == link && event->type == PH_SESSION_EVENT_LINK_ERROR) {
+      g_queue_delete_link (&self->events, l);
+      event_free (event);
+    } else if (event->link == link) {
+      event->link = NULL;
+    }
+    l = next;
+  }
+}
+
 void
 ph_session_link_closed (PhSession *self, PhTime now, PhLink *link)
 {
   PhPeerLink *on = find_link (self, link);
 
+  forget_events (self, link);
   if (on == NULL)
     return;
   ph_session_trace (self, now, "link closed");

@@ -144,7 +144,7 @@ typedef struct {
   uint64_t bytes_written;
   uint64_t bytes_durable;
   uint64_t bytes_total;
-  PhLink *link; /* PEER, LINK_ERROR; borrowed */
+  PhLink *link; /* PEER (NULL if it is gone already), LINK_ERROR; borrowed */
   uint64_t link_code; /* PhSessionCode */
   const char *reason; /* LINK_ERROR: a static string for the log */
   char message[160];
@@ -176,7 +176,7 @@ void ph_session_add_link (PhSession *self, PhTime now, PhLink *link);
  * closed or given up are ignored. PH_LINK_EVENT_CLOSED does what ph_session_link_closed() does. */
 void
 ph_session_handle_link_event (PhSession *self, PhTime now, PhLink *link, const PhLinkEvent *event);
-/* Forgets `link`. Idempotent. */
+/* Forgets `link`, and what events still say of it. Idempotent. */
 void ph_session_link_closed (PhSession *self, PhTime now, PhLink *link);
 /* Nothing of any transfer is under way on `link`: always for a link that the session does not know. */
 bool ph_session_link_idle (const PhSession *self, const PhLink *link);

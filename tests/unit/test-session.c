@@ -500,6 +500,27 @@ test_unanswered_offers (void)
     check_delivered (w, sent[i]);
 }
 
+/* A link is given up and, before anybody hears of that, closed and freed: nothing may be said of it. */
+static void
+test_closed_link_is_forgotten (void)
+{
+  g_autoptr (PhSessionWorld) w = ph_session_world_new (ph_test_seed ());
+  PhFakePair *pair = ph_session_world_connect (w);
+  const PhTime later = w->now + PH_SESSION_HELLO_INTERVAL;
+  PhSessionEvent event;
+
+  ph_session_handle_timeout (w->a->session, later);
+  ph_session_link_closed (w->a->session, later, pair->a);
+  while (ph_session_poll_event (w->a->session, &event)) {
+    g_assert_null (event.link);
+    ph_session_event_clear (&event);
+  }
+  ph_session_handle_timeout (w->b->session, later);
+  g_assert_true (ph_session_poll_event (w->b->session, &event));
+  g_assert_cmpint (event.type, ==, PH_SESSION_EVENT_LINK_ERROR);
+  g_assert_true (event.link == pair->b);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -522,6 +543,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session/wrong-digest", test_wrong_digest);
   g_test_add_func ("/session/signals", test_signals);
   g_test_add_func ("/session/many-offers", test_many_offers);
+  g_test_add_func ("/session/closed-link-is-forgotten", test_closed_link_is_forgotten);
   g_test_add_func ("/session/unanswered-offers", test_unanswered_offers);
   return g_test_run ();
 }
