@@ -603,7 +603,31 @@ pair_selected (PhConnector *self, const PhIcePair *pair)
   if (self->client)
     add_link (self, pair, ph_slice (NULL, 0));
   else
-    self->link_by = ph_time_add (self->now, PH_CONNECTOR_HANDSHAKE);
+    self->link_by = ph_time_add (self->now, has_link_under_way (self) ? PH_CONNECTOR_REBINDING
+                                                                      : PH_CONNECTOR_HANDSHAKE);
+}
+
+/* Server: the client has opened no link on the pair that it selected. To it that pair is the one that its
+ * link is on already: our view of it has changed, because its NAT has. Or its link has none any more
+ * on this side, and it must be told. */
+static void
+link_overdue (PhConnector *self)
+{
+  PhIcePair pair;
+
+  self->link_by = PH_NEVER;
+  if (!has_link_under_way (self)) {
+    attempt_start (self, self->now, 0);
+    return;
+  }
+  if (!ph_ice_agent_selected (self->agent, &pair))
+    return;
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    PhLinkSlot *slot = &self->links.slots[i];
+
+    if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY)
+      rebind (self, slot, &pair);
+  }
 }
 
 typedef struct {
@@ -635,10 +659,14 @@ pair_lost (PhConnector *self, const PhIcePair *pair)
   Detour detour = {.path = &slot->path};
 
   ph_ice_agent_for_each_pair (self->agent, find_detour, &detour);
-  if (detour.found)
+  if (detour.found) {
     rebind (self, slot, &detour.pair);
-  else
-    bury_silent (self, slot, "path silent");
+    return;
+  }
+  bury_silent (self, slot, "path silent");
+  if (!self->client && !has_link_under_way (self) && self->link_by == PH_NEVER
+      && ph_ice_agent_state (self->agent) == PH_ICE_CONNECTED)
+    self->link_by = ph_time_add (self->now, PH_CONNECTOR_HANDSHAKE);
 }
 
 static bool
@@ -812,11 +840,8 @@ ph_connector_handle_timeout (PhConnector *self, PhTime now)
   }
   if (self->agent != NULL && self->remote_generation == 0 && now >= self->answer_by)
     attempt_fail (self, PH_CONNECTOR_FAILURE_NO_ANSWER);
-  if (now >= self->link_by) {
-    self->link_by = PH_NEVER;
-    if (!has_link_under_way (self))
-      attempt_start (self, now, 0);
-  }
+  if (now >= self->link_by)
+    link_overdue (self);
   if (self->agent == NULL && self->wanted && now >= self->retry_at)
     attempt_start (self, now, 0);
   tell_end_of_candidates (self);

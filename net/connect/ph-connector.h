@@ -42,6 +42,9 @@
  * long, the client still has a link that this side has given up as silent a moment before the path came
  * back: beginning anew tells it. Two lost Initials fit. */
 #define PH_CONNECTOR_HANDSHAKE (3 * PH_SEC)
+/* The same where the server has a link on another pair: that link then goes on over the selected one. Sooner,
+ * since nothing is lost if the client's Initial comes all the same. */
+#define PH_CONNECTOR_REBINDING PH_SEC
 /* Pauses between attempts that failed: from the first to the second figure, doubling, with jitter. */
 #define PH_CONNECTOR_RETRY_MIN PH_SEC
 #define PH_CONNECTOR_RETRY_MAX (60 * PH_SEC)
