@@ -222,6 +222,16 @@ attempt_end (PhConnector *self)
   g_array_set_size (self->candidates_due, 0);
 }
 
+/* The peer might take our silence for a network that comes back. */
+static void
+say_bye (PhConnector *self)
+{
+  if (self->agent == NULL)
+    return;
+  self->bye_due = true;
+  self->bye_generation = self->generation;
+}
+
 static void
 schedule_retry (PhConnector *self)
 {
@@ -394,11 +404,8 @@ ph_connector_close (PhConnector *self, PhTime now, uint64_t code, const char *re
     if (self->links.slots[i].link != NULL)
       ph_link_close (self->links.slots[i].link, now, code, reason);
   }
-  if (self->agent != NULL) {
-    self->bye_due = true;
-    self->bye_generation = self->generation;
-    attempt_end (self);
-  }
+  say_bye (self);
+  attempt_end (self);
   self->wanted = false;
   self->retry_at = PH_NEVER;
 }
@@ -501,6 +508,19 @@ handle_candidates (PhConnector *self, const PhSignalMessage *message)
     ph_ice_agent_end_remote (self->agent, self->now);
 }
 
+/* The peer has no link and no agent any more: ours are dead, whatever we still think of them. */
+static void
+handle_bye (PhConnector *self)
+{
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    PhLinkSlot *slot = &self->links.slots[i];
+
+    if (slot->link != NULL && ph_link_state (slot->link) != PH_LINK_CLOSED)
+      bury_silent (self, slot, "the peer has none");
+  }
+  attempt_fail (self, PH_CONNECTOR_FAILURE_LOST);
+}
+
 void
 ph_connector_handle_signal (PhConnector *self, PhTime now, PhSlice body)
 {
@@ -517,9 +537,8 @@ ph_connector_handle_signal (PhConnector *self, PhTime now, PhSlice body)
       handle_candidates (self, &message);
       break;
     case PH_SIGNAL_BYE:
-      if (self->agent != NULL && message.generation == self->remote_generation
-          && !has_link_under_way (self))
-        attempt_fail (self, PH_CONNECTOR_FAILURE_LOST);
+      if (self->agent != NULL && message.generation == self->remote_generation)
+        handle_bye (self);
       break;
     }
   }
@@ -868,6 +887,7 @@ link_closed (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why, bool w
     attempt_fail (self, why->error == PH_LINK_ERROR_IDENTITY ? PH_CONNECTOR_FAILURE_IDENTITY
                                                              : PH_CONNECTOR_FAILURE_HANDSHAKE);
   } else {
+    say_bye (self);
     attempt_end (self);
     schedule_retry (self);
   }
