@@ -252,6 +252,7 @@ attempt_fail (PhConnector *self, PhConnectorFailure failure)
 {
   PhConnectorEvent event = {.type = PH_CONNECTOR_EVENT_FAILED, .failure = failure};
 
+  say_bye (self);
   attempt_end (self);
   schedule_retry (self);
   event.retry_at = self->retry_at;
@@ -519,6 +520,7 @@ handle_bye (PhConnector *self)
       bury_silent (self, slot, "the peer has none");
   }
   attempt_fail (self, PH_CONNECTOR_FAILURE_LOST);
+  self->bye_due = false;
 }
 
 void

@@ -599,7 +599,7 @@ test_troubled_life (void)
   }
   print_times ("delivered after the last trouble", times);
   if (runs >= 100)
-    g_assert_cmpuint (percentile (times, 95), <=, 40 * PH_SEC);
+    g_assert_cmpuint (percentile (times, 95), <=, 25 * PH_SEC);
 }
 
 int
