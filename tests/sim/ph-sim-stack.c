@@ -364,7 +364,8 @@ ph_sim_stack_new (PhSimWorld *world, const PhSimStackOptions *options)
   for (int who = 0; who < 2; who++)
     memcpy (self->device[who].contact, self->device[!who].key, PH_KEY_LEN);
   if (self->options.impostor)
-    self->device[PH_SIM_LEFT].contact[0] ^= 1;
+    self->device[PH_SIM_LEFT].contact[PH_KEY_LEN - 1] ^=
+        1; /* the order of keys, and so roles, stay */
   for (int who = 0; who < 2; who++) {
     PhSimDevice *device = &self->device[who];
 
