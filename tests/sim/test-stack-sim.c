@@ -152,7 +152,7 @@ static void
 test_drawn (void)
 {
   g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (PhTime));
-  const uint64_t runs = ph_sim_runs (300, 10000);
+  const uint64_t runs = ph_sim_runs (1000, 10000);
 
   for (uint64_t i = 0; i < runs; i++) {
     PhSimScene scene;
@@ -568,7 +568,7 @@ static void
 test_troubled_life (void)
 {
   g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (PhTime));
-  const uint64_t runs = ph_sim_runs (100, 4000);
+  const uint64_t runs = ph_sim_runs (200, 4000);
 
   for (uint64_t i = 0; i < runs; i++) {
     const uint64_t seed = ph_test_seed () + i;
