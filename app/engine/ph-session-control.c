@@ -214,8 +214,6 @@ ph_session_handle_control (PhSession *self, PhTime now, PhPeerStream *stream, Ph
   PhPeerLink *on = stream->on;
   size_t done = 0;
 
-  if (bytes.len == 0)
-    return; /* the end of a stream alone */
   g_byte_array_append (stream->head, bytes.data, (unsigned)bytes.len);
   while (on->link != NULL && done < stream->head->len) {
     const PhSlice rest = ph_slice (stream->head->data + done, stream->head->len - done);

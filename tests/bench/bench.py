@@ -62,7 +62,9 @@ def rows(case, size, costs):
             'ratio': round(seconds / porthole, 3) if porthole else None,
             'mb_per_second': round(size / seconds / 1e6, 1),
             'cpu_seconds': round(median(measured, 'cpu_seconds'), 3),
-            'rss_mib': round(max(cost.rss_mib for cost in measured), 1),
+            'rss_mib': round(max(max(cost.sender_rss_mib, cost.receiver_rss_mib) for cost in measured), 1),
+            'sender_rss_mib': round(max(cost.sender_rss_mib for cost in measured), 1),
+            'receiver_rss_mib': round(max(cost.receiver_rss_mib for cost in measured), 1),
             'runs': len(measured),
         }
         for name in ('first_byte_ms', 'start_to_first_byte_ms'):

@@ -14,7 +14,8 @@ SAMPLE_SECONDS = 0.02
 class Cost:
     seconds: float = 0.0
     cpu_seconds: float = 0.0  # user and system, both sides
-    rss_mib: float = 0.0  # peak anonymous memory of the side that used more
+    sender_rss_mib: float = 0.0  # peak anonymous memory
+    receiver_rss_mib: float = 0.0
     first_byte_ms: float | None = None  # from accepting, as the program says
     start_to_first_byte_ms: float | None = None  # from starting the sender to the receiver telling of a byte
 
@@ -64,8 +65,9 @@ class MemoryWatch:
     def add(self, side, pid):
         self.roots.setdefault(side, []).append(pid)
 
-    def peak_mib(self):
-        return max(self.peaks.values(), default=0) / (1 << 20)
+    def tell(self, cost):
+        cost.sender_rss_mib = self.peaks.get('left', 0) / (1 << 20)
+        cost.receiver_rss_mib = self.peaks.get('right', 0) / (1 << 20)
 
     def _run(self):
         while not self._stop.wait(SAMPLE_SECONDS):

@@ -65,7 +65,7 @@ class Scp:
                 log.seek(0)
                 raise LabError(f'scp ended with status {status}: {log.read()}')
             cost.cpu_seconds += wait_for(server, 10)[1]
-        cost.rss_mib = memory.peak_mib()
+        memory.tell(cost)
         return cost
 
 
@@ -97,7 +97,7 @@ class Porthole:
             if status != 0:
                 raise LabError(f'porthole-cli send ended with status {status}')
             cost.cpu_seconds += wait_for(receiver.process, 10)[1]
-        cost.rss_mib = memory.peak_mib()
+        memory.tell(cost)
         receiver.wait_exit(10)
         cost.first_byte_ms = sender.last_event('delivered')['first_byte_ms']
         written = next((event for event in receiver.events
