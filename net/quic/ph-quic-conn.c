@@ -251,7 +251,7 @@ make_probes (size_t most, uint16_t probes[PROBES_MAX])
 static int
 make_conn (PhQuicLink *self, const PhQuicConfig *config, PhTime now, const ngtcp2_pkt_hd *hd)
 {
-  const uint64_t window_max = or_default (config->window_max, 64 << 20);
+  const uint64_t window_max = or_default (config->window_max, 32 << 20);
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   uint16_t probes[PROBES_MAX];
