@@ -403,14 +403,15 @@ settle_session (PhPeer *self, PhTime now)
   return busy;
 }
 
-/* Links that a better one has replaced go when their tails are through. */
+/* Links that a better one has replaced go when their tails are through. The client's side sees to it: two
+ * sides that saw two links come up in different order would each close the other's. */
 static void
 drop_old_links (PhPeer *self, PhTime now)
 {
   const PhLink *current = ph_session_current_link (self->session);
   PhLink *link;
 
-  if (current == NULL)
+  if (current == NULL || !ph_connector_is_client (self->connector))
     return;
   for (unsigned i = 0; (link = ph_connector_nth_link (self->connector, i)) != NULL; i++) {
     if (link != current && ph_link_state (link) == PH_LINK_READY && link->id < current->id

@@ -128,6 +128,8 @@ PhTime ph_connector_next_timeout (const PhConnector *self, const char **ret_why)
 /* Whether the last path went silent since this was last asked. Perhaps our NAT has forgotten us: whoever
  * has the gatherer lets it ask the servers anew. */
 bool ph_connector_take_silenced (PhConnector *self);
+/* Whether this side is the client of the links: it has the lower key. */
+bool ph_connector_is_client (const PhConnector *self);
 /* Whether a link is READY. */
 bool ph_connector_is_up (const PhConnector *self);
 /* The agent of the attempt that runs, for `--explain`; NULL: none. */

@@ -506,9 +506,22 @@ find_address (const GArray *list, const char *text)
   return NULL;
 }
 
+/* An interface is running a moment after it was set up. */
+static void
+note_listed (void *user)
+{
+  bool *listed = user;
+  g_autoptr (GArray) list = ph_interfaces_list (PH_INTERFACES_DEFAULT);
+
+  *listed = find_address (list, "10.78.0.1") != NULL && find_address (list, "2001:db8::1") != NULL;
+}
+
 static void
 test_interfaces_list (void)
 {
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PhInterfaceMonitor) monitor = NULL;
+  bool listed = false;
   g_autoptr (GArray) all = NULL;
   g_autoptr (GArray) usual = NULL;
   const PhInterface *lo;
@@ -517,8 +530,11 @@ test_interfaces_list (void)
   command ("ip addr add 10.78.0.1/24 dev ph-a");
   command ("ip addr add 2001:db8::1/64 dev ph-a nodad");
   command ("ip addr add 2001:db8::2/64 dev ph-a nodad preferred_lft 0");
+  monitor = ph_interface_monitor_new (NULL, note_listed, &listed, &error);
+  g_assert_no_error (error);
   command ("ip link set ph-b up");
   command ("ip link set ph-a up");
+  run_until (&listed, "the interface's addresses");
   all = ph_interfaces_list (PH_INTERFACES_LOOPBACK);
   lo = find_address (all, "127.0.0.1");
   g_assert_nonnull (lo);

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The connector's links: opened, bound to paths, ended. */
+
+#include "net/connect/ph-connector-private.h"
+
+/* Packets of a handshake that came before our own check of their path was answered: the client's first
+ * flight is one packet, its repetitions a few. */
+#define EARLY_MAX 4
+
+/* Below this the other end is on the same wire. BBR sizes its window by the shortest round trip, which is
+ * there far below the time that a busy computer takes to run a thread, so it would send in dribbles;
+ * and what BBR is for, loss on the way, does not happen on wires. */
+#define NEAR_RTT PH_MSEC
+
+/* What may have arrived and wait for the disk. Near, a slow disk must not be taken for a long line that
+ * wants a larger window; far, twice what 1 Gbit/s holds in 100 ms. Both keep the process under 64 MiB. */
+#define WINDOW_NEAR (UINT64_C (8) << 20)
+#define WINDOW_FAR (UINT64_C (32) << 20)
+
+void
+ph_connector_early_free (gpointer data)
+{
+  Early *early = data;
+
+  g_bytes_unref (early->bytes);
+  g_free (early);
+}
+
+/* The link has ended: out of the table, told to the owner, freed after that. */
+static void
+bury (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why)
+{
+  const PhConnectorEvent event = {
+      .type = PH_CONNECTOR_EVENT_LINK_CLOSED,
+      .link = slot->link,
+      .link_event = *why,
+      .path = slot->path,
+  };
+
+  if (self->agent != NULL && slot->pair != 0)
+    ph_ice_agent_set_in_use (self->agent, self->now, slot->pair, false);
+  *slot = (PhLinkSlot){0};
+  ph_connector_push (self, &event);
+}
+
+void
+ph_connector_bury (PhConnector *self, PhLinkSlot *slot, const char *reason)
+{
+  PhLinkEvent why = {.type = PH_LINK_EVENT_CLOSED, .error = PH_LINK_ERROR_TIMEOUT};
+
+  g_strlcpy (why.reason, reason, sizeof why.reason);
+  bury (self, slot, &why);
+}
+
+static void
+rebind (PhConnector *self, PhLinkSlot *slot, const PhIcePair *pair)
+{
+  const PhPath path = ph_path_from_pair (pair);
+
+  if (slot->pair == pair->id)
+    return;
+  if (slot->pair != 0)
+    ph_ice_agent_set_in_use (self->agent, self->now, slot->pair, false);
+  ph_ice_agent_set_in_use (self->agent, self->now, pair->id, true);
+  slot->pair = pair->id;
+  slot->path = path;
+
+  const PhConnectorEvent event = {
+      .type = PH_CONNECTOR_EVENT_PATH,
+      .link = slot->link,
+      .path = path,
+  };
+
+  ph_connector_push (self, &event);
+}
+
+static bool
+same_route (const PhPath *path, const PhIcePair *pair)
+{
+  return path->socket == pair->socket && ph_addr_equal_ip (&path->remote_to, &pair->remote_addr);
+}
+
+static PhLinkSlot *
+add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
+{
+  const bool near = pair->rtt != 0 && pair->rtt < NEAR_RTT;
+  PhQuicConfig config = {
+      .client = self->client,
+      .identity = self->config.identity,
+      .random = self->config.random,
+      .trace = self->config.trace,
+      .initial = initial,
+      .rtt = pair->rtt,
+      .congestion = near ? PH_QUIC_CUBIC : PH_QUIC_BBR,
+      .window_max = near ? WINDOW_NEAR : WINDOW_FAR,
+  };
+  PhLink *link;
+
+  if (ph_link_table_len (&self->links) == PH_CONNECTOR_LINKS_MAX)
+    return NULL;
+
+  memcpy (config.peer_key, self->config.peer_key, PH_KEY_LEN);
+  link = ph_quic_link_new (&config, self->now);
+  if (link == NULL || !ph_link_table_add (&self->links, link, pair))
+    return NULL;
+  ph_ice_agent_set_in_use (self->agent, self->now, pair->id, true);
+  self->link_by = PH_NEVER;
+  return ph_link_table_find (&self->links, link);
+}
+
+bool
+ph_connector_has_link (const PhConnector *self)
+{
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    const PhLink *link = self->links.slots[i].link;
+
+    if (link != NULL && ph_link_state (link) != PH_LINK_CLOSED)
+      return true;
+  }
+  return false;
+}
+
+void
+ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair)
+{
+  if (ph_link_table_on_pair (&self->links, pair->id) != NULL)
+    return;
+
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    PhLinkSlot *slot = &self->links.slots[i];
+
+    /* Not a link of an earlier attempt: the peer may have begun anew because it lost that one. */
+    if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY
+        && same_route (&slot->path, pair)) {
+      rebind (self, slot, pair);
+      return;
+    }
+  }
+  if (self->client)
+    add_link (self, pair, ph_slice (NULL, 0));
+  else
+    self->link_by = ph_time_add (self->now, ph_connector_has_link (self) ? PH_CONNECTOR_REBINDING
+                                                                         : PH_CONNECTOR_HANDSHAKE);
+}
+
+/* Server: the client has opened no link on the pair that it selected. To it that pair is the one that its
+ * link is on already: our view of it has changed, because its NAT has. Or its link has none any more
+ * on this side, and it must be told. */
+void
+ph_connector_link_overdue (PhConnector *self)
+{
+  PhIcePair pair;
+
+  self->link_by = PH_NEVER;
+  if (!ph_connector_has_link (self)) {
+    ph_connector_attempt_start (self, self->now, 0);
+    return;
+  }
+  if (!ph_ice_agent_selected (self->agent, &pair))
+    return;
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    PhLinkSlot *slot = &self->links.slots[i];
+
+    if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY)
+      rebind (self, slot, &pair);
+  }
+}
+
+typedef struct {
+  const PhPath *path;
+  PhIcePair pair;
+  bool found;
+} Detour;
+
+static bool
+find_detour (void *user, const PhIcePair *pair)
+{
+  Detour *detour = user;
+
+  if (pair->state == PH_ICE_PAIR_SUCCEEDED && same_route (detour->path, pair)) {
+    detour->pair = *pair;
+    detour->found = true;
+  }
+  return !detour->found;
+}
+
+void
+ph_connector_pair_lost (PhConnector *self, const PhIcePair *pair)
+{
+  PhLinkSlot *slot = ph_link_table_on_pair (&self->links, pair->id);
+
+  if (slot == NULL)
+    return;
+
+  Detour detour = {.path = &slot->path};
+
+  ph_ice_agent_for_each_pair (self->agent, find_detour, &detour);
+  if (detour.found) {
+    rebind (self, slot, &detour.pair);
+    return;
+  }
+  ph_connector_bury (self, slot, "path silent");
+  if (!self->client && !ph_connector_has_link (self) && self->link_by == PH_NEVER
+      && ph_ice_agent_state (self->agent) == PH_ICE_CONNECTED)
+    self->link_by = ph_time_add (self->now, PH_CONNECTOR_HANDSHAKE);
+}
+
+static bool
+is_known (void *user, const PhIcePair *pair)
+{
+  Early *early = user;
+
+  /* Found: stop, and say so by an address that nothing has. */
+  if (pair->socket != early->socket || !ph_addr_equal (&pair->remote_addr, &early->remote))
+    return true;
+  early->socket = 0;
+  return false;
+}
+
+/* Whether the peer named this address or an authentic check came from it. */
+bool
+ph_connector_knows_path (const PhConnector *self, uint32_t socket, const PhAddr *remote)
+{
+  Early probe = {.socket = socket, .remote = *remote};
+
+  if (self->agent == NULL || socket == 0)
+    return false;
+  ph_ice_agent_for_each_pair (self->agent, is_known, &probe);
+  return probe.socket == 0;
+}
+
+void
+ph_connector_replay_early (PhConnector *self, const PhIcePair *pair)
+{
+  for (guint n = self->early.length; n > 0; n--) {
+    Early *early = g_queue_pop_head (&self->early);
+    gsize len;
+    const uint8_t *data = g_bytes_get_data (early->bytes, &len);
+    const PhDatagram in = {
+        .socket = early->socket,
+        .remote = early->remote,
+        .bytes = ph_slice (data, len),
+    };
+
+    if (early->socket == pair->socket && ph_addr_equal (&early->remote, &pair->remote_addr)) {
+      ph_connector_handle_quic (self, &in);
+      ph_connector_early_free (early);
+    } else {
+      g_queue_push_tail (&self->early, early);
+    }
+  }
+}
+
+/* The client may know that a pair works a moment before we do. */
+static void
+keep_early (PhConnector *self, const PhDatagram *in)
+{
+  Early *early;
+
+  if (self->early.length >= EARLY_MAX || !ph_connector_knows_path (self, in->socket, &in->remote))
+    return;
+  early = g_new0 (Early, 1);
+  early->socket = in->socket;
+  early->remote = in->remote;
+  early->bytes = g_bytes_new (in->bytes.data, in->bytes.len);
+  g_queue_push_tail (&self->early, early);
+}
+
+bool
+ph_connector_handle_quic (PhConnector *self, const PhDatagram *in)
+{
+  PhLinkSlot *slot = ph_link_table_for_packet (&self->links, in->bytes);
+  PhSlice dcid, scid;
+  PhIcePair pair;
+
+  if (slot != NULL) {
+    /* Known address or not, QUIC's own keys decide whether it is the peer's. */
+    ph_link_handle_packet (slot->link, self->now, in);
+    if ((slot->path.socket != in->socket || !ph_addr_equal (&slot->path.remote_to, &in->remote))
+        && self->agent != NULL
+        && ph_ice_agent_find_valid (self->agent, in->socket, &in->remote, &pair))
+      rebind (self, slot, &pair);
+    return true;
+  }
+
+  if (self->client || self->agent == NULL || !ph_quic_is_initial (in->bytes, &dcid, &scid))
+    return false;
+  if (!ph_ice_agent_find_valid (self->agent, in->socket, &in->remote, &pair)) {
+    keep_early (self, in);
+    return true;
+  }
+  slot = add_link (self, &pair, in->bytes);
+  if (slot == NULL)
+    return false;
+  ph_link_handle_packet (slot->link, self->now, in);
+  return true;
+}
+
+/* A link that ended. If it was the last one, what comes next depends on why. */
+static void
+link_closed (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why, bool was_ready)
+{
+  bury (self, slot, why);
+  if (ph_connector_has_link (self))
+    return;
+
+  if (!was_ready && why->error != PH_LINK_ERROR_NONE) {
+    ph_connector_attempt_fail (self, why->error == PH_LINK_ERROR_IDENTITY
+                                         ? PH_CONNECTOR_FAILURE_IDENTITY
+                                         : PH_CONNECTOR_FAILURE_HANDSHAKE);
+  } else {
+    ph_connector_say_bye (self);
+    ph_connector_attempt_end (self);
+    ph_connector_schedule_retry (self);
+  }
+}
+
+bool
+ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
+{
+  PhConnectorEvent event = {.type = PH_CONNECTOR_EVENT_LINK, .link = slot->link};
+
+  if (!ph_link_poll_event (slot->link, &event.link_event))
+    return false;
+
+  event.path = slot->path;
+  switch (event.link_event.type) {
+  case PH_LINK_EVENT_READY:
+    event.type = PH_CONNECTOR_EVENT_LINK_READY;
+    slot->was_ready = true;
+    self->retry_interval = PH_CONNECTOR_RETRY_MIN;
+    ph_connector_push (self, &event);
+    break;
+  case PH_LINK_EVENT_CLOSED:
+    link_closed (self, slot, &event.link_event, slot->was_ready);
+    break;
+  case PH_LINK_EVENT_STREAM_OPENED:
+  case PH_LINK_EVENT_STREAM_DATA:
+  case PH_LINK_EVENT_STREAM_RESET:
+  case PH_LINK_EVENT_DRAINED:
+    ph_connector_push (self, &event);
+    break;
+  }
+  return true;
+}

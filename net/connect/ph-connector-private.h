@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between the files of the connector:
+ *
+ *   ph-connector.c          life, wishes, the five verbs
+ *   ph-connector-attempt.c  attempts
+ *   ph-connector-signal.c   signals
+ *   ph-connector-links.c    links and the packets of QUIC
+ */
+
+#pragma once
+
+#include "net/connect/ph-connector.h"
+#include "net/connect/ph-link-table.h"
+
+typedef struct {
+  uint32_t socket;
+  PhAddr remote;
+  GBytes *bytes;
+} Early;
+
+struct _PhConnector {
+  PhConnectorConfig config;
+  const PhGatherer *gatherer; /* borrowed */
+  bool client; /* of QUIC, and ICE-controlling: we have the lower key */
+  bool wanted;
+  PhTime now;
+
+  /* The attempt that runs; agent NULL: none. */
+  PhIceAgent *agent;
+  uint64_t generation;
+  uint64_t remote_generation; /* 0: no credentials of the peer yet */
+  PhTime answer_by; /* when the peer's credentials must be there */
+  bool local_ended;
+  bool was_connected; /* ICE has selected a pair at some time */
+  PhTime link_by; /* server: when the client's handshake must have begun on the selected pair */
+  bool silenced; /* the last path went silent, and nobody has asked yet */
+
+  PhTime retry_at;
+  PhTime retry_interval;
+
+  /* What the peer is to be told. */
+  bool params_due;
+  uint64_t echo;
+  GArray *candidates_due; /* PhCandidate */
+  bool end_due;
+  bool bye_due;
+  uint64_t bye_generation;
+
+  PhLinkTable links;
+  GQueue early; /* Early, owned: kept until their pair is valid */
+  GQueue events; /* PhConnectorEvent, owned */
+  PhLink *buried; /* owned: told CLOSED by the last poll */
+};
+
+/* Every use of the time goes through here: cores rely on it never going backwards. */
+void ph_connector_advance (PhConnector *self, PhTime now);
+void ph_connector_push (PhConnector *self, const PhConnectorEvent *event);
+/* Carries out what the agent decided. */
+void ph_connector_settle (PhConnector *self);
+
+/* ph-connector-attempt.c */
+void ph_connector_attempt_start (PhConnector *self, PhTime now, uint64_t echo);
+void ph_connector_attempt_end (PhConnector *self);
+void ph_connector_attempt_fail (PhConnector *self, PhConnectorFailure failure);
+void ph_connector_attempt_rebuild (PhConnector *self);
+void ph_connector_repeat_params (PhConnector *self, uint64_t echo);
+void ph_connector_schedule_retry (PhConnector *self);
+void ph_connector_say_bye (PhConnector *self);
+void ph_connector_tell_end (PhConnector *self);
+
+/* ph-connector-links.c */
+void ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair);
+void ph_connector_pair_lost (PhConnector *self, const PhIcePair *pair);
+void ph_connector_replay_early (PhConnector *self, const PhIcePair *pair);
+void ph_connector_early_free (gpointer data);
+bool ph_connector_knows_path (const PhConnector *self, uint32_t socket, const PhAddr *remote);
+bool ph_connector_handle_quic (PhConnector *self, const PhDatagram *in);
+bool ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot);
+void ph_connector_link_overdue (PhConnector *self);
+bool ph_connector_has_link (const PhConnector *self);
+/* Ends a link without a word: its path is dead. */
+void ph_connector_bury (PhConnector *self, PhLinkSlot *slot, const char *reason);
