@@ -14,6 +14,7 @@ ph_connector_attempt_end (PhConnector *self)
   self->params_due = false;
   self->end_due = false;
   g_array_set_size (self->candidates_due, 0);
+  g_queue_clear_full (&self->early, ph_connector_early_free);
 }
 
 /* The peer might take our silence for a network that comes back. */
