@@ -4,8 +4,9 @@
 
 /* How often the rate of a link is measured; not more often than a round trip. */
 #define RATE_INTERVAL (20 * PH_MSEC)
-/* Queued beyond what is under way, in time: the engine thread may be busy with another link for so long. */
-#define QUEUED_AHEAD (4 * PH_MSEC)
+/* Queued beyond what is under way, in time: on a busy computer a thread that is ready to run, on either
+ * side, may wait for so long. */
+#define QUEUED_AHEAD (20 * PH_MSEC)
 /* A transfer's part of the queue does not fall below this, however many there are. */
 #define QUEUED_SHARE_MIN (UINT64_C (256) << 10)
 /* A manifest travels in copies of this size. */
