@@ -162,7 +162,7 @@ class Namespaces:
         return self
 
     def __exit__(self, *_):
-        for program in self.programs:
+        for program in reversed(self.programs):
             if program.poll() is None:
                 program.kill()
                 program.wait()

@@ -220,6 +220,30 @@ def pinned_certificate():
             client.kill()
 
 
+@scenario(('symmetric', 'open'), ('open', 'symmetric'), ('symmetric', 'full-cone'), ('address-restricted', 'symmetric'),
+          long=True)
+def symmetric_pair(left, right):
+    """A new port for everybody does no harm where the other side does not look at ports."""
+    check_pair(left, right, 'udp')
+
+
+@scenario(long=True)
+def no_path():
+    """Where no path can be, the sender ends when its time is over, and nothing goes over the public host."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        lab.set_up()
+        file = lab.work / 'stuck.bin'
+        write_random(file, 1_000_000)
+        before = lab.network.crossed()
+        receiver = lab.right.receive()
+        sender = lab.left.do('send', lab.left.contact, file, '--timeout', '10', status=4)
+        must(sender.last_event('failed')['code'] == 'timed-out', f'said {sender.last_event("failed")}')
+        must(lab.network.crossed() - before < CROSSING_MAX, 'the file crossed the public host')
+        must(listing(lab.right.inbox) == {}, f'written: {listing(lab.right.inbox)}')
+        receiver.kill()
+
+
 # --- What is sent ---------------------------------------------------------------------------------
 
 @scenario()
