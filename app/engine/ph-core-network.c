@@ -6,8 +6,6 @@
 
 #include "app/engine/ph-core-private.h"
 
-#include <json-glib/json-glib.h>
-
 #define STUN_PORT 3478
 
 /* --- Sockets ------------------------------------------------------------------------------------ */
@@ -147,6 +145,7 @@ interfaces_changed (void *user)
 
   if (update_sockets (self, now)) {
     ph_endpoint_network_changed (self->endpoint, now);
+    ph_core_nat_want (self, now, true);
     ph_core_meetings_network_changed (self);
   }
   ph_core_settle (self);
@@ -179,6 +178,7 @@ cancel_lookups (PhCore *self)
 void
 ph_core_network_stop (PhCore *self)
 {
+  ph_core_nat_stop (self);
   cancel_lookups (self);
   g_clear_pointer (&self->monitor, ph_interface_monitor_free);
 }
@@ -195,10 +195,12 @@ looked_up (void *user, const PhAddr *addrs, size_t n, const GError *error)
   g_ptr_array_remove (self->lookups, lookup);
   if (error != NULL)
     g_debug ("STUN server: %s", error->message);
-  if (self->lookups->len == 0)
+  if (self->lookups->len == 0) {
     ph_endpoint_set_stun_servers (self->endpoint, ph_core_now (self),
                                   (const PhAddr *)(void *)self->stun_addrs->data,
                                   self->stun_addrs->len);
+    ph_core_nat_want (self, ph_core_now (self), false);
+  }
   ph_core_settle (self);
 }
 
@@ -244,63 +246,6 @@ ph_core_network_update_servers (PhCore *self)
 
 /* --- The report --------------------------------------------------------------------------------- */
 
-/* What host and server-reflexive candidates alone can tell; the axes that need tests of their own are
- * "unknown". */
-static char *
-make_report (PhCore *self)
-{
-  PhCandidate candidates[PH_ICE_LOCAL_MAX];
-  const size_t n =
-      ph_gatherer_candidates (ph_endpoint_gatherer (self->endpoint), candidates, PH_ICE_LOCAL_MAX);
-  g_autoptr (JsonBuilder) json = json_builder_new ();
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (JsonNode) root = NULL;
-  static const char *const unknown[] = {"mapping",   "filtering",   "hairpin", "port_preserving",
-                                        "port_step", "tcp_mapping", "portmap", "relay"};
-  char text[PH_ADDR_STRING_MAX];
-  bool translated = false;
-  bool global_host = false;
-  bool ipv6 = false;
-
-  json_builder_begin_object (json);
-  json_builder_set_member_name (json, "public");
-  json_builder_begin_array (json);
-  for (size_t i = 0; i < n; i++) {
-    const PhCandidate *c = &candidates[i];
-    const bool global = ph_addr_scope (&c->addr) == PH_SCOPE_GLOBAL;
-
-    translated |= c->type == PH_CANDIDATE_SRFLX;
-    global_host |= c->type == PH_CANDIDATE_HOST && global;
-    ipv6 |= c->addr.family == PH_FAMILY_IPV6 && global;
-    if (c->type == PH_CANDIDATE_SRFLX || global)
-      json_builder_add_string_value (json, ph_addr_format (&c->addr, text));
-  }
-  json_builder_end_array (json);
-
-  /* A public address without a NAT in front is either open or firewalled: filtering was not tested. */
-  json_builder_set_member_name (json, "nat");
-  if (translated || global_host)
-    json_builder_add_boolean_value (json, translated);
-  else
-    json_builder_add_null_value (json);
-  json_builder_set_member_name (json, "type");
-  json_builder_add_string_value (json, "unknown");
-  for (size_t i = 0; i < G_N_ELEMENTS (unknown); i++) {
-    json_builder_set_member_name (json, unknown[i]);
-    if (i < 2 || i == 5)
-      json_builder_add_string_value (json, "unknown");
-    else
-      json_builder_add_null_value (json);
-  }
-  json_builder_set_member_name (json, "ipv6");
-  json_builder_add_boolean_value (json, ipv6);
-  json_builder_end_object (json);
-
-  root = json_builder_get_root (json);
-  json_generator_set_root (generator, root);
-  return json_generator_to_data (generator, NULL);
-}
-
 void
 ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms)
 {
@@ -324,13 +269,14 @@ void
 ph_core_network_check_reports (PhCore *self, PhTime now)
 {
   const bool told = self->lookups->len == 0 && !may_get_servers (self)
-                    && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint));
+                    && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint))
+                    && !ph_core_nat_is_pending (self);
 
   for (guint i = self->reports->len; i-- > 0;) {
     const PhReportWait wait = g_array_index (self->reports, PhReportWait, i);
 
     if (told || now >= wait.until) {
-      g_autofree char *report = make_report (self);
+      g_autofree char *report = ph_core_nat_report (self);
 
       g_array_remove_index (self->reports, i);
       ph_core_done (self, wait.command, NULL, report);

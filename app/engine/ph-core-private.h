@@ -3,6 +3,7 @@
  *
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
+ *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-meeting.c   rendezvous servers
  *   ph-core-invitation.c  how people become contacts
  *   ph-core-peer.c      contacts, their sessions and links
@@ -27,6 +28,7 @@
 #include "net/io/ph-resolver.h"
 #include "net/io/ph-timer.h"
 #include "net/io/ph-udp.h"
+#include "net/nat/ph-nat-discovery.h"
 
 /* A link that carries nothing is kept this long, so that the next files start at once. */
 #define PH_CORE_LINK_IDLE (120 * PH_SEC)
@@ -162,6 +164,13 @@ struct _PhCore {
   PhBufPool *pool; /* for sources */
   GArray *reports; /* PhReportWait: commands that wait for STUN */
 
+  /* nat */
+  PhNatDiscovery *nat; /* NULL: not running */
+  PhUdp *nat_sockets[2]; /* owned; for mapping and for filtering, while it runs */
+  PhNatDiscoveryConfig nat_asked; /* of the last run on this network; no servers: none */
+  PhTime nat_wanted_since; /* PH_NEVER: no run is wanted */
+  PhNatVerdict nat_verdict;
+
   GPtrArray *meetings; /* PhMeeting, owned */
   GPtrArray *pendings; /* PhPending, owned */
   GPtrArray *peers; /* PhPeer, owned */
@@ -193,6 +202,19 @@ bool ph_core_network_transmit (PhCore *self, PhTime now);
 void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
 void ph_core_network_check_reports (PhCore *self, PhTime now);
 PhTime ph_core_network_next_timeout (const PhCore *self);
+
+/* ph-core-nat.c */
+/* A run when STUN has answered, unless the last one asked the same servers on the same network. */
+void ph_core_nat_want (PhCore *self, PhTime now, bool network_changed);
+void ph_core_nat_stop (PhCore *self);
+/* Starts, sends, ends; whether anything was sent. */
+bool ph_core_nat_settle (PhCore *self, PhTime now);
+void ph_core_nat_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_nat_next_timeout (const PhCore *self);
+/* Whether a verdict is still to come. */
+bool ph_core_nat_is_pending (const PhCore *self);
+/* What `nat --json` prints; to be freed. */
+char *ph_core_nat_report (PhCore *self);
 
 /* ph-core-meeting.c */
 void ph_core_meetings_start (PhCore *self);

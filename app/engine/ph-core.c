@@ -60,6 +60,7 @@ arm (PhCore *self, PhTime now)
   next = ph_time_min (next, ph_core_peers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_transfers_next_timeout (self));
   next = ph_time_min (next, ph_core_network_next_timeout (self));
+  next = ph_time_min (next, ph_core_nat_next_timeout (self));
   ph_timer_arm (self->timer, next);
 }
 
@@ -78,6 +79,7 @@ ph_core_settle (PhCore *self)
     self->settle_again = false;
     busy = ph_core_peers_settle (self, now);
     busy |= ph_core_network_transmit (self, now);
+    busy |= ph_core_nat_settle (self, now);
   } while (busy || self->settle_again);
   ph_core_network_check_reports (self, now);
   ph_core_transfers_tell (self, now, false);
@@ -91,6 +93,7 @@ timer_fired (void *user, PhTime now)
   PhCore *self = user;
 
   ph_endpoint_handle_timeout (self->endpoint, now);
+  ph_core_nat_handle_timeout (self, now);
   ph_core_peers_handle_timeout (self, now);
   ph_core_settle (self);
 }
@@ -171,6 +174,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_udp_free);
   self->lookups = g_ptr_array_new_with_free_func (g_free);
   self->stun_addrs = g_array_new (FALSE, TRUE, sizeof (PhAddr));
+  self->nat_wanted_since = PH_NEVER;
   self->reports = g_array_new (FALSE, TRUE, sizeof (PhReportWait));
   self->meetings = g_ptr_array_new_with_free_func (ph_meeting_free);
   self->pendings = g_ptr_array_new_with_free_func (ph_pending_free);

@@ -101,6 +101,39 @@ def foreign_discovery(left, right):
                      f'{person.host.kind}: the foreign client does not find "{verdict}":\n{said}')
 
 
+EI, AD, APD = 'endpoint-independent', 'address-dependent', 'address-and-port-dependent'
+
+# Type, mapping, filtering and hairpin, as `nat --json` must tell them of each kind.
+OWN_VERDICTS = {
+    'open': ('open', EI, EI, None),
+    'full-cone': ('full-cone', EI, EI, False),
+    'address-restricted': ('address-restricted', EI, AD, False),
+    'port-restricted': ('port-restricted', EI, APD, False),
+    'symmetric': ('symmetric', APD, APD, None),
+    'cgnat': ('port-restricted', EI, APD, False),
+    'udp-blocked': ('udp-blocked', 'unknown', 'unknown', None),
+}
+
+
+@scenario(('open', 'full-cone'), ('address-restricted', 'port-restricted'), ('symmetric', 'cgnat'),
+          ('udp-blocked', 'open'))
+def own_discovery(left, right):
+    """`porthole-cli nat` finds behind each router the kind of NAT that the lab says is there."""
+    programs()
+    with Lab(Network(left, right)) as lab:
+        lab.start_coturn()
+        people = (lab.left, lab.right)
+        for person in people:
+            person.do('config', 'set', 'stun', lab.network.public.address)
+        for person, client in [(person, person.cli('nat')) for person in people]:
+            client.expect_exit(0, 30)
+            report = client.events[-1]
+            said = tuple(report[key] for key in ('type', 'mapping', 'filtering', 'hairpin'))
+            must(said == OWN_VERDICTS[person.host.kind], f'{person.host.kind}: {json.dumps(report)}')
+            must(report['port_step'] == {'symmetric': 0}.get(person.host.kind), json.dumps(report))
+            must(report['nat'] == {'open': False, 'udp-blocked': None}.get(person.host.kind, True), json.dumps(report))
+
+
 @scenario(('port-restricted', 'port-restricted', 'yes'), ('address-restricted', 'cgnat', 'yes'),
           ('symmetric', 'port-restricted', 'no'))
 def foreign_ice(left, right, expected):

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Runs the NAT discovery, on two sockets of its own, and tells what it found. */
+
+#define G_LOG_DOMAIN "porthole"
+
+#include "config.h"
+
+#include "app/engine/ph-core-private.h"
+
+#include <json-glib/json-glib.h>
+
+/* The discovery waits for a first STUN answer, so that it starts on an interface that works and after what
+ * connecting needs; not much longer, since somebody may wait for the report where UDP is blocked. */
+#define FIRST_ANSWER_INTERVAL (2 * PH_SEC)
+
+/* --- Where to run ------------------------------------------------------------------------------- */
+
+static bool
+can_ask (const PhAddr *local, const PhAddr *server)
+{
+  const PhScope scope = ph_addr_scope (local);
+
+  return local->family == server->family && scope != PH_SCOPE_LINK_LOCAL
+         && (scope == PH_SCOPE_LOOPBACK) == (ph_addr_scope (server) == PH_SCOPE_LOOPBACK);
+}
+
+static size_t
+servers_for (const PhCore *self, const PhAddr *local, PhAddr servers[PH_NAT_SERVERS_MAX])
+{
+  size_t n = 0;
+
+  for (guint i = 0; i < self->stun_addrs->len && n < PH_NAT_SERVERS_MAX; i++) {
+    const PhAddr *server = &g_array_index (self->stun_addrs, PhAddr, i);
+    bool known = false;
+
+    for (size_t k = 0; k < n; k++)
+      known |= ph_addr_equal (&servers[k], server);
+    if (!known && can_ask (local, server))
+      servers[n++] = *server;
+  }
+  return n;
+}
+
+static bool
+is_translated (const PhCandidate *candidates, size_t n, uint32_t socket)
+{
+  for (size_t i = 0; i < n; i++) {
+    if (candidates[i].type == PH_CANDIDATE_SRFLX && candidates[i].socket == socket)
+      return true;
+  }
+  return false;
+}
+
+/* The address whose NAT is asked for: IPv4 before IPv6, one that a server has seen translated, then a
+ * public one (an answer without translation leaves no candidate), then any. */
+static bool
+pick_local (const PhCore *self, PhAddr *ret_local)
+{
+  PhCandidate candidates[PH_ICE_LOCAL_MAX];
+  const size_t n =
+      ph_gatherer_candidates (ph_endpoint_gatherer (self->endpoint), candidates, PH_ICE_LOCAL_MAX);
+  unsigned best = 0;
+
+  for (guint i = 0; i < self->sockets->len; i++) {
+    const PhAddr *local = ph_udp_local (self->sockets->pdata[i]);
+    PhAddr servers[PH_NAT_SERVERS_MAX];
+    unsigned value = 1;
+
+    if (servers_for (self, local, servers) == 0)
+      continue;
+    if (local->family == PH_FAMILY_IPV4)
+      value += 4;
+    if (is_translated (candidates, n, ph_udp_id (self->sockets->pdata[i])))
+      value += 2;
+    else if (ph_addr_scope (local) == PH_SCOPE_GLOBAL)
+      value += 1;
+    if (value > best) {
+      best = value;
+      *ret_local = *local;
+    }
+  }
+  return best > 0;
+}
+
+static bool
+heard_of_servers (const PhCore *self)
+{
+  const PhGatherer *gatherer = ph_endpoint_gatherer (self->endpoint);
+  PhCandidate candidates[PH_ICE_LOCAL_MAX];
+  const size_t n = ph_gatherer_candidates (gatherer, candidates, PH_ICE_LOCAL_MAX);
+
+  for (size_t i = 0; i < n; i++) {
+    if (candidates[i].type == PH_CANDIDATE_SRFLX)
+      return true;
+  }
+  return ph_gatherer_done (gatherer);
+}
+
+/* --- A run -------------------------------------------------------------------------------------- */
+
+static void
+received (void *user, const PhDatagram *datagrams, size_t n)
+{
+  PhCore *self = user;
+  const PhTime now = ph_core_now (self);
+
+  for (size_t i = 0; i < n && self->nat != NULL; i++)
+    ph_nat_discovery_handle_packet (self->nat, now, &datagrams[i]);
+}
+
+static void
+batch_done (void *user)
+{
+  ph_core_settle (user);
+}
+
+static void
+writable (void *user, uint32_t socket)
+{
+}
+
+static const PhUdpCallbacks udp_callbacks = {received, batch_done, writable};
+
+static void
+end_run (PhCore *self)
+{
+  g_clear_pointer (&self->nat, ph_nat_discovery_free);
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_sockets); i++)
+    g_clear_pointer (&self->nat_sockets[i], ph_udp_free);
+}
+
+static bool
+open_sockets (PhCore *self, const PhAddr *local)
+{
+  PhAddr any_port = *local;
+
+  any_port.port = 0;
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_sockets); i++) {
+    g_autoptr (GError) error = NULL;
+
+    self->nat_sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket,
+                                       &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
+    if (self->nat_sockets[i] == NULL) {
+      g_debug ("no socket for the NAT discovery: %s", error->message);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+same_question (const PhNatDiscoveryConfig *a, const PhNatDiscoveryConfig *b)
+{
+  if (a->n_servers != b->n_servers || !ph_addr_equal_ip (&a->mapping_local, &b->mapping_local))
+    return false;
+  for (size_t i = 0; i < a->n_servers; i++) {
+    if (!ph_addr_equal (&a->servers[i], &b->servers[i]))
+      return false;
+  }
+  return true;
+}
+
+static void
+start_run (PhCore *self, PhTime now)
+{
+  PhNatDiscoveryConfig config = {.random = self->random, .trace = &self->trace};
+
+  self->nat_wanted_since = PH_NEVER;
+  if (!pick_local (self, &config.mapping_local))
+    return;
+  config.n_servers = servers_for (self, &config.mapping_local, config.servers);
+  if (same_question (&config, &self->nat_asked))
+    return;
+  end_run (self);
+  if (!open_sockets (self, &config.mapping_local)) {
+    end_run (self);
+    return;
+  }
+  config.mapping_socket = ph_udp_id (self->nat_sockets[0]);
+  config.mapping_local = *ph_udp_local (self->nat_sockets[0]);
+  config.filtering_socket = ph_udp_id (self->nat_sockets[1]);
+  config.filtering_local = *ph_udp_local (self->nat_sockets[1]);
+  self->nat_asked = config;
+  self->nat = ph_nat_discovery_new (&config, now);
+}
+
+void
+ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
+{
+  if (network_changed) {
+    end_run (self);
+    self->nat_asked = (PhNatDiscoveryConfig){0};
+    self->nat_verdict = (PhNatVerdict){0};
+  }
+  self->nat_wanted_since = now;
+}
+
+void
+ph_core_nat_stop (PhCore *self)
+{
+  end_run (self);
+  self->nat_wanted_since = PH_NEVER;
+}
+
+bool
+ph_core_nat_settle (PhCore *self, PhTime now)
+{
+  bool sent = false;
+
+  if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0
+      && (heard_of_servers (self)
+          || now >= ph_time_add (self->nat_wanted_since, FIRST_ANSWER_INTERVAL)))
+    start_run (self, now);
+
+  while (self->nat != NULL) {
+    PhTransmit tx = {.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
+
+    if (!ph_nat_discovery_poll_transmit (self->nat, now, &tx))
+      break;
+    ph_udp_send (self->nat_sockets[tx.socket == self->nat_asked.mapping_socket ? 0 : 1], &tx);
+    sent = true;
+  }
+  if (self->nat != NULL && ph_nat_discovery_poll_event (self->nat, &self->nat_verdict))
+    end_run (self);
+  return sent;
+}
+
+void
+ph_core_nat_handle_timeout (PhCore *self, PhTime now)
+{
+  if (self->nat != NULL)
+    ph_nat_discovery_handle_timeout (self->nat, now);
+}
+
+PhTime
+ph_core_nat_next_timeout (const PhCore *self)
+{
+  PhTime next = PH_NEVER;
+  const char *why;
+
+  if (self->nat != NULL)
+    next = ph_nat_discovery_next_timeout (self->nat, &why);
+  if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0)
+    next = ph_time_min (next, ph_time_add (self->nat_wanted_since, FIRST_ANSWER_INTERVAL));
+  return next;
+}
+
+bool
+ph_core_nat_is_pending (const PhCore *self)
+{
+  return self->nat != NULL || (self->nat_wanted_since != PH_NEVER && self->stun_addrs->len > 0);
+}
+
+/* --- The report --------------------------------------------------------------------------------- */
+
+static void
+add_string (JsonBuilder *json, const char *name, const char *value)
+{
+  json_builder_set_member_name (json, name);
+  json_builder_add_string_value (json, value);
+}
+
+static void
+add_answer (JsonBuilder *json, const char *name, PhNatAnswer value)
+{
+  json_builder_set_member_name (json, name);
+  if (value == PH_NAT_UNTESTED)
+    json_builder_add_null_value (json);
+  else
+    json_builder_add_boolean_value (json, value == PH_NAT_YES);
+}
+
+/* The addresses that the internet can see us at. */
+static void
+add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n)
+{
+  char text[PH_ADDR_STRING_MAX];
+
+  json_builder_set_member_name (json, "public");
+  json_builder_begin_array (json);
+  for (size_t i = 0; i < n; i++) {
+    if (candidates[i].type == PH_CANDIDATE_SRFLX
+        || ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL)
+      json_builder_add_string_value (json, ph_addr_format (&candidates[i].addr, text));
+  }
+  json_builder_end_array (json);
+}
+
+/* What was not tested is "unknown" or null. "port_step" is null where no steps were looked for, 0 where
+ * the ports follow none. */
+char *
+ph_core_nat_report (PhCore *self)
+{
+  const PhNatVerdict *verdict = &self->nat_verdict;
+  PhCandidate candidates[PH_ICE_LOCAL_MAX];
+  const size_t n =
+      ph_gatherer_candidates (ph_endpoint_gatherer (self->endpoint), candidates, PH_ICE_LOCAL_MAX);
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autoptr (JsonNode) root = NULL;
+  bool ipv6 = false;
+
+  for (size_t i = 0; i < n; i++)
+    ipv6 |= candidates[i].addr.family == PH_FAMILY_IPV6
+            && ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL;
+
+  json_builder_begin_object (json);
+  add_string (json, "type", ph_nat_type_name (verdict->type));
+  add_answer (json, "nat", verdict->translated);
+  add_string (json, "mapping", ph_nat_dependence_name (verdict->mapping));
+  add_string (json, "filtering", ph_nat_dependence_name (verdict->filtering));
+  add_public (json, candidates, n);
+  add_answer (json, "hairpin", verdict->hairpin);
+  add_answer (json, "port_preserving", verdict->port_preserving);
+  json_builder_set_member_name (json, "port_step");
+  if (verdict->ports == PH_NAT_PORTS_UNKNOWN)
+    json_builder_add_null_value (json);
+  else
+    json_builder_add_int_value (json, verdict->port_step);
+  add_string (json, "tcp_mapping", "unknown");
+  json_builder_set_member_name (json, "ipv6");
+  json_builder_add_boolean_value (json, ipv6);
+  add_answer (json, "portmap", PH_NAT_UNTESTED);
+  add_answer (json, "relay", PH_NAT_UNTESTED);
+  json_builder_end_object (json);
+
+  root = json_builder_get_root (json);
+  json_generator_set_root (generator, root);
+  return json_generator_to_data (generator, NULL);
+}
