@@ -174,6 +174,25 @@ def lab_proves_itself():
             raise LabError(f'not noticed: {" ".join(hole)}')
 
 
+@scenario(('full-cone', 'port-restricted'), ('address-restricted', 'open'), ('symmetric', 'cgnat'),
+          ('udp-blocked', 'open'))
+def nat_verdict(left, right):
+    """`nat` finds what coturn's client finds."""
+    programs()
+    with Lab(Network(left, right)) as lab:
+        lab.set_up()
+        clients = [(person, person.cli('nat')) for person in (lab.left, lab.right)]
+        for person, client in clients:
+            client.expect_exit(0, 60)
+            said, kind = client.events[-1], person.host.kind
+            must(said['type'] == {'cgnat': 'port-restricted'}.get(kind, kind), f'{kind}: {said}')
+            must(said['hairpin'] is not True, f'{kind}: {said}')
+            if kind in FOREIGN_VERDICTS:
+                mapping, filtering = (verdict.rsplit(' ', 1)[0].lower().replace(' ', '-')
+                                      for verdict in FOREIGN_VERDICTS[kind])
+                must((said['mapping'], said['filtering']) == (mapping, filtering), f'{kind}: {said}')
+
+
 # --- Pairs ----------------------------------------------------------------------------------------
 
 CONES = ('open', 'full-cone', 'address-restricted', 'port-restricted')
