@@ -234,6 +234,11 @@ begin_record (PhSession *self, PhTime now, PhPeerStream *stream)
     return true;
   }
 
+  if (in->file >= ph_manifest_len (in->manifest)) {
+    violation (self, now, stream, PH_SESSION_CODE_UNEXPECTED, "a record after the last file");
+    return false;
+  }
+
   /* The sender's copy of what we have may differ: then its first record starts the file again. */
   if (first && record->file == in->file && record->offset == 0 && in->offset > 0) {
     in->offset = 0;

@@ -78,6 +78,8 @@ test_lying_data (void)
       {"a file before", 2, {PH_RECORD_DATA, 1, 0, 4, PH_LIE_ALL}},
       {"no empty file", 2, {PH_RECORD_DATA, 3, 0, 4, PH_LIE_ALL}},
       {"bytes for an empty file", 2, {PH_RECORD_LAST, 2, 0, 1, PH_LIE_ALL}},
+      {"a file past the last", 4, {PH_RECORD_DATA, 4, 0, 1, PH_LIE_ALL}},
+      {"an empty file past the last", 4, {PH_RECORD_LAST, 4, 0, 0, PH_LIE_ALL}},
       {"the end too early", 3, {PH_RECORD_FINISH, 0, 0, 0, PH_LIE_ALL}},
       {"the end at once", 0, {PH_RECORD_FINISH, 0, 0, 0, PH_LIE_ALL}},
       {"the end twice", 5, {PH_RECORD_FINISH, 0, 0, 0, PH_LIE_ALL}},
