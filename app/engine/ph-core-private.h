@@ -34,6 +34,9 @@
 #define PH_CORE_LINK_IDLE (120 * PH_SEC)
 /* Snapshots of one transfer are told this often at most, but for changes of its state. */
 #define PH_CORE_TELL_INTERVAL (100 * PH_MSEC)
+/* Transfers that ended are kept to know their ids again, without their manifests: a peer can make new ones
+ * at the pace of its offers, for as long as the process lives. */
+#define PH_CORE_ENDED_MAX 64u
 /* The span over which the shown rate is averaged. */
 #define PH_CORE_RATE_INTERVAL (2 * PH_SEC)
 
@@ -96,7 +99,9 @@ typedef struct {
   PhTransferId id;
   char text[2 * PH_TRANSFER_ID_LEN + 1];
   bool outgoing;
-  PhManifest *manifest;
+  PhManifest *manifest; /* NULL once it has ended */
+  uint32_t files; /* of the manifest */
+  uint64_t bytes_total;
   char **roots; /* outgoing */
   GPtrArray *top_names; /* of char *, NULL-terminated */
   char *folder; /* incoming, accepted */
@@ -174,7 +179,7 @@ struct _PhCore {
   GPtrArray *meetings; /* PhMeeting, owned */
   GPtrArray *pendings; /* PhPending, owned */
   GPtrArray *peers; /* PhPeer, owned */
-  GPtrArray *transfers; /* PhTransfer, owned: unfinished, and those that ended in this run */
+  GPtrArray *transfers; /* PhTransfer, owned: unfinished, and the last that ended in this run */
   GPtrArray *scans; /* PhScanning, owned */
 };
 

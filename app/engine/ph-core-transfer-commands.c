@@ -495,7 +495,7 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     return;
   }
   transfer = ph_core_find_transfer (self, &event->id);
-  if (transfer == NULL || transfer->peer != peer || event->type == PH_SESSION_EVENT_PEER)
+  if (transfer == NULL || transfer->peer != peer || ph_transfer_state_ended (transfer->state))
     return;
 
   switch (event->type) {

@@ -53,6 +53,8 @@ ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoi
     g_snprintf (self->text + 2 * i, 3, "%02x", id->bytes[i]);
   self->outgoing = outgoing;
   self->manifest = ph_manifest_ref (manifest);
+  self->files = ph_manifest_files (manifest);
+  self->bytes_total = ph_manifest_bytes (manifest);
   self->accepted_at = self->started_at = self->ended_at = self->direct_at = PH_NEVER;
   self->created_unix = ph_core_unix_now ();
   self->code = "";
@@ -110,7 +112,7 @@ shown_state (const PhTransfer *self)
     return self->state;
   if (self->paused_here || self->paused_there)
     return PH_TRANSFER_PAUSED;
-  if (self->state == PH_TRANSFER_ACTIVE && self->bytes_done == ph_manifest_bytes (self->manifest))
+  if (self->state == PH_TRANSFER_ACTIVE && self->bytes_done == self->bytes_total)
     return PH_TRANSFER_CHECKING;
   return self->state;
 }
@@ -132,8 +134,8 @@ tell (PhTransfer *self, PhTime now)
               .direction = self->outgoing ? PH_DIRECTION_SEND : PH_DIRECTION_RECEIVE,
               .state = shown_state (self),
               .names = (const char *const *)self->top_names->pdata,
-              .files = ph_manifest_files (self->manifest),
-              .bytes_total = ph_manifest_bytes (self->manifest),
+              .files = self->files,
+              .bytes_total = self->bytes_total,
               .bytes_done = self->bytes_done,
               .rate = self->rate,
               .created_at = self->created_unix,
@@ -165,6 +167,20 @@ tell (PhTransfer *self, PhTime now)
   self->core->emit (&event, self->core->user_data);
 }
 
+/* Lets go of the oldest of those that have ended and were told. */
+static void
+forget_ended (PhCore *self)
+{
+  guint ended = 0;
+
+  for (guint i = self->transfers->len; i-- > 0;) {
+    const PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (ph_transfer_state_ended (transfer->state) && !transfer->tell && ++ended > PH_CORE_ENDED_MAX)
+      g_ptr_array_remove_index (self->transfers, i);
+  }
+}
+
 void
 ph_core_transfers_tell (PhCore *self, PhTime now, bool all)
 {
@@ -174,6 +190,7 @@ ph_core_transfers_tell (PhCore *self, PhTime now, bool all)
     if (all || (transfer->tell && now >= ph_time_add (transfer->told_at, PH_CORE_TELL_INTERVAL)))
       tell (transfer, now);
   }
+  forget_ended (self);
 }
 
 PhTime
@@ -354,7 +371,7 @@ ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char
   if (state == PH_TRANSFER_DONE) {
     const uint32_t ms = span_ms (self->accepted_at, now);
 
-    self->bytes_done = ph_manifest_bytes (self->manifest);
+    self->bytes_done = self->bytes_total;
     self->rate = ms > 0 ? self->bytes_done * 1000 / ms : 0;
     if (!self->outgoing)
       receipt = g_bytes_new (ph_manifest_digest (self->manifest), PH_SHA256_LEN);
@@ -373,6 +390,7 @@ ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char
 
   if (!ph_store_finish_transfer (self->core->profile->store, self->id.bytes, &result, &error))
     g_debug ("transfer %s: %s", self->text, error->message);
+  g_clear_pointer (&self->manifest, ph_manifest_unref);
 }
 
 static PhTransfer *

@@ -5,7 +5,7 @@
 
 #include "app/engine/ph-core-private.h"
 
-/* Lives in `core` until that is freed. `peer` NULL: the contact is gone. */
+/* Lives in `core` until it has ended, and a while beyond. `peer` NULL: the contact is gone. */
 PhTransfer *ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoing,
                              PhManifest *manifest);
 PhTransfer *ph_core_find_transfer (const PhCore *self, const PhTransferId *id);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the engine keeps in memory and on disk of what contacts offer, looked at from inside. */
+
+#include "app/engine/ph-core-transfer.h"
+#include "app/engine/ph-engine.h"
+#include "tests/support/ph-test.h"
+
+#include <string.h>
+
+typedef struct {
+  PhProfile *profile;
+  PhCore *core;
+  unsigned told;
+} World;
+
+static void
+on_event (const PhEvent *event, gpointer user_data)
+{
+  World *w = user_data;
+
+  w->told += event->type == PH_EVENT_TRANSFER;
+}
+
+static void
+world_open (World *w, const char *dir)
+{
+  g_autoptr (GError) error = NULL;
+
+  w->profile = ph_profile_open (dir, &error);
+  g_assert_no_error (error);
+  w->core = ph_core_new (w->profile, on_event, w);
+}
+
+static void
+world_close (World *w)
+{
+  g_clear_pointer (&w->core, ph_core_free);
+  g_clear_pointer (&w->profile, ph_profile_free);
+}
+
+static PhManifest *
+small_manifest (void)
+{
+  PhManifestBuilder *builder = ph_manifest_builder_new ();
+
+  g_assert_true (ph_manifest_builder_add (builder, PH_ENTRY_FILE, "f", 7, 0));
+  return ph_manifest_builder_end (builder);
+}
+
+static PhTransfer *
+add_transfer (World *w, uint32_t n)
+{
+  g_autoptr (PhManifest) manifest = small_manifest ();
+  PhTransferId id = {0};
+
+  memcpy (id.bytes, &n, sizeof n);
+  return ph_transfer_new (w->core, NULL, &id, false, manifest);
+}
+
+/* A contact that offers and cancels all day costs no more than a few rows without their manifests. */
+static void
+test_ended_are_let_go (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  World w = {0};
+  PhTransfer *alive, *last = NULL;
+  unsigned told;
+
+  world_open (&w, dir);
+  told = w.told;
+  alive = add_transfer (&w, 0);
+  for (uint32_t i = 1; i <= 4 * PH_CORE_ENDED_MAX; i++) {
+    last = add_transfer (&w, i);
+    ph_transfer_end (last, 1000 * PH_SEC, PH_TRANSFER_CANCELLED, "cancelled", NULL);
+    g_assert_null (last->manifest);
+    ph_core_transfers_tell (w.core, 1000 * PH_SEC, false);
+  }
+  g_assert_cmpuint (w.told, ==, told + 4 * PH_CORE_ENDED_MAX);
+  g_assert_cmpuint (w.core->transfers->len, ==, PH_CORE_ENDED_MAX + 1);
+  g_assert_true (ph_core_find_transfer (w.core, &alive->id) == alive);
+  g_assert_nonnull (alive->manifest);
+  g_assert_true (ph_core_find_transfer (w.core, &last->id) == last);
+  world_close (&w);
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/core/ended-are-let-go", test_ended_are_let_go);
+  return g_test_run ();
+}
