@@ -230,7 +230,7 @@ ph_core_network_update_servers (PhCore *self)
   g_array_set_size (self->stun_addrs, 0);
   for (size_t i = 0; own[i] != NULL; i++) {
     if (*own[i] != '\0')
-      look_up (self, own[i]);
+      look_up (self, g_str_has_prefix (own[i], "stun:") ? own[i] + strlen ("stun:") : own[i]);
   }
   for (guint m = 0; m < self->meetings->len; m++) {
     const PhMeeting *meeting = self->meetings->pdata[m];

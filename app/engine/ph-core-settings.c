@@ -63,6 +63,24 @@ ph_core_get_setting (PhCore *self, const PhCommand *command)
   ph_core_done (self, command->number, NULL, value);
 }
 
+/* "name", "name:port" or the same as a stun: URI; several are parted by commas or spaces. */
+static bool
+stun_servers_are_sane (const char *value)
+{
+  g_auto (GStrv) servers = g_strsplit_set (value, ", ", -1);
+
+  for (size_t i = 0; servers[i] != NULL; i++) {
+    const char *server = servers[i];
+    g_autofree char *uri =
+        g_strconcat (g_str_has_prefix (server, "stun:") ? "" : "stun:", server, NULL);
+    PhIceServer parsed;
+
+    if (*server != '\0' && !ph_ice_server_parse (uri, &parsed))
+      return false;
+  }
+  return true;
+}
+
 static bool
 check_value (PhCore *self, const PhCommand *command)
 {
@@ -74,6 +92,13 @@ check_value (PhCore *self, const PhCommand *command)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
                   _ ("“%s” is not the address of a meeting point. They look like "
                      "wss://meet.example.org/ or ws://192.168.1.5:8080/"),
+                  value);
+    return false;
+  }
+  if (strcmp (command->subject, "stun") == 0 && !stun_servers_are_sane (value)) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
+                  _ ("“%s” is not the address of a STUN server. They look like "
+                     "stun.example.org:3478; several are parted by commas"),
                   value);
     return false;
   }

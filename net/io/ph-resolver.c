@@ -44,8 +44,9 @@ answer_without_lookup (gpointer user)
 {
   PhResolve *self = user;
   PhAddr numeric = self->numeric;
+  GError *error = g_steal_pointer (&self->error);
 
-  finish (self, &numeric, self->error == NULL ? 1 : 0, g_steal_pointer (&self->error));
+  finish (self, &numeric, error == NULL ? 1 : 0, error);
   return G_SOURCE_REMOVE;
 }
 

@@ -569,6 +569,11 @@ test_errors_say_what_to_do (void)
                 PH_ENGINE_ERROR_UNKNOWN_SETTING);
   finish_badly (pair->left, ph_engine_set_setting (pair->left->engine, "rendezvous", "http://x/"),
                 PH_ENGINE_ERROR_BAD_VALUE);
+  finish_badly (pair->left, ph_engine_set_setting (pair->left->engine, "stun", "a.example:99999"),
+                PH_ENGINE_ERROR_BAD_VALUE);
+  finish (pair->left, ph_engine_set_setting (pair->left->engine, "stun",
+                                             "stun:127.0.0.1:9, 127.0.0.1, [::1]:9"));
+  finish (pair->left, ph_engine_set_setting (pair->left->engine, "stun", ""));
   finish_badly (pair->left, ph_engine_cancel (pair->left->engine, "0000"),
                 PH_ENGINE_ERROR_UNKNOWN_TRANSFER);
 

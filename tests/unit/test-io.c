@@ -646,6 +646,9 @@ test_resolver (void)
   g_assert_true (answer.domain == G_RESOLVER_ERROR);
   answer = resolve ("half:an:address", 3478);
   g_assert_cmpuint (answer.n, ==, 0);
+  answer = resolve ("no port:99999", 3478);
+  g_assert_cmpuint (answer.n, ==, 0);
+  g_assert_cmpint (answer.domain, !=, 0);
 
   ph_resolve_cancel (ph_resolve (NULL, "192.0.2.7", 1, note_answer, &cancelled));
   ph_resolve_cancel (ph_resolve (NULL, "does-not-exist.invalid", 1, note_answer, &cancelled));
