@@ -96,6 +96,7 @@ ph_cmd_invite (PhCli *cli, int argc, char **argv)
       {"name", 0, 0, G_OPTION_ARG_STRING, &name, N_ ("What to call whoever uses it"), N_ ("NAME")},
       G_OPTION_ENTRY_NULL,
   };
+  uint32_t invite = 0;
   PhExit status;
 
   if (!ph_commands_parse (cli, argc, argv, entries, 0, 0, &args))
@@ -103,8 +104,15 @@ ph_cmd_invite (PhCli *cli, int argc, char **argv)
   cli->on_event = invite_event;
   cli->status_told = PH_STATUS_NOT_CONFIGURED; /* the command's error says it */
   status = ph_cli_open_online (cli);
-  if (status == PH_EXIT_DONE)
-    status = ph_cli_wait (cli, ph_engine_invite (cli->engine, name));
+  if (status == PH_EXIT_DONE) {
+    invite = ph_engine_invite (cli->engine, name);
+    status = ph_cli_wait (cli, invite);
+  }
+  if (invite != 0 && cli->interrupted) {
+    /* It is stored, and would be open again whenever this profile is online. */
+    cli->interrupted = false;
+    ph_cli_wait (cli, ph_engine_withdraw (cli->engine, invite));
+  }
   return status == PH_EXIT_DONE ? show_new_contact (cli) : status;
 }
 

@@ -192,6 +192,26 @@ ph_core_invite (PhCore *self, const PhCommand *command)
   open_invitation (self, pending, INVITATION_LIFE_S);
 }
 
+void
+ph_core_withdraw (PhCore *self, const PhCommand *command)
+{
+  for (guint i = 0; i < self->pendings->len; i++) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    if (pending->type != PH_PENDING_INVITE || pending->command != command->amount)
+      continue;
+    forget_invitation (self, pending);
+    ph_rendezvous_client_withdraw (ph_rendezvous_driver_client (pending->meeting->driver),
+                                   ph_core_now (self), pending->handle);
+    ph_rendezvous_driver_settle (pending->meeting->driver);
+    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_CANCELLED,
+                  _ ("The invitation was withdrawn"));
+    g_ptr_array_remove (self->pendings, pending);
+    break;
+  }
+  ph_core_done (self, command->number, NULL, NULL);
+}
+
 /* The invited sets nothing: the first invitation brings the meeting point too. */
 static void
 adopt_meeting_point (PhCore *self, const PhRendezvousAddress *address)

@@ -244,6 +244,7 @@ const char *ph_meeting_reason (PhRendezvousCode code);
 
 /* ph-core-invitation.c */
 void ph_core_invite (PhCore *self, const PhCommand *command);
+void ph_core_withdraw (PhCore *self, const PhCommand *command);
 void ph_core_add (PhCore *self, const PhCommand *command);
 /* Opens those of an earlier run that are still good. */
 void ph_core_invitations_reopen (PhCore *self);

@@ -246,6 +246,9 @@ ph_core_run (PhCore *self, const PhCommand *command)
   case PH_COMMAND_INVITE:
     ph_core_invite (self, command);
     break;
+  case PH_COMMAND_WITHDRAW:
+    ph_core_withdraw (self, command);
+    break;
   case PH_COMMAND_ADD:
     ph_core_add (self, command);
     break;

@@ -11,6 +11,7 @@
 typedef enum {
   PH_COMMAND_CONNECT,
   PH_COMMAND_INVITE,
+  PH_COMMAND_WITHDRAW, /* `amount`: the number of the INVITE */
   PH_COMMAND_ADD,
   PH_COMMAND_RENAME,
   PH_COMMAND_REMOVE,

@@ -249,6 +249,12 @@ ph_engine_invite (PhEngine *self, const char *name)
 }
 
 uint32_t
+ph_engine_withdraw (PhEngine *self, uint32_t invite)
+{
+  return command (self, PH_COMMAND_WITHDRAW, NULL, NULL, NULL, invite);
+}
+
+uint32_t
 ph_engine_add (PhEngine *self, const char *link, const char *name)
 {
   return command (self, PH_COMMAND_ADD, link, name, NULL, 0);

@@ -189,6 +189,9 @@ void ph_engine_connect (PhEngine *self);
 /* Makes an invitation. PH_EVENT_INVITATION brings the link; DONE comes when it was used (`text`: the new
  * contact's id), or failed. `name`: what to call whoever uses it, NULL: the name they give. */
 uint32_t ph_engine_invite (PhEngine *self, const char *name);
+/* Takes the invitation of that command back: nobody can use its link any more. The command ends with
+ * PH_ENGINE_ERROR_CANCELLED; nothing happens if it is over already. */
+uint32_t ph_engine_withdraw (PhEngine *self, uint32_t invite);
 /* Uses an invitation. DONE: `text` is the new contact's id. */
 uint32_t ph_engine_add (PhEngine *self, const char *link, const char *name);
 uint32_t ph_engine_rename (PhEngine *self, const char *contact, const char *name);

@@ -404,6 +404,18 @@ def the_end_of_input_ends_the_questions():
 
 
 @test
+def an_interrupted_invitation_is_withdrawn():
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen([PROGRAM, 'invite'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, 'FAKE_LOG': log.name, 'FAKE_UNUSED': '1'})
+        must(process.stdout.readline() == 'porthole:invitation\n')
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT)
+        must(process.returncode == 3, process.returncode)
+        must(Path(log.name).read_text().endswith('withdraw\nclose\n'), Path(log.name).read_text())
+
+
+@test
 def signals_stop_politely():
     for number in (signal.SIGINT, signal.SIGTERM):
         with tempfile.NamedTemporaryFile() as log:

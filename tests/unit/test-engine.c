@@ -351,6 +351,19 @@ assert_delivered (Pair *pair, const char *id)
 /* --- Tests -------------------------------------------------------------------------------------- */
 
 static void
+withdrawn_invitation_is_closed (Pair *pair, Node *third)
+{
+  uint32_t invite;
+
+  g_clear_pointer (&pair->left->link, g_free);
+  invite = ph_engine_invite (pair->left->engine, NULL);
+  wait_until (pair->left->link != NULL);
+  finish (pair->left, ph_engine_withdraw (pair->left->engine, invite));
+  finish_badly (third, ph_engine_add (third->engine, pair->left->link, NULL),
+                PH_ENGINE_ERROR_INVITATION_EXPIRED);
+}
+
+static void
 test_invitation_makes_contacts (void)
 {
   Pair *pair = pair_new ();
@@ -373,6 +386,7 @@ test_invitation_makes_contacts (void)
   ph_engine_connect (third->engine);
   finish_badly (third, ph_engine_add (third->engine, pair->left->link, NULL),
                 PH_ENGINE_ERROR_INVITATION_USED);
+  withdrawn_invitation_is_closed (pair, third);
   node_free (third);
   finish_badly (pair->left, ph_engine_add (pair->left->engine, pair->left->link, NULL),
                 PH_ENGINE_ERROR_OWN_INVITATION);
