@@ -662,6 +662,34 @@ test_blocked_and_removed (void)
   pair_free (pair);
 }
 
+/* In mid-transfer, by either side. The other one is told nothing: to it, the contact is not there. Both can
+ * end their part, and the disk is as before. */
+static void
+test_removed_in_mid_transfer (void)
+{
+  for (int i = 0; i < 4; i++) {
+    const bool by_receiver = i % 2 == 0, block = i / 2 == 0;
+    Pair *pair = pair_new ();
+    g_autofree char *file = write_file (pair->files, "large", 1000000);
+    g_autofree char *id = send_and_wait_for_offer (pair, file);
+    Node *who = by_receiver ? pair->right : pair->left;
+    Node *other = by_receiver ? pair->left : pair->right;
+    const char *whom = ph_engine_device_id (other->engine);
+
+    finish (pair->left, ph_engine_pause (pair->left->engine, id)); /* files are fast */
+    finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+    wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED));
+    finish (who, block ? ph_engine_block (who->engine, whom, true)
+                       : ph_engine_remove (who->engine, whom));
+    wait_until (has_ended (who, id));
+    finish_badly (who, ph_engine_cancel (who->engine, id), PH_ENGINE_ERROR_UNKNOWN_TRANSFER);
+    finish (other, ph_engine_cancel (other->engine, id));
+    wait_until (has_ended (other, id));
+    g_assert_cmpuint (count_entries (pair->downloads), ==, 0);
+    pair_free (pair);
+  }
+}
+
 /* --- The world ---------------------------------------------------------------------------------- */
 
 /* Loopback addresses are no candidates: give this namespace an address. */
@@ -713,6 +741,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/restarts", test_restarts);
   g_test_add_func ("/engine/errors-say-what-to-do", test_errors_say_what_to_do);
   g_test_add_func ("/engine/blocked-and-removed", test_blocked_and_removed);
+  g_test_add_func ("/engine/removed-in-mid-transfer", test_removed_in_mid_transfer);
   make_interface ();
   start_server ();
   result = g_test_run ();
