@@ -117,17 +117,18 @@ has_name (const PhCore *self, const char *name, const PhPeer *but)
 static char *
 free_name (const PhCore *self, const char *wish, const PhPeer *but)
 {
-  g_autofree char *name = g_strdup (wish != NULL ? wish : "");
+  g_autofree char *base = g_strstrip (g_strdup (wish != NULL ? wish : ""));
+  g_autofree char *name = NULL;
 
-  g_strstrip (name);
-  if (*name == '\0') {
-    g_free (name);
+  if (*base == '\0') {
+    g_free (base);
     /* Translators: what a contact without a name is called. */
-    name = g_strdup (_ ("Unnamed"));
+    base = g_strdup (_ ("Unnamed"));
   }
+  name = g_strdup (base);
   for (unsigned n = 2; has_name (self, name, but); n++) {
     g_free (name);
-    name = g_strdup_printf ("%s %u", wish, n);
+    name = g_strdup_printf ("%s %u", base, n);
   }
   return g_steal_pointer (&name);
 }

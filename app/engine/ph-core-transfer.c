@@ -425,14 +425,35 @@ load_row (PhCore *self, const PhStoreTransfer *row)
   return transfer;
 }
 
+/* Offers have rows only while they are being declined: what is left of that. Nobody accepted it. */
+static void
+finish_decline (PhCore *self, const PhStoreTransfer *row)
+{
+  const PhStoreResult result = {
+      .state = PH_STORE_DECLINED,
+      .code = ph_engine_error_code (PH_ENGINE_ERROR_DECLINED),
+      .finished_at = ph_core_unix_now (),
+  };
+  g_autoptr (GError) error = NULL;
+
+  if (!ph_store_finish_transfer (self->profile->store, row->id, &result, &error))
+    g_debug ("a declined transfer: %s", error->message);
+}
+
 void
 ph_core_transfers_load (PhCore *self)
 {
   g_autoptr (GPtrArray) rows =
       ph_store_list_transfers (self->profile->store, PH_STORE_UNFINISHED, 0, NULL);
 
-  for (guint i = 0; rows != NULL && i < rows->len; i++)
-    load_row (self, rows->pdata[i]);
+  for (guint i = 0; rows != NULL && i < rows->len; i++) {
+    const PhStoreTransfer *row = rows->pdata[i];
+
+    if (row->incoming && row->state == PH_STORE_OFFERED)
+      finish_decline (self, row);
+    else
+      load_row (self, row);
+  }
 }
 
 void

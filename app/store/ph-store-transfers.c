@@ -256,6 +256,9 @@ finish (PhStore *self, const uint8_t *id, const PhStoreResult *r, GError **error
                           PH_STORE_TRANSFER_LEN)
          && ph_store_run (self, error, "DELETE FROM checkpoints WHERE transfer = ?", "b", id,
                           PH_STORE_TRANSFER_LEN)
+         && (r->state != PH_STORE_DECLINED /* nothing of it will be asked for again */
+             || ph_store_run (self, error, "DELETE FROM manifests WHERE transfer = ?", "b", id,
+                              PH_STORE_TRANSFER_LEN))
          && (r->receipt == NULL
              || ph_store_run (self, error, "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?)",
                               "bBi", id, PH_STORE_TRANSFER_LEN, r->receipt,

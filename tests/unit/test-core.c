@@ -83,10 +83,77 @@ test_ended_are_let_go (void)
   world_close (&w);
 }
 
+/* The name comes from the other person: several may have none, and each contact needs its own. */
+static void
+test_contacts_without_names (void)
+{
+  static const struct {
+    const char *wish, *name;
+  } cases[] = {
+      {"", "Unnamed"},  {NULL, "Unnamed 2"}, {"  ", "Unnamed 3"},
+      {" Ada ", "Ada"}, {"Ada ", "Ada 2"},
+  };
+  g_autofree char *dir = ph_test_tmpdir ();
+  PhRendezvousAddress address;
+  World w = {0};
+
+  g_assert_cmpint (ph_rendezvous_address_parse ("ws://127.0.0.1:1", &address), ==,
+                   PH_RENDEZVOUS_ADDRESS_OK);
+  world_open (&w, dir);
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    PhIdentity identity;
+    PhPeer *peer;
+
+    ph_identity_generate (&identity, &w.core->random);
+    peer = ph_core_add_peer (w.core, &identity.id, cases[i].wish, &address, &error);
+    g_assert_no_error (error);
+    g_assert_cmpstr (peer->contact->name, ==, cases[i].name);
+  }
+  world_close (&w);
+}
+
+/* The program ended, or its disk was full, between the two steps of a decline. */
+static void
+test_half_declined (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhManifest) manifest = small_manifest ();
+  g_autoptr (GBytes) encoded = ph_manifest_encode (manifest);
+  const PhStoreTransfer row = {
+      .id = {1, 2, 3},
+      .peer = {4, 5, 6},
+      .incoming = true,
+      .state = PH_STORE_OFFERED,
+      .created_at = 1,
+  };
+  g_autoptr (PhStoreTransfer) now = NULL;
+  g_autoptr (GBytes) left = NULL;
+  g_autoptr (GError) error = NULL;
+  World w = {0};
+
+  world_open (&w, dir);
+  ph_store_add_transfer (w.profile->store, &row, encoded, NULL, &error);
+  g_assert_no_error (error);
+  world_close (&w);
+
+  world_open (&w, dir);
+  g_assert_cmpuint (w.core->transfers->len, ==, 0);
+  now = ph_store_get_transfer (w.profile->store, row.id, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (now->state, ==, PH_STORE_DECLINED);
+  left = ph_store_get_manifest (w.profile->store, row.id, &error);
+  g_assert_no_error (error);
+  g_assert_null (left);
+  world_close (&w);
+}
+
 int
 main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/core/ended-are-let-go", test_ended_are_let_go);
+  g_test_add_func ("/core/contacts-without-names", test_contacts_without_names);
+  g_test_add_func ("/core/half-declined", test_half_declined);
   return g_test_run ();
 }
