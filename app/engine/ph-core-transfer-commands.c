@@ -352,6 +352,13 @@ ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
                   _ ("Transfer “%s” has not begun: accept or decline it first"), command->subject);
     return;
   }
+  /* Before it is accepted the pause is not stored: it would end with a profile that is only visited. */
+  if (pause && !transfer->accepted && !self->connected) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
+                  _ ("Transfer “%s” has not begun, so there is nothing to pause yet"),
+                  command->subject);
+    return;
+  }
   if (transfer->paused_here != pause) {
     transfer->paused_here = pause;
     if (transfer->in_session) {

@@ -541,6 +541,14 @@ test_restarts (void)
                 && strcmp (seen (pair->left, id)->code, "offline") == 0);
   }
 
+  /* A profile that is only visited has nothing to pause yet, and does not pretend. */
+  node_close (pair->left);
+  node_open (pair->left);
+  wait_until (pair->left->loaded);
+  finish_badly (pair->left, ph_engine_pause (pair->left->engine, id),
+                PH_ENGINE_ERROR_UNKNOWN_TRANSFER);
+  ph_engine_connect (pair->left->engine);
+
   node_open (pair->right);
   ph_engine_connect (pair->right->engine);
   wait_until (is_in (pair->right, id, PH_TRANSFER_OFFERED));
