@@ -105,6 +105,7 @@ typedef struct {
   char **roots; /* outgoing */
   GPtrArray *top_names; /* of char *, NULL-terminated */
   char *folder; /* incoming, accepted */
+  PhStorageError refused; /* incoming: why it could not be accepted when that was last tried */
   PhTransferState state;
   bool paused_here;
   bool paused_there;

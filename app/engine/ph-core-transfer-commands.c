@@ -268,6 +268,7 @@ accept_into (PhCore *self, PhTransfer *transfer, const char *folder, uint32_t co
   PhStorageError refused;
 
   refused = ph_storage_check_folder (folder, bytes, NULL, detail);
+  transfer->refused = refused;
   if (refused != PH_STORAGE_OK) {
     fail_storage (self, command, refused, detail);
     return false;
@@ -305,6 +306,20 @@ ph_core_accept (PhCore *self, const PhCommand *command)
   accept_into (self, transfer, folder, command->number);
 }
 
+/* What the sender hears: a person's no, or what kept them from saying yes. */
+static PhDeclineReason
+decline_reason (const PhTransfer *transfer)
+{
+  switch ((int)transfer->refused) {
+  case PH_STORAGE_NO_SPACE:
+    return PH_DECLINE_NO_SPACE;
+  case PH_STORAGE_UNWRITABLE:
+    return PH_DECLINE_UNWRITABLE;
+  default:
+    return PH_DECLINE_PERSON;
+  }
+}
+
 void
 ph_core_decline (PhCore *self, const PhCommand *command)
 {
@@ -313,7 +328,7 @@ ph_core_decline (PhCore *self, const PhCommand *command)
 
   if (transfer == NULL)
     return;
-  ph_session_decline (transfer->peer->session, now, &transfer->id, PH_DECLINE_PERSON);
+  ph_session_decline (transfer->peer->session, now, &transfer->id, decline_reason (transfer));
   ph_transfer_store (transfer, PH_STORE_OFFERED, NULL); /* so that it is not asked again */
   ph_transfer_end (transfer, now, PH_TRANSFER_DECLINED,
                    ph_engine_error_code (PH_ENGINE_ERROR_DECLINED), NULL);

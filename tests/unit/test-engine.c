@@ -603,6 +603,9 @@ test_errors_say_what_to_do (void)
   finish_badly (pair->right, ph_engine_accept (pair->right->engine, id, "/nowhere/at/all"),
                 PH_ENGINE_ERROR_FOLDER);
   g_assert_cmpint (seen (pair->right, id)->state, ==, PH_TRANSFER_OFFERED);
+  finish (pair->right, ph_engine_decline (pair->right->engine, id));
+  wait_until (is_in (pair->left, id, PH_TRANSFER_DECLINED));
+  g_assert_cmpstr (seen (pair->left, id)->code, ==, "folder");
 
   ph_engine_connect (lonely->engine);
   finish_badly (lonely, ph_engine_invite (lonely->engine, NULL), PH_ENGINE_ERROR_NO_RENDEZVOUS);
