@@ -175,7 +175,8 @@ typedef struct _PhEngine PhEngine;
  * locks it, and starts the thread. NULL and `error` (PH_ENGINE_ERROR) if that cannot be. */
 PhEngine *ph_engine_new (const char *dir, PhEventFunc func, gpointer user_data, GError **error);
 /* Stops: links are closed politely, what is durable is committed, the thread is joined. No event is
- * delivered afterwards. Unfinished transfers continue with the next engine. */
+ * delivered afterwards. Unfinished transfers continue with the next engine. Not from within the
+ * callback. */
 void ph_engine_free (PhEngine *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEngine, ph_engine_free)
 
