@@ -7,6 +7,7 @@
 #include "app/engine/ph-core-private.h"
 
 #include <glib/gi18n-lib.h>
+#include <sodium.h>
 
 /* How long an invitation can be used: over a weekend, not for ever. */
 #define INVITATION_LIFE_S (INT64_C (3) * 24 * 3600)
@@ -38,8 +39,7 @@ format_lookup (const PhInvitation *invitation, char out[2 * PH_INVITATION_LOOKUP
 {
   const PhLookupId lookup = ph_invitation_lookup (invitation->secret);
 
-  for (size_t i = 0; i < PH_INVITATION_LOOKUP_LEN; i++)
-    g_snprintf (out + 2 * i, 3, "%02x", lookup.bytes[i]);
+  sodium_bin2hex (out, 2 * PH_INVITATION_LOOKUP_LEN + 1, lookup.bytes, sizeof lookup.bytes);
 }
 
 static void

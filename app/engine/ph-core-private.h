@@ -191,6 +191,8 @@ typedef struct {
 
 /* ph-core.c */
 PhTime ph_core_now (PhCore *self);
+/* What file workers call, on their threads, when they have something: a PhCore. */
+void ph_core_wake (void *core);
 /* Carries out everything that the last input set off; see the head of this file. */
 void ph_core_settle (PhCore *self);
 /* Ends a command. `error` NULL: well. */

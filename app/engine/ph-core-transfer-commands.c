@@ -89,14 +89,6 @@ ph_scanning_free (gpointer data)
   g_free (self);
 }
 
-static void
-scan_ready (void *user)
-{
-  PhCore *core = user;
-
-  g_source_set_ready_time (core->wake, 0);
-}
-
 void
 ph_core_send (PhCore *self, const PhCommand *command)
 {
@@ -118,7 +110,7 @@ ph_core_send (PhCore *self, const PhCommand *command)
   scanning->core = self;
   scanning->command = command->number;
   scanning->peer = peer->id;
-  scanning->scan = ph_scan_start ((const char *const *)command->paths, scan_ready, self);
+  scanning->scan = ph_scan_start ((const char *const *)command->paths, ph_core_wake, self);
   g_ptr_array_add (self->scans, scanning);
 }
 
@@ -199,13 +191,9 @@ offer (PhCore *self, PhScanning *scanning, PhScanResult *result)
   }
   ph_transfer_news (transfer, PH_TRANSFER_WAITING);
   if (peer->session != NULL) {
-    PhPath path;
-    PhLink *link = ph_session_current_link (peer->session);
-
     ph_session_offer (peer->session, now, &id, transfer->manifest);
     transfer->in_session = true;
-    if (link != NULL && ph_connector_link_path (peer->connector, link, &path))
-      ph_transfer_set_path (transfer, now, &path);
+    ph_transfer_take_path (transfer, now);
     ph_peer_update (peer, now);
   }
   ph_core_done (self, scanning->command, NULL, transfer->text);
@@ -289,6 +277,16 @@ accept_into (PhCore *self, PhTransfer *transfer, const char *folder, uint32_t co
   return true;
 }
 
+/* The folder of the settings. That it cannot be made is said by the check in accept_into(). */
+static char *
+make_download_folder (PhCore *self)
+{
+  char *folder = ph_core_setting (self, "download-dir");
+
+  g_mkdir_with_parents (folder, 0777);
+  return folder;
+}
+
 void
 ph_core_accept (PhCore *self, const PhCommand *command)
 {
@@ -300,8 +298,7 @@ ph_core_accept (PhCore *self, const PhCommand *command)
   if (command->text != NULL) {
     folder = g_canonicalize_filename (command->text, NULL);
   } else {
-    folder = ph_core_setting (self, "download-dir");
-    g_mkdir_with_parents (folder, 0777); /* what fails is said by the check that follows */
+    folder = make_download_folder (self);
   }
   accept_into (self, transfer, folder, command->number);
 }
@@ -397,8 +394,6 @@ static void
 offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
 {
   PhTransfer *transfer = ph_core_find_transfer (self, &event->id);
-  PhLink *link = ph_session_current_link (peer->session);
-  PhPath path;
 
   /* An id that another contact's transfer has: chance cannot do that. */
   if (transfer != NULL) {
@@ -408,15 +403,13 @@ offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
   transfer = ph_transfer_new (self, peer, &event->id, false, event->manifest);
   transfer->in_session = true;
   ph_transfer_news (transfer, PH_TRANSFER_OFFERED);
-  if (link != NULL && ph_connector_link_path (peer->connector, link, &path))
-    ph_transfer_set_path (transfer, now, &path);
+  ph_transfer_take_path (transfer, now);
 
   if (peer->contact->auto_accept
       && (peer->contact->auto_accept_max == 0
           || ph_manifest_bytes (event->manifest) <= peer->contact->auto_accept_max)) {
-    g_autofree char *folder = ph_core_setting (self, "download-dir");
+    g_autofree char *folder = make_download_folder (self);
 
-    g_mkdir_with_parents (folder, 0777);
     accept_into (self, transfer, folder, 0);
   }
 }

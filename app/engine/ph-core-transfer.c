@@ -9,6 +9,7 @@
 #include "app/engine/ph-core-transfer.h"
 
 #include <glib/gi18n-lib.h>
+#include <sodium.h>
 
 /* A list of more would not be read; the counts say the rest. */
 #define TOP_NAMES_MAX 16u
@@ -49,8 +50,7 @@ ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoi
   self->peer = peer;
   self->peer_name = peer != NULL ? g_strdup (peer->contact->name) : NULL;
   self->id = *id;
-  for (size_t i = 0; i < PH_TRANSFER_ID_LEN; i++)
-    g_snprintf (self->text + 2 * i, 3, "%02x", id->bytes[i]);
+  sodium_bin2hex (self->text, sizeof self->text, id->bytes, sizeof id->bytes);
   self->outgoing = outgoing;
   self->manifest = ph_manifest_ref (manifest);
   self->files = ph_manifest_files (manifest);
@@ -217,14 +217,6 @@ commit_checkpoint (void *user, const PhStoreCheckpoint *checkpoint, GError **err
   return ph_store_put_checkpoint (commit->store, commit->id.bytes, checkpoint, error);
 }
 
-static void
-file_ready (void *user)
-{
-  PhCore *core = user;
-
-  g_source_set_ready_time (core->wake, 0);
-}
-
 PhSink *
 ph_transfer_make_sink (PhTransfer *self)
 {
@@ -242,7 +234,7 @@ ph_transfer_make_sink (PhTransfer *self)
       .checkpoint = found ? &checkpoint : NULL,
       .names = names,
       .journal = {commit_checkpoint, &self->commit},
-      .ready = file_ready,
+      .ready = ph_core_wake,
       .user = self->core,
   };
 
@@ -265,7 +257,7 @@ open_source (void *user, const PhTransferId *id, PhStorageError *ret_error)
       .manifest = transfer->manifest,
       .roots = (const char *const *)transfer->roots,
       .pool = peer->core->pool,
-      .ready = file_ready,
+      .ready = ph_core_wake,
       .user = peer->core,
   };
 
@@ -512,8 +504,7 @@ ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
     PhDeviceId peer;
 
     memcpy (peer.key, row->peer, sizeof peer.key);
-    for (size_t b = 0; b < PH_STORE_TRANSFER_LEN; b++)
-      g_snprintf (id + 2 * b, 3, "%02x", row->id[b]);
+    sodium_bin2hex (id, sizeof id, row->id, sizeof row->id);
 
     const PhEvent event = {
         .type = PH_EVENT_TRANSFER,
@@ -575,6 +566,16 @@ ph_transfer_set_path (PhTransfer *self, PhTime now, const PhPath *path)
     self->direct_at = now;
   self->told_at = 0;
   self->tell = true;
+}
+
+void
+ph_transfer_take_path (PhTransfer *self, PhTime now)
+{
+  const PhLink *link = ph_session_current_link (self->peer->session);
+  PhPath path;
+
+  if (link != NULL && ph_connector_link_path (self->peer->connector, link, &path))
+    ph_transfer_set_path (self, now, &path);
 }
 
 void

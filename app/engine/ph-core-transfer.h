@@ -13,6 +13,8 @@ PhTransfer *ph_core_find_transfer (const PhCore *self, const PhTransferId *id);
 /* Sets the state and sees to it that a snapshot goes out. */
 void ph_transfer_news (PhTransfer *self, PhTransferState state);
 void ph_transfer_set_path (PhTransfer *self, PhTime now, const PhPath *path);
+/* Sets the path of the link that new data goes to, if there is one. */
+void ph_transfer_take_path (PhTransfer *self, PhTime now);
 /* Final, once: row, receipt and snapshot. `code` is static. */
 void ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
                       const char *message);

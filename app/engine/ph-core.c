@@ -98,6 +98,12 @@ timer_fired (void *user, PhTime now)
   ph_core_settle (self);
 }
 
+void
+ph_core_wake (void *core)
+{
+  g_source_set_ready_time (((PhCore *)core)->wake, 0);
+}
+
 static gboolean
 worker_ready (gpointer user_data)
 {

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
+#include <sodium.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -97,8 +98,7 @@ make_key (PhProfile *self, const char *path, GError **error)
   bool ok;
 
   ph_identity_generate (&self->identity, &random);
-  for (size_t i = 0; i < PH_IDENTITY_SEED_LEN; i++)
-    g_snprintf (hex + 2 * i, 3, "%02x", self->identity.seed[i]);
+  sodium_bin2hex (hex, 2 * PH_IDENTITY_SEED_LEN + 1, self->identity.seed, PH_IDENTITY_SEED_LEN);
   text[KEY_TEXT_LEN - 1] = '\n';
 
   ok = g_file_set_contents_full (path, text, KEY_TEXT_LEN,

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n-lib.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -29,8 +30,9 @@ ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *folder,
   self->manifest = ph_manifest_ref (manifest);
   self->folder = g_strdup (folder);
   at = g_strlcpy (self->part_name, ".porthole-", sizeof self->part_name);
-  for (size_t i = 0; i < PH_STORE_TRANSFER_LEN; i++, at += 2)
-    g_snprintf (self->part_name + at, sizeof self->part_name - at, "%02x", transfer[i]);
+  sodium_bin2hex (self->part_name + at, sizeof self->part_name - at, transfer,
+                  PH_STORE_TRANSFER_LEN);
+  at += 2 * PH_STORE_TRANSFER_LEN;
   g_strlcpy (self->part_name + at, ".part", sizeof self->part_name - at);
 }
 

@@ -205,28 +205,30 @@ ph_connector_pair_lost (PhConnector *self, const PhIcePair *pair)
     self->link_by = ph_time_add (self->now, PH_CONNECTOR_HANDSHAKE);
 }
 
+typedef struct {
+  uint32_t socket;
+  const PhAddr *remote;
+  bool found;
+} Known;
+
 static bool
 is_known (void *user, const PhIcePair *pair)
 {
-  Early *early = user;
+  Known *known = user;
 
-  /* Found: stop, and say so by an address that nothing has. */
-  if (pair->socket != early->socket || !ph_addr_equal (&pair->remote_addr, &early->remote))
-    return true;
-  early->socket = 0;
-  return false;
+  known->found = pair->socket == known->socket && ph_addr_equal (&pair->remote_addr, known->remote);
+  return !known->found;
 }
 
 /* Whether the peer named this address or an authentic check came from it. */
 bool
 ph_connector_knows_path (const PhConnector *self, uint32_t socket, const PhAddr *remote)
 {
-  Early probe = {.socket = socket, .remote = *remote};
+  Known known = {.socket = socket, .remote = remote};
 
-  if (self->agent == NULL || socket == 0)
-    return false;
-  ph_ice_agent_for_each_pair (self->agent, is_known, &probe);
-  return probe.socket == 0;
+  if (self->agent != NULL)
+    ph_ice_agent_for_each_pair (self->agent, is_known, &known);
+  return known.found;
 }
 
 void
