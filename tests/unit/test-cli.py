@@ -325,13 +325,17 @@ class Terminal:
     def __init__(self, *args, **env):
         # The other end stays open here too: its last closing can throw away what was written just before.
         self.fd, self.other = pty.openpty()
+        # At Ctrl+C the kernel empties the terminal's queues, of what is written meanwhile too: not here.
+        mode = termios.tcgetattr(self.other)
+        mode[3] |= termios.NOFLSH
+        termios.tcsetattr(self.other, termios.TCSANOW, mode)
+        termios.tcsetwinsize(self.fd, (24, 40))
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.fd)
             os.login_tty(self.other)
             os.execve(PROGRAM, [PROGRAM, *args], {**os.environ, **env})
         self.exited = os.pidfd_open(self.pid)
-        termios.tcsetwinsize(self.fd, (24, 40))
         self.seen = ''
 
     def read(self):
