@@ -17,6 +17,10 @@
 #define WINDOW_NEAR (UINT64_C (8) << 20)
 #define WINDOW_FAR (UINT64_C (32) << 20)
 
+/* What fits into a TURN channel over IPv6 over Ethernet, on this side of the relay or on the other. With the
+ * channel's header a multiple of four, so that batches fit into a stream to the relay. */
+#define RELAYED_DATAGRAM_MAX 1448
+
 void
 ph_connector_early_free (gpointer data)
 {
@@ -96,6 +100,8 @@ add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
   };
   PhLink *link;
 
+  if (ph_path_classify (&pair->local, &pair->remote) == PH_PATH_RELAY)
+    config.max_udp_payload = RELAYED_DATAGRAM_MAX;
   if (ph_link_table_len (&self->links) == PH_CONNECTOR_LINKS_MAX)
     return NULL;
 

@@ -2,6 +2,8 @@
 
 #include "net/connect/ph-link-table.h"
 
+#include "net/turn/ph-turn-client.h"
+
 void
 ph_link_table_clear (PhLinkTable *self)
 {
@@ -99,6 +101,7 @@ ph_link_table_poll_transmit (PhLinkTable *self, PhTime now, PhTransmit *tx)
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->slots[(self->turn + i) % PH_CONNECTOR_LINKS_MAX];
 
+    tx->headroom = ph_socket_is_relayed (slot->path.socket) ? PH_TURN_HEADROOM : 0;
     if (slot->link == NULL || !ph_link_poll_transmit (slot->link, now, tx))
       continue;
     tx->socket = slot->path.socket;
@@ -106,6 +109,7 @@ ph_link_table_poll_transmit (PhLinkTable *self, PhTime now, PhTransmit *tx)
     self->turn = (self->turn + i + 1) % PH_CONNECTOR_LINKS_MAX;
     return true;
   }
+  tx->headroom = 0;
   return false;
 }
 

@@ -306,6 +306,9 @@ seen_as (const PhIceAgent *self, const IcePair *pair, const PhAddr *mapped)
 {
   PhCandidate reflexive = *pair->local;
 
+  /* Whatever stands between the relay and the peer, the relay is in the way. */
+  if (pair->local->type == PH_CANDIDATE_RELAY)
+    return reflexive;
   for (unsigned i = 0; i < self->locals->len; i++) {
     const PhCandidate *local = self->locals->pdata[i];
 

@@ -15,8 +15,8 @@
 typedef struct {
   PhSockaddr name;
   socklen_t name_len;
-  _Alignas (
-      struct cmsghdr) uint8_t control[CMSG_SPACE (sizeof (int)) + CMSG_SPACE (sizeof (uint16_t))];
+  _Alignas (struct cmsghdr)
+      uint8_t control[2 * CMSG_SPACE (sizeof (int)) + CMSG_SPACE (sizeof (uint16_t))];
   size_t control_len;
 } Header;
 
@@ -45,6 +45,14 @@ make_header (const PhTransmit *tx, bool gso)
       add_control (&header, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
     else
       add_control (&header, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
+  }
+  if (tx->ttl != 0) {
+    int ttl = tx->ttl;
+
+    if (tx->remote.family == PH_FAMILY_IPV4)
+      add_control (&header, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
+    else
+      add_control (&header, IPPROTO_IPV6, IPV6_HOPLIMIT, &ttl, sizeof ttl);
   }
   if (gso)
     add_control (&header, SOL_UDP, UDP_SEGMENT, &tx->segment, sizeof tx->segment);

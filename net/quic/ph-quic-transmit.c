@@ -103,8 +103,8 @@ take_held (PhQuicLink *self, PhTransmit *tx)
 {
   if (self->held_len == 0)
     return false;
-  memcpy (tx->data, self->held, self->held_len);
-  tx->len = self->held_len;
+  memcpy (tx->data + tx->headroom, self->held, self->held_len);
+  tx->len = tx->headroom + self->held_len;
   tx->ecn = self->held_ecn;
   self->held_len = 0;
   return true;
@@ -119,12 +119,14 @@ fill_batch (PhQuicLink *self, PhTime now, PhTransmit *tx)
   const size_t full = ngtcp2_conn_get_path_max_tx_udp_payload_size (self->conn);
   const size_t quantum = ngtcp2_conn_get_send_quantum (self->conn);
   const size_t most = MIN (MAX (quantum / full, 1), BATCH_SEGMENTS_MAX);
+  const size_t room = tx->headroom;
   size_t segment = tx->len;
 
   g_assert (cap <= PH_QUIC_DATAGRAM_MAX);
-  for (size_t i = tx->len > 0; i < most && tx->len + cap <= BATCH_BYTES_MAX; i++) {
+  for (size_t i = tx->len > 0; i < most && tx->len + room + cap <= BATCH_BYTES_MAX; i++) {
     ngtcp2_pkt_info pi = {0};
-    const ngtcp2_ssize written = write_packet (self, tx->data + tx->len, cap, &pi, now);
+    uint8_t *dest = tx->data + tx->len + room;
+    const ngtcp2_ssize written = write_packet (self, dest, cap, &pi, now);
 
     if (written < 0) {
       ph_quic_fail (self, now, (int)written);
@@ -136,16 +138,17 @@ fill_batch (PhQuicLink *self, PhTime now, PhTransmit *tx)
     if (len == 0)
       break;
     if (segment == 0) {
-      segment = len;
+      segment = room + len;
       tx->ecn = pi.ecn;
-    } else if (len > segment || pi.ecn != tx->ecn) {
-      hold (self, tx->data + tx->len, len, pi.ecn);
+    } else if (room + len > segment || pi.ecn != tx->ecn) {
+      hold (self, dest, len, pi.ecn);
       break;
     }
-    tx->len += len;
+    tx->len += room + len;
+    self->stats.bytes_sent += len;
     /* A shorter one must be the last, and one that is short itself leads no others. One that is larger
      * than the path is known to take is a probe of its size: nothing else shares its fate. */
-    if (len < segment || len != full)
+    if (room + len < segment || len != full)
       break;
   }
   if (tx->len > segment)
@@ -158,15 +161,19 @@ static void
 write_close (PhQuicLink *self, PhTime now, PhTransmit *tx)
 {
   ngtcp2_pkt_info pi = {0};
+  uint8_t *dest = tx->data + tx->headroom;
   const ngtcp2_ssize written = ngtcp2_conn_write_connection_close (
-      self->conn, NULL, &pi, tx->data, ngtcp2_conn_get_max_tx_udp_payload_size (self->conn),
+      self->conn, NULL, &pi, dest, ngtcp2_conn_get_max_tx_udp_payload_size (self->conn),
       &self->ccerr, now);
 
   if (written > 0) {
-    memcpy (tx->data + written, tx->data, (size_t)written);
-    tx->segment = (uint16_t)written;
-    tx->len = 2 * (size_t)written;
+    const size_t segment = tx->headroom + (size_t)written;
+
+    memcpy (dest + segment, dest, (size_t)written);
+    tx->segment = (uint16_t)segment;
+    tx->len = 2 * segment;
     tx->ecn = pi.ecn;
+    self->stats.bytes_sent += 2 * (size_t)written;
   }
   ph_quic_closed (self, now);
 }
@@ -187,14 +194,15 @@ ph_quic_poll_transmit (PhLink *link, PhTime now, PhTransmit *tx)
   if (!self->close_due) {
     const bool held = take_held (self, tx);
 
+    if (held)
+      self->stats.bytes_sent += tx->len - tx->headroom;
     self->batch++;
-    if (!held || tx->len <= ngtcp2_conn_get_path_max_tx_udp_payload_size (self->conn))
+    if (!held
+        || tx->len - tx->headroom <= ngtcp2_conn_get_path_max_tx_udp_payload_size (self->conn))
       fill_batch (self, now, tx);
     ngtcp2_conn_update_pkt_tx_time (self->conn, now);
   }
   if (self->close_due && tx->len == 0)
     write_close (self, now, tx);
-
-  self->stats.bytes_sent += tx->len;
   return tx->len > 0;
 }

@@ -194,7 +194,7 @@ ph_sim_host_send (PhSimHost *self, const PhTransmit *tx)
     PhSimPacket *packet = ph_sim_packet_new (
         &socket->local, &tx->remote, ph_slice (tx->data + off, MIN (segment, tx->len - off)));
 
-    packet->ttl = socket->ttl;
+    packet->ttl = tx->ttl != 0 ? tx->ttl : socket->ttl;
     packet->ecn = tx->ecn;
     sim_fate (self->node.sim, PH_SIM_SENT, &self->node, packet);
     ph_sim_iface_send (iface, packet);

@@ -275,7 +275,7 @@ static void
 settle_side (PhTestQuic *self, unsigned i)
 {
   PhTestSide *side = &self->side[i];
-  PhTransmit tx = {.data = self->out, .cap = PH_TRANSMIT_MAX};
+  PhTransmit tx = {.data = self->out, .cap = PH_TRANSMIT_MAX, .headroom = self->headroom};
   PhLinkEvent event;
 
   if (side->link == NULL)
@@ -289,8 +289,12 @@ settle_side (PhTestQuic *self, unsigned i)
     g_assert_cmpuint (tx.len, <=, PH_TRANSMIT_MAX);
     side->batches_out++;
     side->batch_max = MAX (side->batch_max, tx.len);
-    for (size_t at = 0; at < tx.len; at += segment)
-      launch (self, i, tx.data + at, MIN (segment, tx.len - at), tx.ecn);
+    for (size_t at = 0; at < tx.len; at += segment) {
+      const size_t len = MIN (segment, tx.len - at);
+
+      g_assert_cmpuint (len, >, tx.headroom);
+      launch (self, i, tx.data + at + tx.headroom, len - tx.headroom, tx.ecn);
+    }
   }
   while (ph_link_poll_event (side->link, &event))
     take_event (side, &event);

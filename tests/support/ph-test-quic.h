@@ -59,6 +59,7 @@ typedef struct {
   PhRandomSeeded seeded;
   PhRandom random;
   uint8_t *out; /* PH_TRANSMIT_MAX */
+  uint8_t headroom; /* asked for before every datagram, and not carried by the wire */
   /* Sees every datagram before it flies; may change it. False: it is lost. */
   bool (*tap) (void *user, unsigned to, uint8_t *data, size_t len);
   void *tap_user;

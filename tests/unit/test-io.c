@@ -10,6 +10,7 @@
 #include "tests/support/ph-test.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -175,6 +176,43 @@ static void
 test_udp_ipv6 (void)
 {
   test_udp_single ("::1");
+}
+
+/* The TTL that a batch asks for is the one that its packets have, and only they. */
+static void
+test_udp_ttl (void)
+{
+  static uint8_t bytes[] = "opener";
+  PhTransmit tx = {.data = bytes, .len = sizeof bytes, .ttl = 3};
+  struct iovec iov = {bytes, sizeof bytes};
+  _Alignas (struct cmsghdr) uint8_t control[256];
+  struct msghdr msg = {
+      .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  const int on = 1;
+  End a, b;
+
+  end_open (&a, 7, "127.0.0.1", PH_UDP_DEFAULT);
+  end_open (&b, 8, "127.0.0.1", PH_UDP_DEFAULT);
+  g_assert_cmpint (setsockopt (ph_udp_fd (b.udp), IPPROTO_IP, IP_RECVTTL, &on, sizeof on), ==, 0);
+  tx.remote = *ph_udp_local (b.udp);
+  for (int i = 0; i < 2; i++) {
+    int ttl = 0;
+
+    g_assert_cmpint (ph_udp_send (a.udp, &tx), ==, PH_UDP_SENT);
+    g_assert_cmpint (recvmsg (ph_udp_fd (b.udp), &msg, 0), ==, sizeof bytes);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR (&msg); c != NULL; c = CMSG_NXTHDR (&msg, c)) {
+      if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL)
+        memcpy (&ttl, CMSG_DATA (c), sizeof ttl);
+    }
+    if (i == 0)
+      g_assert_cmpint (ttl, ==, 3);
+    else
+      g_assert_cmpint (ttl, >, 3);
+    tx.ttl = 0;
+    msg.msg_controllen = sizeof control;
+  }
+  end_close (&a);
+  end_close (&b);
 }
 
 static void
@@ -684,6 +722,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/io/udp/ipv4", test_udp_ipv4);
   g_test_add_func ("/io/udp/ipv6", test_udp_ipv6);
+  g_test_add_func ("/io/udp/ttl", test_udp_ttl);
   g_test_add_func ("/io/udp/bind-errors", test_udp_bind_errors);
   g_test_add_func ("/io/udp/offloads", test_udp_offloads);
   g_test_add_func ("/io/udp/without-offloads", test_udp_without_offloads);

@@ -164,6 +164,26 @@ test_both_ways (void)
   ph_test_quic_clear (&t);
 }
 
+/* Free bytes before every datagram, as a relay's headers need them: bulk, a line that loses and a close. */
+static void
+test_headroom (void)
+{
+  PhTestQuic t;
+
+  ph_test_quic_init (&t, "headroom");
+  t.headroom = 4;
+  t.wire.loss = 20;
+  ph_test_quic_connect (&t);
+  send_all (&t, PH_TEST_CLIENT, 4 * MIB);
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+  g_assert_cmpuint (only_stream (&t.side[1])->bytes, ==, 4 * MIB);
+  g_assert_cmpuint (t.side[0].batch_max, >, 4 * 1452);
+  t.wire.loss = 0;
+  ph_link_close (t.side[0].link, t.now, 0, "done");
+  g_assert_true (ph_test_quic_run (&t, PH_SEC, ph_test_quic_closed));
+  ph_test_quic_clear (&t);
+}
+
 static void
 test_small_streams (void)
 {
@@ -802,6 +822,7 @@ main (int argc, char **argv)
   g_test_add_func ("/quic/wrong-key-of-client", test_wrong_key_of_client);
   g_test_add_func ("/quic/no-answer", test_no_answer);
   g_test_add_func ("/quic/both-ways", test_both_ways);
+  g_test_add_func ("/quic/headroom", test_headroom);
   g_test_add_func ("/quic/small-streams", test_small_streams);
   g_test_add_func ("/quic/fair", test_fair);
   g_test_add_func ("/quic/bad-wire", test_bad_wire);
