@@ -8,11 +8,15 @@ count, absolute figures do not.
 
 Cases:
     1gib        one file of 1 GiB (--size for another), process start to exit
+    small       100,000 files of 1 to 16 KiB in 1,000 folders (--files for fewer)
+    tree        20,000 files in the shape of a kernel's source tree: most are small, a few are large
     first-byte  one file of 1 KiB, process start to exit; for Porthole also the time to the first byte
 """
 
 import argparse
 import json
+import random
+import shutil
 import statistics
 import sys
 from pathlib import Path
@@ -20,12 +24,14 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / 'lab')]
 
-from movers import Porthole, Scp  # noqa: E402
+from movers import Porthole  # noqa: E402
 from network import LabError, Wire  # noqa: E402
+from peers import Floor, MagicWormhole, Plain, RsyncDaemon, RsyncSsh, Scp, Syncthing  # noqa: E402
 from programs import Lab, missing_programs  # noqa: E402
-from trees import compare, write_random  # noqa: E402
+from trees import PIECE, compare, write_random  # noqa: E402
 
-PLANNED_CASES = ('small', 'tree', 'lossy-50ms', 'lossy-100ms', 'relay')
+PLANNED_CASES = ('lossy-50ms', 'lossy-100ms', 'relay')
+SEED = 20  # of the sizes and contents of trees
 
 
 def say(text=''):
@@ -40,7 +46,12 @@ def rounds(movers, source, runs, case):
             target = mover.folder / source.name
             cost = mover.move(source)
             compare(source, target)
-            target.unlink()
+            if hasattr(mover, 'forget'):
+                mover.forget(source)
+            elif target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink()
             costs[mover.name].append(cost)
             say(f'{case} {number + 1}/{runs} {mover.name}: {cost.seconds:.3f} s')
     return costs
@@ -87,7 +98,46 @@ def bench_first_byte(movers, work, arguments):
     source.unlink()
 
 
-CASES = {'1gib': bench_1gib, 'first-byte': bench_first_byte}
+def write_tree(folder, sizes, per_folder, depth=1):
+    """Files of these sizes, `per_folder` of them in each folder, folders `depth` deep."""
+    generator = random.Random(SEED)
+    blob = generator.randbytes(max(sizes) + PIECE)
+    for number, size in enumerate(sizes):
+        place = folder
+        for level in range(depth):
+            place = place / f'{number // per_folder // 10 ** (depth - 1 - level):04}'
+        if number % per_folder == 0:
+            place.mkdir(parents=True)
+        start = generator.randrange(PIECE)
+        (place / f'{number:06}.bin').write_bytes(blob[start:start + size])
+    return sum(sizes)
+
+
+def move_tree(movers, work, arguments, case, sizes, per_folder, depth=1):
+    source = work / case
+    source.mkdir()
+    size = write_tree(source, sizes, per_folder, depth)
+    movers = [mover for mover in movers if not isinstance(mover, (Plain, Floor))]
+    for row in rows(case, size, rounds(movers, source, arguments.runs, case)):
+        row['files_per_second'] = round(len(sizes) / row['seconds'])
+        yield row
+    shutil.rmtree(source)
+
+
+def bench_small(movers, work, arguments):
+    generator = random.Random(SEED)
+    sizes = [generator.randrange(1 << 10, (16 << 10) + 1) for _ in range(arguments.files)]
+    yield from move_tree(movers, work, arguments, 'small', sizes, 100)
+
+
+def bench_tree(movers, work, arguments):
+    generator = random.Random(SEED)
+    # The logarithm of a source file's size is about normal: the median 5 KB, one in a thousand over 1 MB.
+    sizes = [min(4 << 20, int(generator.lognormvariate(8.5, 1.6))) for _ in range(min(20_000, arguments.files))]
+    yield from move_tree(movers, work, arguments, 'tree', sizes, 20, depth=4)
+
+
+CASES = {'1gib': bench_1gib, 'small': bench_small, 'tree': bench_tree, 'first-byte': bench_first_byte}
 
 
 def table(case_rows):
@@ -107,6 +157,7 @@ def main():
     parser.add_argument('--json', action='store_true', help='one object a row on standard output')
     parser.add_argument('--runs', type=int, default=5, help='rounds; the median is reported (5)')
     parser.add_argument('--size', type=int, default=1 << 30, help='bytes of the file of 1gib')
+    parser.add_argument('--files', type=int, default=100_000, help='files of small, and at most those of tree')
     parser.add_argument('--nic', action='store_true', help='cut segments as a network card would see them')
     parser.add_argument('--program', action='append', help='only this program; may be repeated')
     parser.add_argument('cases', nargs='*', metavar='CASE')
@@ -116,12 +167,14 @@ def main():
             parser.error(f'{case}: not there yet')
         if case not in CASES:
             parser.error(f'there is no case {case}; there are {", ".join(CASES)}')
-    if arguments.runs < 1 or arguments.size < 1:
-        parser.error('--runs and --size are at least 1')
+    if min(arguments.runs, arguments.size, arguments.files) < 1:
+        parser.error('--runs, --size and --files are at least 1')
 
     all_rows = []
     with Lab(Wire(nic=arguments.nic)) as lab:
-        movers = [Scp(lab, 'scp'), Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com')]
+        movers = [Scp(lab, 'scp'), Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com'), RsyncSsh(lab, 'rsync-ssh'),
+                  RsyncDaemon(lab, 'rsync-daemon'), MagicWormhole(lab, 'magic-wormhole'), Syncthing(lab, 'syncthing'),
+                  Floor(lab, 'floor')]
         if not missing_programs():
             movers.append(Porthole(lab))
         else:
@@ -135,6 +188,8 @@ def main():
                 all_rows.append(row)
                 if arguments.json:
                     print(json.dumps(row), flush=True)
+        for mover in movers:
+            mover.tear_down()
     table(all_rows)
     return 0
 

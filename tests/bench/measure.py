@@ -45,6 +45,14 @@ def anonymous_bytes(pid):
     return 0
 
 
+def cpu_seconds(pid):
+    """User and system time so far of a process that still runs, and of its children."""
+    with open(f'/proc/{pid}/stat', encoding='ascii', errors='replace') as file:
+        fields = file.read().rsplit(')', 1)[1].split()
+    own = sum(int(field) for field in fields[11:15]) / os.sysconf('SC_CLK_TCK')
+    return own + sum(cpu_seconds(child) for child in children().get(pid, []))
+
+
 class MemoryWatch:
     """Samples the private memory of process trees, one for each side, and keeps the peaks."""
 
