@@ -83,7 +83,7 @@ list_event (PhCli *cli, const PhEvent *event, void *user)
 {
   guint *n = user;
 
-  if (event->type != PH_EVENT_TRANSFER)
+  if (event->type != PH_EVENT_TRANSFER && event->type != PH_EVENT_HISTORY)
     return;
   (*n)++;
   show_transfer (&event->transfer);
@@ -113,6 +113,7 @@ ph_cmd_history (PhCli *cli, int argc, char **argv)
   g_auto (GStrv) args = NULL;
   guint n = 0;
   int limit = HISTORY_SHOWN;
+  PhHistoryQuery query = {0};
   const GOptionEntry entries[] = {
       {"limit", 'n', 0, G_OPTION_ARG_INT, &limit, N_ ("How many, newest first"), N_ ("N")},
       G_OPTION_ENTRY_NULL,
@@ -126,7 +127,8 @@ ph_cmd_history (PhCli *cli, int argc, char **argv)
     return status;
   cli->on_event = list_event;
   cli->user = &n;
-  status = ph_cli_wait (cli, ph_engine_load_history (cli->engine, (uint32_t)MAX (limit, 0)));
+  query.limit = (uint32_t)MAX (limit, 0);
+  status = ph_cli_wait (cli, ph_engine_load_history (cli->engine, &query));
   cli->on_event = NULL;
   if (status == PH_EXIT_DONE && n == 0)
     ph_output_note (_ ("Nothing was sent or received yet."));

@@ -93,7 +93,7 @@ ph_core_tell_status (PhCore *self)
     event.status.status = *setting != '\0' ? PH_STATUS_CONNECTING : PH_STATUS_NOT_CONFIGURED;
     event.status.rendezvous = setting;
   }
-  self->emit (&event, self->user_data);
+  ph_core_emit (self, event);
 }
 
 /* --- Presence and signals ----------------------------------------------------------------------- */

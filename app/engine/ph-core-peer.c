@@ -74,12 +74,8 @@ ph_core_peers_load (PhCore *self)
 {
   g_autoptr (GPtrArray) rows = ph_store_list_contacts (self->profile->store, NULL);
 
-  while (rows != NULL && rows->len > 0) {
-    PhPeer *peer = peer_new (self, g_ptr_array_steal_index (rows, 0));
-
-    if (peer != NULL)
-      ph_core_tell_peer (self, peer);
-  }
+  while (rows != NULL && rows->len > 0)
+    peer_new (self, g_ptr_array_steal_index (rows, 0));
 }
 
 void
@@ -94,11 +90,12 @@ ph_core_tell_peer (PhCore *self, const PhPeer *peer)
               .online = peer->online,
               .blocked = peer->contact->blocked,
               .auto_accept = peer->contact->auto_accept,
+              .auto_accept_max = peer->contact->auto_accept_max,
               .added_at = peer->contact->added_at,
           },
   };
 
-  self->emit (&event, self->user_data);
+  ph_core_emit (self, event);
 }
 
 static bool
@@ -241,7 +238,7 @@ void
 ph_core_block_peer (PhCore *self, const PhCommand *command)
 {
   PhPeer *peer = ph_core_need_peer (self, command);
-  const bool block = command->amount != 0;
+  const bool block = command->flag;
 
   if (peer == NULL)
     return;

@@ -40,6 +40,9 @@
 /* The span over which the shown rate is averaged. */
 #define PH_CORE_RATE_INTERVAL (2 * PH_SEC)
 
+/* Ten years: a slip of the finger is more likely than a wish for more. */
+#define PH_CORE_QUEUE_DAYS_MAX 3650u
+
 /* Read-ahead buffers that are kept for reuse, shared by all sources. */
 #define PH_CORE_POOL_BUF PH_FILE_SOURCE_CHUNK
 #define PH_CORE_POOL_KEEP 32u
@@ -153,6 +156,7 @@ struct _PhCore {
   uint8_t instance[PH_INSTANCE_LEN];
   bool connected;
   bool explain;
+  uint32_t telling; /* the listener that is told the whole state; 0: all hear */
   bool settling;
   bool settle_again;
 
@@ -195,6 +199,8 @@ PhTime ph_core_now (PhCore *self);
 void ph_core_wake (void *core);
 /* Carries out everything that the last input set off; see the head of this file. */
 void ph_core_settle (PhCore *self);
+/* Tells all listeners, or the one that is being told the whole state. */
+void ph_core_emit (PhCore *self, PhEvent event);
 /* Ends a command. `error` NULL: well. */
 void ph_core_done (PhCore *self, uint32_t command, const GError *error, const char *text);
 void ph_core_fail (PhCore *self, uint32_t command, PhEngineError code, const char *format, ...)
@@ -280,7 +286,7 @@ void ph_peer_free (gpointer data);
 void ph_core_transfers_load (PhCore *self);
 /* Hands unfinished transfers to the session of `peer`, which has just been made. */
 void ph_core_transfers_restore (PhCore *self, PhPeer *peer);
-void ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit);
+void ph_core_transfers_history (PhCore *self, const PhCommand *command);
 void ph_core_send (PhCore *self, const PhCommand *command);
 void ph_core_scans_check (PhCore *self);
 void ph_core_accept (PhCore *self, const PhCommand *command);
@@ -296,7 +302,9 @@ void ph_core_transfers_connecting (PhCore *self, PhPeer *peer);
 /* The peer cannot be reached, for this reason. */
 void ph_core_transfers_trouble (PhCore *self, PhPeer *peer, const char *code, const char *message);
 void ph_core_transfers_forget_peer (PhCore *self, PhPeer *peer);
-void ph_core_transfers_tell (PhCore *self, PhTime now, bool all);
+/* What has news and may be told again. */
+void ph_core_transfers_tell (PhCore *self, PhTime now);
+void ph_core_transfers_tell_unfinished (PhCore *self, PhTime now);
 PhTime ph_core_transfers_next_timeout (const PhCore *self);
 const PhSessionHooks *ph_core_session_hooks (PhPeer *peer, PhSessionHooks *hooks);
 void ph_transfer_free (gpointer data);
@@ -305,5 +313,7 @@ void ph_scanning_free (gpointer data);
 /* ph-core-settings.c */
 void ph_core_get_setting (PhCore *self, const PhCommand *command);
 void ph_core_set_setting (PhCore *self, const PhCommand *command);
+/* All of them. */
+void ph_core_tell_settings (PhCore *self);
 /* The value, to be freed, or the default; never NULL. */
 char *ph_core_setting (PhCore *self, const char *key);

@@ -9,12 +9,41 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-static const char *const keys[] = {"name", "rendezvous", "stun", "turn", "download-dir", NULL};
+static const char *const keys[] = {
+    "name",
+    "rendezvous",
+    "stun",
+    "turn",
+    "download-dir",
+    "speed-limit-up",
+    "speed-limit-down",
+    "private-mode",
+    "queue-days",
+    "auto-start",
+    "run-in-background",
+    "notifications",
+    NULL,
+};
 
 const char *const *
 ph_engine_setting_keys (void)
 {
   return keys;
+}
+
+static bool
+is_switch (const char *key)
+{
+  static const char *const switches[] = {"private-mode", "auto-start", "run-in-background",
+                                         "notifications", NULL};
+
+  return g_strv_contains (switches, key);
+}
+
+static bool
+is_limit (const char *key)
+{
+  return strcmp (key, "speed-limit-up") == 0 || strcmp (key, "speed-limit-down") == 0;
 }
 
 static char *
@@ -31,6 +60,14 @@ setting_default (const char *key)
 
     return dir != NULL ? g_strdup (dir) : g_build_filename (g_get_home_dir (), "Downloads", NULL);
   }
+  if (strcmp (key, "queue-days") == 0)
+    return g_strdup ("14");
+  if (is_limit (key))
+    return g_strdup ("0");
+  if (is_switch (key))
+    return g_strdup (strcmp (key, "notifications") == 0 || strcmp (key, "run-in-background") == 0
+                         ? "true"
+                         : "false");
   return g_strdup ("");
 }
 
@@ -40,6 +77,25 @@ ph_core_setting (PhCore *self, const char *key)
   char *value = ph_store_get_setting (self->profile->store, key);
 
   return value != NULL ? value : setting_default (key);
+}
+
+static void
+tell_setting (PhCore *self, const char *key)
+{
+  g_autofree char *stored = ph_store_get_setting (self->profile->store, key);
+  g_autofree char *value = ph_core_setting (self, key);
+
+  ph_core_emit (self, (PhEvent){
+                          .type = PH_EVENT_SETTING,
+                          .setting = {.key = key, .value = value, .is_set = stored != NULL},
+                      });
+}
+
+void
+ph_core_tell_settings (PhCore *self)
+{
+  for (size_t i = 0; keys[i] != NULL; i++)
+    tell_setting (self, keys[i]);
 }
 
 static bool
@@ -107,6 +163,25 @@ check_value (PhCore *self, const PhCommand *command)
                   _ ("The download folder must be given with its full path, not “%s”"), value);
     return false;
   }
+  if (is_switch (command->subject) && strcmp (value, "true") != 0 && strcmp (value, "false") != 0) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
+                  _ ("“%s” must be true or false, not “%s”"), command->subject, value);
+    return false;
+  }
+  if (is_limit (command->subject)
+      && !g_ascii_string_to_unsigned (value, 10, 0, G_MAXINT64, NULL, NULL)) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
+                  _ ("A speed limit is a number of bytes a second, or 0 for none; not “%s”"),
+                  value);
+    return false;
+  }
+  if (strcmp (command->subject, "queue-days") == 0
+      && !g_ascii_string_to_unsigned (value, 10, 0, PH_CORE_QUEUE_DAYS_MAX, NULL, NULL)) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
+                  _ ("Files can wait for up to %u days, or with 0 for ever; not “%s”"),
+                  PH_CORE_QUEUE_DAYS_MAX, value);
+    return false;
+  }
   if (!g_utf8_validate (value, -1, NULL)) {
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE, _ ("That is not valid text"));
     return false;
@@ -127,6 +202,7 @@ ph_core_set_setting (PhCore *self, const PhCommand *command)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "%s", error->message);
     return;
   }
+  tell_setting (self, command->subject);
   if (self->connected) {
     ph_core_meetings_update (self);
     ph_core_network_update_servers (self);

@@ -164,7 +164,7 @@ tell (PhTransfer *self, PhTime now)
 
   self->tell = false;
   self->told_at = now;
-  self->core->emit (&event, self->core->user_data);
+  ph_core_emit (self->core, event);
 }
 
 /* Lets go of the oldest of those that have ended and were told. */
@@ -182,12 +182,26 @@ forget_ended (PhCore *self)
 }
 
 void
-ph_core_transfers_tell (PhCore *self, PhTime now, bool all)
+ph_core_transfers_tell_unfinished (PhCore *self, PhTime now)
+{
+  for (guint i = 0; i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+    const bool news = transfer->tell;
+
+    if (ph_transfer_state_ended (transfer->state))
+      continue;
+    tell (transfer, now);
+    transfer->tell = news; /* the others have not heard it */
+  }
+}
+
+void
+ph_core_transfers_tell (PhCore *self, PhTime now)
 {
   for (guint i = 0; i < self->transfers->len; i++) {
     PhTransfer *transfer = self->transfers->pdata[i];
 
-    if (all || (transfer->tell && now >= ph_time_add (transfer->told_at, PH_CORE_TELL_INTERVAL)))
+    if (transfer->tell && now >= ph_time_add (transfer->told_at, PH_CORE_TELL_INTERVAL))
       tell (transfer, now);
   }
   forget_ended (self);
@@ -486,14 +500,14 @@ shown_result (PhStoreState state)
 }
 
 void
-ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
+ph_core_transfers_history (PhCore *self, const PhCommand *command)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) rows =
-      ph_store_list_transfers (self->profile->store, PH_STORE_FINISHED, limit, &error);
+      ph_store_list_transfers (self->profile->store, PH_STORE_FINISHED, command->amount, &error);
 
   if (rows == NULL) {
-    ph_core_fail (self, command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "%s", error->message);
     return;
   }
   for (guint i = 0; i < rows->len; i++) {
@@ -507,7 +521,8 @@ ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
     sodium_bin2hex (id, sizeof id, row->id, sizeof row->id);
 
     const PhEvent event = {
-        .type = PH_EVENT_TRANSFER,
+        .type = PH_EVENT_HISTORY,
+        .command = command->number,
         .transfer =
             {
                 .id = id,
@@ -533,7 +548,7 @@ ph_core_transfers_history (PhCore *self, uint32_t command, uint32_t limit)
 
     self->emit (&event, self->user_data);
   }
-  ph_core_done (self, command, NULL, NULL);
+  ph_core_done (self, command->number, NULL, NULL);
 }
 
 /* --- Paths and trouble -------------------------------------------------------------------------- */

@@ -22,6 +22,13 @@ ph_core_unix_now (void)
   return g_get_real_time () / G_USEC_PER_SEC;
 }
 
+void
+ph_core_emit (PhCore *self, PhEvent event)
+{
+  event.listener = self->telling;
+  self->emit (&event, self->user_data);
+}
+
 /* --- Ends of commands --------------------------------------------------------------------------- */
 
 void
@@ -82,7 +89,7 @@ ph_core_settle (PhCore *self)
     busy |= ph_core_nat_settle (self, now);
   } while (busy || self->settle_again);
   ph_core_network_check_reports (self, now);
-  ph_core_transfers_tell (self, now, false);
+  ph_core_transfers_tell (self, now);
   arm (self, now);
   self->settling = false;
 }
@@ -192,12 +199,6 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
     g_debug ("store: %s", error->message);
   ph_core_peers_load (self);
   ph_core_transfers_load (self);
-  ph_core_tell_status (self);
-
-  const PhEvent loaded = {.type = PH_EVENT_LOADED};
-
-  ph_core_transfers_tell (self, ph_core_now (self), true);
-  self->emit (&loaded, self->user_data);
   return self;
 }
 
@@ -230,6 +231,22 @@ ph_core_free (PhCore *self)
   g_free (self);
 }
 
+/* Everything that a listener has to know before the changes make sense to it. */
+static void
+tell_all (PhCore *self, uint32_t listener)
+{
+  const PhEvent loaded = {.type = PH_EVENT_LOADED, .listener = listener};
+
+  self->telling = listener;
+  ph_core_tell_settings (self);
+  ph_core_tell_status (self);
+  for (guint i = 0; i < self->peers->len; i++)
+    ph_core_tell_peer (self, self->peers->pdata[i]);
+  ph_core_transfers_tell_unfinished (self, ph_core_now (self));
+  self->telling = 0;
+  self->emit (&loaded, self->user_data);
+}
+
 static void
 connect_all (PhCore *self)
 {
@@ -246,6 +263,9 @@ void
 ph_core_run (PhCore *self, const PhCommand *command)
 {
   switch (command->type) {
+  case PH_COMMAND_TELL:
+    tell_all (self, command->amount);
+    break;
   case PH_COMMAND_CONNECT:
     connect_all (self);
     break;
@@ -286,7 +306,7 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_pause (self, command, false);
     break;
   case PH_COMMAND_HISTORY:
-    ph_core_transfers_history (self, command->number, command->amount);
+    ph_core_transfers_history (self, command);
     break;
   case PH_COMMAND_GET_SETTING:
     ph_core_get_setting (self, command);
@@ -298,8 +318,21 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_network_report (self, command->number, command->amount);
     break;
   case PH_COMMAND_EXPLAIN:
-    self->explain = command->amount != 0;
+    self->explain = command->flag;
     ph_core_done (self, command->number, NULL, NULL);
+    break;
+  case PH_COMMAND_AUTO_ACCEPT:
+  case PH_COMMAND_VERIFIED:
+  case PH_COMMAND_DISMISS_ALERT:
+  case PH_COMMAND_SEND_AGAIN:
+  case PH_COMMAND_LIST_FILES:
+  case PH_COMMAND_FORGET:
+  case PH_COMMAND_CHECK_NETWORK:
+  case PH_COMMAND_TEST_SERVER:
+  case PH_COMMAND_EXPLAIN_CONTACT:
+  case PH_COMMAND_EXPORT:
+  case PH_COMMAND_IMPORT:
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "not there yet");
     break;
   }
   ph_core_settle (self);

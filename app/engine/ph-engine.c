@@ -5,99 +5,116 @@
 
 #include "config.h"
 
-#include "app/engine/ph-core.h"
+#include "app/engine/ph-engine-private.h"
 #include "app/engine/ph-event-queue.h"
+#include "app/engine/ph-safety-number.h"
 
-#include <glib/gi18n-lib.h>
+typedef struct {
+  uint32_t number;
+  bool started; /* it is being told the whole state, or was */
+  PhEventQueue *queue; /* owned */
+} Listener;
 
 struct _PhEngine {
   /* owned */
   PhProfile *profile;
-  PhEventQueue *events;
   GMainContext *context;
   GMainLoop *loop;
   GThread *thread;
 
+  GMutex lock; /* of what follows */
   uint32_t last_command;
+  uint32_t last_listener;
+  GPtrArray *listeners; /* Listener, owned */
 
   /* engine thread only */
   PhCore *core;
 };
-
-G_DEFINE_QUARK (ph - engine - error - quark, ph_engine_error)
-
-const char *
-ph_engine_error_code (int code)
-{
-  switch ((PhEngineError)code) {
-  case PH_ENGINE_ERROR_PROFILE_IN_USE:
-    return "profile-in-use";
-  case PH_ENGINE_ERROR_PROFILE_UNUSABLE:
-    return "profile-unusable";
-  case PH_ENGINE_ERROR_PROFILE_NEWER:
-    return "profile-newer";
-  case PH_ENGINE_ERROR_UNKNOWN_CONTACT:
-    return "unknown-contact";
-  case PH_ENGINE_ERROR_UNKNOWN_TRANSFER:
-    return "unknown-transfer";
-  case PH_ENGINE_ERROR_UNKNOWN_SETTING:
-    return "unknown-setting";
-  case PH_ENGINE_ERROR_BAD_VALUE:
-    return "bad-value";
-  case PH_ENGINE_ERROR_NO_RENDEZVOUS:
-    return "no-rendezvous";
-  case PH_ENGINE_ERROR_OFFLINE:
-    return "offline";
-  case PH_ENGINE_ERROR_BAD_INVITATION:
-    return "bad-invitation";
-  case PH_ENGINE_ERROR_INVITATION_USED:
-    return "invitation-used";
-  case PH_ENGINE_ERROR_INVITATION_EXPIRED:
-    return "invitation-expired";
-  case PH_ENGINE_ERROR_OWN_INVITATION:
-    return "own-invitation";
-  case PH_ENGINE_ERROR_BLOCKED:
-    return "blocked";
-  case PH_ENGINE_ERROR_DECLINED:
-    return "declined";
-  case PH_ENGINE_ERROR_CANCELLED:
-    return "cancelled";
-  case PH_ENGINE_ERROR_UNREACHABLE:
-    return "unreachable";
-  case PH_ENGINE_ERROR_TIMED_OUT:
-    return "timed-out";
-  case PH_ENGINE_ERROR_FILES:
-    return "files";
-  case PH_ENGINE_ERROR_FOLDER:
-    return "folder";
-  case PH_ENGINE_ERROR_NO_SPACE:
-    return "no-space";
-  case PH_ENGINE_ERROR_MISMATCH:
-    return "mismatch";
-  case PH_ENGINE_ERROR_PEER:
-    return "peer";
-  case PH_ENGINE_ERROR_FAILED:
-  default:
-    return "failed";
-  }
-}
 
 void
 ph_command_free (PhCommand *self)
 {
   g_free (self->subject);
   g_free (self->text);
+  g_free (self->after);
   g_strfreev (self->paths);
   g_free (self);
+}
+
+/* --- Listeners ---------------------------------------------------------------------------------- */
+
+static void
+listener_free (gpointer data)
+{
+  Listener *self = data;
+
+  ph_event_queue_free (self->queue);
+  g_free (self);
+}
+
+static Listener *
+find_listener (PhEngine *self, uint32_t number)
+{
+  for (guint i = 0; i < self->listeners->len; i++) {
+    Listener *listener = self->listeners->pdata[i];
+
+    if (listener->number == number)
+      return listener;
+  }
+  return NULL;
 }
 
 static void
 emit (const PhEvent *event, gpointer user_data)
 {
   PhEngine *self = user_data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  ph_event_queue_push (self->events, event);
+  for (guint i = 0; i < self->listeners->len; i++) {
+    const Listener *listener = self->listeners->pdata[i];
+
+    if (listener->started && (event->listener == 0 || event->listener == listener->number))
+      ph_event_queue_push (listener->queue, event);
+  }
 }
+
+static void
+start_listener (PhEngine *self, uint32_t number)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  Listener *listener = find_listener (self, number);
+
+  if (listener != NULL)
+    listener->started = true;
+}
+
+uint32_t
+ph_engine_add_listener (PhEngine *self, PhEventFunc func, gpointer user_data)
+{
+  Listener *listener = g_new0 (Listener, 1);
+  uint32_t number;
+
+  listener->queue = ph_event_queue_new (func, user_data);
+  g_mutex_lock (&self->lock);
+  number = listener->number = ++self->last_listener;
+  g_ptr_array_add (self->listeners, listener);
+  g_mutex_unlock (&self->lock);
+  /* What happens between here and the snapshot is in the snapshot. */
+  ph_engine_post (self, &(PhCommand){.type = PH_COMMAND_TELL, .amount = number});
+  return number;
+}
+
+void
+ph_engine_remove_listener (PhEngine *self, uint32_t number)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  Listener *listener = find_listener (self, number);
+
+  if (listener != NULL)
+    g_ptr_array_remove (self->listeners, listener);
+}
+
+/* --- The thread --------------------------------------------------------------------------------- */
 
 static gboolean
 start_core (gpointer user_data)
@@ -157,10 +174,12 @@ ph_engine_new (const char *dir, PhEventFunc func, gpointer user_data, GError **e
 
   self = g_new0 (PhEngine, 1);
   self->profile = g_steal_pointer (&profile);
-  self->events = ph_event_queue_new (func, user_data);
+  g_mutex_init (&self->lock);
+  self->listeners = g_ptr_array_new_with_free_func (listener_free);
   self->context = g_main_context_new ();
   self->loop = g_main_loop_new (self->context, FALSE);
   post (self, start_core, self, NULL);
+  ph_engine_add_listener (self, func, user_data);
   self->thread = g_thread_new ("porthole-engine", engine_thread, self);
   return self;
 }
@@ -173,9 +192,10 @@ ph_engine_free (PhEngine *self)
 
   post (self, quit, self, NULL);
   g_thread_join (self->thread);
-  ph_event_queue_free (self->events);
+  g_ptr_array_unref (self->listeners);
   g_main_loop_unref (self->loop);
   g_main_context_unref (self->context);
+  g_mutex_clear (&self->lock);
   ph_profile_free (self->profile);
   g_free (self);
 }
@@ -184,6 +204,18 @@ const char *
 ph_engine_device_id (const PhEngine *self)
 {
   return self->profile->device_id;
+}
+
+char *
+ph_engine_safety_number (const PhEngine *self, const char *contact)
+{
+  char text[PH_SAFETY_NUMBER_STRING_MAX];
+  PhDeviceId id;
+
+  if (ph_device_id_parse (contact, &id) != PH_DEVICE_ID_OK)
+    return NULL;
+  ph_safety_number (&self->profile->identity.id, &id, text);
+  return g_strdup (text);
 }
 
 /* --- Commands ----------------------------------------------------------------------------------- */
@@ -198,6 +230,8 @@ run_posted (gpointer user_data)
 {
   Posted *posted = user_data;
 
+  if (posted->command->type == PH_COMMAND_TELL)
+    start_listener (posted->engine, posted->command->amount);
   ph_core_run (posted->engine->core, posted->command);
   return G_SOURCE_REMOVE;
 }
@@ -212,134 +246,31 @@ free_posted (gpointer user_data)
 }
 
 static uint32_t
-command (PhEngine *self, PhCommandType type, const char *subject, const char *text,
-         const char *const *paths, uint32_t amount)
+next_number (PhEngine *self)
 {
-  PhCommand *cmd = g_new0 (PhCommand, 1);
-  Posted *posted = g_new0 (Posted, 1);
-  uint32_t number;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   /* 0 means "no number". */
   if (++self->last_command == 0)
     self->last_command = 1;
-  number = self->last_command;
+  return self->last_command;
+}
 
-  cmd->type = type;
-  cmd->number = number;
-  cmd->subject = g_strdup (subject);
-  cmd->text = g_strdup (text);
-  cmd->paths = g_strdupv ((char **)paths);
-  cmd->amount = amount;
+uint32_t
+ph_engine_post (PhEngine *self, const PhCommand *command)
+{
+  Posted *posted = g_new0 (Posted, 1);
+  PhCommand *copy = g_new (PhCommand, 1);
+  const uint32_t number = next_number (self);
+
+  *copy = *command;
+  copy->number = number;
+  copy->subject = g_strdup (command->subject);
+  copy->text = g_strdup (command->text);
+  copy->after = g_strdup (command->after);
+  copy->paths = g_strdupv (command->paths);
   posted->engine = self;
-  posted->command = cmd;
+  posted->command = copy;
   post (self, run_posted, posted, free_posted);
   return number;
-}
-
-void
-ph_engine_connect (PhEngine *self)
-{
-  command (self, PH_COMMAND_CONNECT, NULL, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_invite (PhEngine *self, const char *name)
-{
-  return command (self, PH_COMMAND_INVITE, NULL, name, NULL, 0);
-}
-
-uint32_t
-ph_engine_withdraw (PhEngine *self, uint32_t invite)
-{
-  return command (self, PH_COMMAND_WITHDRAW, NULL, NULL, NULL, invite);
-}
-
-uint32_t
-ph_engine_add (PhEngine *self, const char *link, const char *name)
-{
-  return command (self, PH_COMMAND_ADD, link, name, NULL, 0);
-}
-
-uint32_t
-ph_engine_rename (PhEngine *self, const char *contact, const char *name)
-{
-  return command (self, PH_COMMAND_RENAME, contact, name, NULL, 0);
-}
-
-uint32_t
-ph_engine_remove (PhEngine *self, const char *contact)
-{
-  return command (self, PH_COMMAND_REMOVE, contact, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_block (PhEngine *self, const char *contact, bool blocked)
-{
-  return command (self, PH_COMMAND_BLOCK, contact, NULL, NULL, blocked);
-}
-
-uint32_t
-ph_engine_send (PhEngine *self, const char *contact, const char *const *paths)
-{
-  return command (self, PH_COMMAND_SEND, contact, NULL, paths, 0);
-}
-
-uint32_t
-ph_engine_accept (PhEngine *self, const char *transfer, const char *folder)
-{
-  return command (self, PH_COMMAND_ACCEPT, transfer, folder, NULL, 0);
-}
-
-uint32_t
-ph_engine_decline (PhEngine *self, const char *transfer)
-{
-  return command (self, PH_COMMAND_DECLINE, transfer, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_cancel (PhEngine *self, const char *transfer)
-{
-  return command (self, PH_COMMAND_CANCEL, transfer, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_pause (PhEngine *self, const char *transfer)
-{
-  return command (self, PH_COMMAND_PAUSE, transfer, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_resume (PhEngine *self, const char *transfer)
-{
-  return command (self, PH_COMMAND_RESUME, transfer, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_load_history (PhEngine *self, uint32_t limit)
-{
-  return command (self, PH_COMMAND_HISTORY, NULL, NULL, NULL, limit);
-}
-
-uint32_t
-ph_engine_get_setting (PhEngine *self, const char *key)
-{
-  return command (self, PH_COMMAND_GET_SETTING, key, NULL, NULL, 0);
-}
-
-uint32_t
-ph_engine_set_setting (PhEngine *self, const char *key, const char *value)
-{
-  return command (self, PH_COMMAND_SET_SETTING, key, value, NULL, 0);
-}
-
-uint32_t
-ph_engine_network_report (PhEngine *self, uint32_t timeout_ms)
-{
-  return command (self, PH_COMMAND_NETWORK_REPORT, NULL, NULL, NULL, timeout_ms);
-}
-
-void
-ph_engine_set_explain (PhEngine *self, bool explain)
-{
-  command (self, PH_COMMAND_EXPLAIN, NULL, NULL, NULL, explain);
 }

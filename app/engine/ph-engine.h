@@ -7,12 +7,13 @@
  *
  * - A command returns at once with its number. It ends with exactly one PH_EVENT_DONE of that number.
  *   Arguments are copied. Commands are carried out in order.
- * - Events are delivered by the callback on the GMainContext that was thread-default where the engine was
- *   made. They are value snapshots: everything an event points to belongs to it and is gone after
- *   the callback returns. Progress is coalesced: at most one PH_EVENT_TRANSFER a transfer is under
- *   way, and it carries the newest values.
- * - After the start the whole state is told once (STATUS, CONTACT and TRANSFER for unfinished ones),
- *   then PH_EVENT_LOADED.
+ *   Commands may be given on any thread.
+ * - Events are delivered to every listener by its callback, on the GMainContext that was thread-default
+ *   where it was added. They are value snapshots: everything an event points to belongs to it and is
+ *   gone after the callback returns. Progress is coalesced: at most one PH_EVENT_TRANSFER a transfer is
+ *   under way to a listener, and it carries the newest values.
+ * - Each listener is first told the whole state (SETTING for every key, STATUS, CONTACT, TRANSFER for
+ *   unfinished ones, NETWORK if it is known), then PH_EVENT_LOADED.
  *
  * Text in events: `message`s are translated sentences for the person, they say what can be done;
  * `code`s are stable English identifiers for programs. Names of contacts and files are valid UTF-8 as
@@ -54,6 +55,12 @@ typedef enum {
   PH_ENGINE_ERROR_NO_SPACE,
   PH_ENGINE_ERROR_MISMATCH, /* bytes did not match their hash, twice */
   PH_ENGINE_ERROR_PEER, /* the other side broke the protocol or failed */
+  PH_ENGINE_ERROR_EXPIRED, /* the contact was not there for as long as the setting queue-days says */
+  PH_ENGINE_ERROR_IDENTITY, /* whoever answers does not hold the contact's key */
+  PH_ENGINE_ERROR_NOT_FRESH, /* the profile to import into is in use: replace it explicitly */
+  PH_ENGINE_ERROR_BAD_EXPORT, /* not an exported identity, or damaged */
+  PH_ENGINE_ERROR_PASSPHRASE, /* wrong, or too short */
+  PH_ENGINE_ERROR_SERVER, /* a server that was tested does not answer as it should */
 } PhEngineError;
 
 /* "profile-in-use", "no-rendezvous", ...: the `code` of JSON output. Static. */
@@ -81,8 +88,14 @@ typedef struct {
   const char *name;
   bool online;
   bool blocked;
-  bool auto_accept;
+  bool auto_accept; /* offers are taken without asking... */
+  uint64_t auto_accept_max; /* ...up to so many bytes each; 0: no cap */
+  bool verified; /* the person compared safety numbers */
+  /* Somebody without this contact's key answered in its place: nothing was sent, and nothing is tried
+   * until ph_engine_dismiss_alert(). */
+  bool alert;
   int64_t added_at; /* Unix seconds */
+  int64_t last_seen; /* likewise: last online; 0 never */
 } PhContactView;
 
 typedef enum { PH_DIRECTION_SEND, PH_DIRECTION_RECEIVE } PhDirection;
@@ -125,6 +138,11 @@ typedef struct {
   int32_t first_byte_ms; /* acceptance to the receiver's first write; -1 not yet */
   const char *folder; /* where received files are, "" for a send */
   bool paused_here; /* PAUSED by this side */
+  /* An offer that ended without an answer of this person: withdrawn, or gone while they were away. Its
+   * state is CANCELLED. */
+  bool missed;
+  bool can_send_again; /* ended, a send, and what was sent is known: ph_engine_send_again() */
+  int64_t expires_at; /* a send that waits: when it is given up; 0 never */
 
   /* The path in use, or the last one; "" where there is none. Words of the JSON contract. */
   const char *path; /* "lan", "udp", "tcp", "relay" */
@@ -142,6 +160,27 @@ typedef struct {
   const char *message;
 } PhTransferView;
 
+typedef struct {
+  const char *key;
+  const char *value; /* in force: the default, if it is not set */
+  bool is_set;
+} PhSettingView;
+
+typedef enum {
+  PH_FILE_WAITING, /* nothing of it is there */
+  PH_FILE_PARTIAL,
+  PH_FILE_DONE,
+} PhFileState;
+
+typedef struct {
+  uint32_t index; /* in the transfer */
+  const char *path; /* relative, parted by '/' */
+  bool folder;
+  uint64_t size;
+  const char *sha256; /* 64 hex digits; "" not known (yet) */
+  PhFileState state;
+} PhFileView;
+
 /* --- Events ------------------------------------------------------------------------------------- */
 
 typedef enum {
@@ -152,17 +191,28 @@ typedef enum {
   PH_EVENT_TRANSFER, /* `transfer`: added or changed */
   PH_EVENT_INVITATION, /* `command`, `text`: the link; the command stays open until it is used */
   PH_EVENT_EXPLAIN, /* `text`: one line of why (connector trace), when asked for */
+  PH_EVENT_SETTING, /* `setting`: at the start and when it changed */
+  PH_EVENT_NETWORK, /* `text`: the JSON object of `nat --json`, when anything in it changed */
+  PH_EVENT_ALERT, /* `contact` and `text`, a sentence: see PhContactView.alert; CONTACT comes as well */
+  PH_EVENT_HISTORY, /* `command`, `transfer`: a row of ph_engine_load_history() */
+  /* Rows of the history are gone: `transfer.id`, or if that is "" all of `contact.id`, or if that is ""
+   * all. */
+  PH_EVENT_FORGOTTEN,
+  PH_EVENT_FILE, /* `command`, `file`: of ph_engine_list_files() */
   PH_EVENT_DONE, /* `command`, `error` (NULL: well), `text`: a transfer id, contact id... */
 } PhEventType;
 
 typedef struct {
   PhEventType type;
+  uint32_t listener; /* the engine's own: whom it goes to, 0 all */
   uint32_t command;
   const GError *error;
   const char *text;
   PhStatusView status;
   PhContactView contact;
   PhTransferView transfer;
+  PhSettingView setting;
+  PhFileView file;
 } PhEvent;
 
 typedef void (*PhEventFunc) (const PhEvent *event, gpointer user_data);
@@ -179,6 +229,11 @@ PhEngine *ph_engine_new (const char *dir, PhEventFunc func, gpointer user_data, 
  * callback. */
 void ph_engine_free (PhEngine *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEngine, ph_engine_free)
+
+/* One more listener, told the whole state first. Returns its number. */
+uint32_t ph_engine_add_listener (PhEngine *self, PhEventFunc func, gpointer user_data);
+/* On the thread of its context. It hears nothing afterwards; its unfinished commands go on. */
+void ph_engine_remove_listener (PhEngine *self, uint32_t listener);
 
 /* This device's ID in its printed form. Constant; owned by the engine. */
 const char *ph_engine_device_id (const PhEngine *self);
@@ -198,6 +253,19 @@ uint32_t ph_engine_add (PhEngine *self, const char *link, const char *name);
 uint32_t ph_engine_rename (PhEngine *self, const char *contact, const char *name);
 uint32_t ph_engine_remove (PhEngine *self, const char *contact);
 uint32_t ph_engine_block (PhEngine *self, const char *contact, bool blocked);
+/* Takes offers of up to `max_bytes` (0: any) without asking, into the download folder, where there is room.
+ * Offers that are too large, or cannot be taken, are asked about. To accept one "always": this, then
+ * ph_engine_accept(). */
+uint32_t ph_engine_set_auto_accept (PhEngine *self, const char *contact, bool auto_accept,
+                                    uint64_t max_bytes);
+
+/* The number that two people compare to know that nobody stands between them: twelve groups of five
+ * digits, the same on both sides (docs/protocol.md, "Safety number"). To be freed; NULL if `contact` is
+ * no device ID. Takes some milliseconds. */
+char *ph_engine_safety_number (const PhEngine *self, const char *contact);
+uint32_t ph_engine_set_verified (PhEngine *self, const char *contact, bool verified);
+/* The person has read the alert: connections to the contact are tried again. */
+uint32_t ph_engine_dismiss_alert (PhEngine *self, const char *contact);
 
 /* Offers `paths` (files and folders) to a contact. DONE comes when the files are looked at and the
  * transfer is stored: `text` is its id, or `error`. From then on it goes by itself, over restarts too. */
@@ -208,11 +276,43 @@ uint32_t ph_engine_decline (PhEngine *self, const char *transfer);
 uint32_t ph_engine_cancel (PhEngine *self, const char *transfer);
 uint32_t ph_engine_pause (PhEngine *self, const char *transfer);
 uint32_t ph_engine_resume (PhEngine *self, const char *transfer);
+/* Sends what an ended send sent, as it is on disk, to the same contact. DONE: as of ph_engine_send(). */
+uint32_t ph_engine_send_again (PhEngine *self, const char *transfer);
 
-/* Tells finished transfers, newest first, as TRANSFER events, then DONE. */
-uint32_t ph_engine_load_history (PhEngine *self, uint32_t limit);
+/* A page of a transfer's entries, finished or not: at most `limit` and PH_ENGINE_FILES_MAX from `first`
+ * on, as FILE events. DONE: `text` is the index to go on with, "" at the end. */
+#define PH_ENGINE_FILES_MAX 1000u
+uint32_t
+ph_engine_list_files (PhEngine *self, const char *transfer, uint32_t first, uint32_t limit);
 
-/* Settings. Keys: ph_engine_setting_keys(). DONE of a get has the value in `text` ("" if unset). */
+/* What to tell of the history. Zeros and NULLs mean: everything. */
+typedef struct {
+  const char *contact; /* device ID */
+  const char *search; /* words that a file's, folder's or contact's name holds, whatever the case */
+  bool missed_only;
+  uint32_t limit; /* 0: all */
+  /* Only what comes after this row: `finished_at` and `id` of the last one of the page before. */
+  int64_t before_at;
+  const char *before_id;
+} PhHistoryQuery;
+
+/* Tells finished transfers, newest first, as HISTORY events, then DONE. */
+uint32_t ph_engine_load_history (PhEngine *self, const PhHistoryQuery *query);
+/* Forgets one finished transfer, or with NULL all finished ones of `contact`, or with NULL all. Files stay
+ * where they are. FORGOTTEN tells every listener. */
+uint32_t ph_engine_forget (PhEngine *self, const char *transfer, const char *contact);
+
+/* Settings, told as SETTING events. Keys: ph_engine_setting_keys(). DONE of a get has the value in `text`.
+ * Setting "" unsets. Yes and no are "true" and "false".
+ *
+ *   name               what others see; not set: ask for it at the first start
+ *   rendezvous         the meeting point's address
+ *   stun, turn         servers besides those that meeting points hand out; several parted by commas
+ *   download-dir       where received files go
+ *   speed-limit-up, speed-limit-down   bytes a second for all transfers together; 0 none
+ *   private-mode       ended transfers leave no trace
+ *   queue-days         how long files for somebody offline wait; 0 for ever
+ *   auto-start, run-in-background, notifications   yes or no; the app's own, kept here */
 uint32_t ph_engine_get_setting (PhEngine *self, const char *key);
 uint32_t ph_engine_set_setting (PhEngine *self, const char *key, const char *value);
 const char *const *ph_engine_setting_keys (void);
@@ -221,7 +321,34 @@ const char *const *ph_engine_setting_keys (void);
  * answers, `timeout_ms` at most. */
 uint32_t ph_engine_network_report (PhEngine *self, uint32_t timeout_ms);
 
+/* Asks all servers again. DONE as of ph_engine_network_report(). */
+uint32_t ph_engine_check_network (PhEngine *self, uint32_t timeout_ms);
+
+typedef enum { PH_SERVER_RENDEZVOUS, PH_SERVER_STUN, PH_SERVER_TURN } PhServerKind;
+
+/* Tries one server, whether it is in the settings or not. `address`: as the setting has it. DONE: `text` is
+ * a sentence with the time it took, or `error` says what is wrong and what to look at. */
+uint32_t ph_engine_test_server (PhEngine *self, PhServerKind kind, const char *address);
+
 /* Whether PH_EVENT_EXPLAIN is told. */
 void ph_engine_set_explain (PhEngine *self, bool explain);
+/* How connecting to `contact` goes: DONE has a JSON object in `text`: "state" (a word), "candidates" (of
+ * both sides: "side", "kind", "transport", "address"), "pairs" ("local", "remote", "state", "rtt_ms",
+ * "why"), "links" (as of TransferView's path) and "log" (the last lines, each "at_ms" before now and
+ * "line"). What is not known is null or missing. */
+uint32_t ph_engine_explain_contact (PhEngine *self, const char *contact);
+
+/* --- Moving to another device ------------------------------------------------------------------- */
+
+#define PH_ENGINE_PASSPHRASE_MIN 8u /* bytes */
+
+/* Writes identity, name, settings and contacts to `path` (0600; what is there is replaced), encrypted
+ * with `passphrase`. */
+uint32_t ph_engine_export_identity (PhEngine *self, const char *path, const char *passphrase);
+/* Makes this profile what an export holds. Fails with NOT_FRESH if there are contacts or transfers,
+ * unless `replace`: they are lost then. After DONE without an error this engine is offline and serves
+ * no more commands: free it, and make a new one. */
+uint32_t
+ph_engine_import_identity (PhEngine *self, const char *path, const char *passphrase, bool replace);
 
 G_END_DECLS

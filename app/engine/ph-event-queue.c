@@ -13,6 +13,8 @@ typedef struct {
 } Held;
 
 struct _PhEventQueue {
+  gatomicrefcount refs; /* the owner's, and that of a delivery under way */
+  bool closed; /* receiving thread only */
   PhEventFunc func;
   gpointer user_data;
   GMainContext *context;
@@ -75,8 +77,24 @@ held_new (const PhEvent *event)
   self->event.status.reason = keep (self, event->status.reason);
   self->event.contact.id = keep (self, event->contact.id);
   self->event.contact.name = keep (self, event->contact.name);
+  self->event.setting.key = keep (self, event->setting.key);
+  self->event.setting.value = keep (self, event->setting.value);
+  self->event.file.path = keep (self, event->file.path);
+  self->event.file.sha256 = keep (self, event->file.sha256);
   keep_transfer (self, &event->transfer);
   return self;
+}
+
+static void
+unref (PhEventQueue *self)
+{
+  if (!g_atomic_ref_count_dec (&self->refs))
+    return;
+  g_hash_table_unref (self->transfers);
+  g_queue_clear_full (&self->waiting, (GDestroyNotify)held_free);
+  g_main_context_unref (self->context);
+  g_mutex_clear (&self->lock);
+  g_free (self);
 }
 
 static gboolean
@@ -84,6 +102,8 @@ deliver (gpointer user_data)
 {
   PhEventQueue *self = user_data;
   GQueue batch;
+
+  g_atomic_ref_count_inc (&self->refs);
 
   /* A batch, not "until empty": a busy engine must not keep the receiver's loop. */
   g_mutex_lock (&self->lock);
@@ -94,9 +114,11 @@ deliver (gpointer user_data)
   g_mutex_unlock (&self->lock);
 
   for (Held *held; (held = g_queue_pop_head (&batch)) != NULL;) {
-    self->func (&held->event, self->user_data);
+    if (!self->closed)
+      self->func (&held->event, self->user_data);
     held_free (held);
   }
+  unref (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -105,6 +127,7 @@ ph_event_queue_new (PhEventFunc func, gpointer user_data)
 {
   PhEventQueue *self = g_new0 (PhEventQueue, 1);
 
+  g_atomic_ref_count_init (&self->refs);
   self->func = func;
   self->user_data = user_data;
   self->context = g_main_context_ref_thread_default ();
@@ -117,15 +140,12 @@ ph_event_queue_new (PhEventFunc func, gpointer user_data)
 void
 ph_event_queue_free (PhEventQueue *self)
 {
+  self->closed = true;
   if (self->source != NULL) {
     g_source_destroy (self->source);
-    g_source_unref (self->source);
+    g_clear_pointer (&self->source, g_source_unref);
   }
-  g_hash_table_unref (self->transfers);
-  g_queue_clear_full (&self->waiting, (GDestroyNotify)held_free);
-  g_main_context_unref (self->context);
-  g_mutex_clear (&self->lock);
-  g_free (self);
+  unref (self);
 }
 
 void
@@ -134,7 +154,8 @@ ph_event_queue_push (PhEventQueue *self, const PhEvent *event)
   Held *held = held_new (event);
 
   g_mutex_lock (&self->lock);
-  if (event->type == PH_EVENT_TRANSFER) {
+  /* The snapshots of a start stay between what was told before and LOADED. */
+  if (event->type == PH_EVENT_TRANSFER && event->listener == 0) {
     Held *waiting = g_hash_table_lookup (self->transfers, held->event.transfer.id);
 
     if (waiting != NULL) {

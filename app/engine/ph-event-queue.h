@@ -11,7 +11,8 @@ typedef struct _PhEventQueue PhEventQueue;
 
 /* Events go to the GMainContext that is thread-default now. */
 PhEventQueue *ph_event_queue_new (PhEventFunc func, gpointer user_data);
-/* On the receiving thread, when nobody pushes any more. What still waits is dropped. */
+/* On the receiving thread, also from within the callback, when nobody pushes any more. What still waits is
+ * dropped. */
 void ph_event_queue_free (PhEventQueue *self);
 /* On any thread; copies the event. */
 void ph_event_queue_push (PhEventQueue *self, const PhEvent *event);

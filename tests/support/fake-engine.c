@@ -87,7 +87,7 @@ step_run (gpointer data)
   if (step->run != NULL) {
     step->run (engine, step->transfer);
   } else {
-    if (step->event.type == PH_EVENT_TRANSFER)
+    if (step->transfer != NULL)
       step->event.transfer = step->transfer->view;
     step->event.error = step->error;
     step->event.text = step->text;
@@ -571,15 +571,15 @@ ph_engine_resume (PhEngine *self, const char *transfer)
 }
 
 uint32_t
-ph_engine_load_history (PhEngine *self, uint32_t limit)
+ph_engine_load_history (PhEngine *self, const PhHistoryQuery *query)
 {
   FakeTransfer *old;
 
-  note ("history %u", limit);
+  note ("history %u", query->limit);
   if (g_getenv ("FAKE_NO_CONTACTS") == NULL) {
     old = transfer_new (self, "01d00000", &contacts[7], PH_DIRECTION_RECEIVE, PH_TRANSFER_FAILED);
     end (old, PH_TRANSFER_FAILED, "no-space", "There was not enough space.");
-    later (self, PH_EVENT_TRANSFER)->transfer = old;
+    later (self, PH_EVENT_HISTORY)->transfer = old;
   }
   return done (self, NULL);
 }

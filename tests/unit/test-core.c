@@ -73,7 +73,7 @@ test_ended_are_let_go (void)
     last = add_transfer (&w, i);
     ph_transfer_end (last, 1000 * PH_SEC, PH_TRANSFER_CANCELLED, "cancelled", NULL);
     g_assert_null (last->manifest);
-    ph_core_transfers_tell (w.core, 1000 * PH_SEC, false);
+    ph_core_transfers_tell (w.core, 1000 * PH_SEC);
   }
   g_assert_cmpuint (w.told, ==, told + 4 * PH_CORE_ENDED_MAX);
   g_assert_cmpuint (w.core->transfers->len, ==, PH_CORE_ENDED_MAX + 1);

@@ -109,6 +109,8 @@ on_event (const PhEvent *event, gpointer user_data)
                           event->error != NULL ? g_error_copy (event->error) : NULL);
     g_hash_table_replace (node->texts, GUINT_TO_POINTER (event->command), g_strdup (event->text));
     break;
+  default:
+    break;
   }
 }
 
