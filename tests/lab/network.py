@@ -12,16 +12,21 @@ ranges (RFC 5737) and knows no private one, so that a private address can be rea
 its own site: whatever arrives has been through the NATs. `Network.check()` proves this, and that every
 router filters as its kind says, before a test relies on it.
 
-Kinds, in the words of RFC 4787 (all keep the source port where they can, none hairpins):
+Kinds, in the words of RFC 4787 (all but the symmetric ones keep the source port where they can, none hairpins):
 
-    open                no router: the host has a public address
-    full-cone           endpoint-independent mapping and filtering
-    address-restricted  endpoint-independent mapping, address-dependent filtering
-    port-restricted     endpoint-independent mapping, address-and-port-dependent filtering
-    symmetric           a random port for each destination, address-and-port-dependent filtering
-    cgnat               port-restricted behind port-restricted, each site with a carrier of its own
-    udp-blocked         port-restricted, and UDP does not get out
-    same-lan            both hosts on one network behind one port-restricted router
+    open                  no router: the host has a public address
+    full-cone             endpoint-independent mapping and filtering
+    address-restricted    endpoint-independent mapping, address-dependent filtering
+    port-restricted       endpoint-independent mapping, address-and-port-dependent filtering
+    symmetric             a random port for each destination, address-and-port-dependent filtering
+    symmetric-sequential  the same with one port after the other, by the simulator's model (lab-box.c)
+    cgnat                 port-restricted behind port-restricted, each site with a carrier of its own
+    udp-blocked           port-restricted, and UDP does not get out
+    tcp-443-only          port-restricted, and nothing but TCP to port 443 gets out
+    same-lan              both hosts on one network behind one port-restricted router
+
+Lines have no delay until `Network.slow_down()`: then each site is as far away from the internet as was asked
+for. The kernel's netem is not everywhere, so the simulator's wire does it everywhere (lab-box.c).
 """
 
 import contextlib
@@ -31,11 +36,16 @@ import socket
 import subprocess
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
-KINDS = ('open', 'full-cone', 'address-restricted', 'port-restricted', 'symmetric', 'cgnat', 'udp-blocked')
-PLANNED_KINDS = ('symmetric-sequential', 'tcp-443-only')
+BOX = Path(__file__).resolve().parent.parent.parent / 'build/release/tests/lab/lab-box'
+
+KINDS = ('open', 'full-cone', 'address-restricted', 'port-restricted', 'symmetric', 'symmetric-sequential', 'cgnat',
+         'udp-blocked', 'tcp-443-only')
 
 PUBLIC_ADDRESSES = ('192.0.2.10', '192.0.2.11')
+# Of its own, so that the rendezvous and TURN over TLS both have port 443.
+RENDEZVOUS_ADDRESS = '192.0.2.12'
 
 # How an unsolicited datagram to a mapped port fares: from (the contacted address but another port,
 # another address).
@@ -45,6 +55,7 @@ FILTERS = {
     'address-restricted': (True, False),
     'port-restricted': (False, False),
     'symmetric': (False, False),
+    'symmetric-sequential': (False, False),
     'cgnat': (False, False),
 }
 
@@ -94,7 +105,7 @@ def nat_rules(kind, host_address):
     stack would leave a conntrack entry that takes the port away from the host behind it."""
     masquerade = 'masquerade fully-random' if kind == 'symmetric' else 'masquerade'
     note = admit = ''
-    udp_out = 'iifname lan oifname wan meta l4proto udp drop' if kind == 'udp-blocked' else ''
+    outgoing = {'udp-blocked': 'meta l4proto != udp', 'tcp-443-only': 'tcp dport 443'}.get(kind, '')
 
     # The host's own port is the mapped port (the kernel keeps it while it is free, and there is one
     # host), so ports noted on the way out are the mappings that exist.
@@ -124,9 +135,8 @@ table ip router {{
   }}
   chain through {{
     type filter hook forward priority filter; policy drop;
-    {udp_out}
     {note}
-    iifname lan oifname wan accept
+    iifname lan oifname wan {outgoing} accept
     iifname lan oifname lan accept comment "br_netfilter shows the LAN's own frames here"
     iifname wan oifname lan ct state established,related accept
     iifname wan oifname lan ct status dnat accept
@@ -139,6 +149,33 @@ table ip router {{
   }}
 }}
 '''
+
+
+# Where the simulator's NAT works the kernel answers ARP and keeps out of the rest.
+BOX_RULES = '''
+table ip router {
+  chain own { type filter hook input priority filter; policy drop; iifname lo accept; }
+}
+'''
+
+
+class Box:
+    """A running lab-box; `tell` changes its conditions."""
+
+    def __init__(self, network, namespace, *arguments):
+        self.process = subprocess.Popen(within(namespace, [BOX, *arguments]), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        network.programs.append(self.process)
+        self._await_ok()
+
+    def tell(self, line):
+        self.process.stdin.write(line + '\n')
+        self.process.stdin.flush()
+        self._await_ok()
+
+    def _await_ok(self):
+        if self.process.stdout.readline() != 'ok\n':
+            raise LabError(f'lab-box ended with status {self.process.wait()}')
 
 
 class Namespaces:
@@ -220,20 +257,23 @@ class Namespaces:
 
 class Network(Namespaces):
     """Two hosts of the given kinds and a public host. `rate` (as tc writes it, 100mbit) is the speed of the
-    line towards the right host: slow enough a line lets a test act in the middle of a transfer."""
+    line towards the right host: slow enough a line lets a test act in the middle of a transfer. `delay_ms` is what
+    a packet takes from either site to the internet, once `slow_down` was called."""
 
-    def __init__(self, left, right, rate=None):
+    def __init__(self, left, right, rate=None, delay_ms=0):
         super().__init__()
         self.rate = rate
+        self.delay_ms = delay_ms
+        self.lines = []  # namespaces that join a site to the internet, while they are fast
+        self.boxes = {}  # namespace without prefix -> Box
         if 'same-lan' in (left, right) and left != right:
             raise LabError('same-lan is a kind of both sides: --left same-lan --right same-lan')
         for kind in (left, right):
-            if kind in PLANNED_KINDS:
-                raise LabError(f'{kind}: not there yet')
             if kind not in KINDS and kind != 'same-lan':
                 raise LabError(f'{kind}: no such kind; there are {", ".join(KINDS)} and same-lan')
         self.left_kind, self.right_kind = left, right
         self.public_addresses = PUBLIC_ADDRESSES
+        self.rendezvous_address = RENDEZVOUS_ADDRESS
         self.public = Host(self.prefix + 'public', PUBLIC_ADDRESSES[0], PUBLIC_ADDRESSES[0])
         self.left = self.right = None
 
@@ -241,20 +281,55 @@ class Network(Namespaces):
 
     def _attach(self, name, interface, prefix):
         """Joins `name` to the internet: .1 is the internet's end, .2 (the public host: .10) the other."""
-        self._wire(name, interface, 'internet', name)
+        if self.delay_ms and name != 'public':
+            line = name + '-line'
+            self._namespace(line)
+            self._wire(name, interface, line, 'site')
+            self._wire(line, 'net', 'internet', name)
+            self._ip(line, 'link add bridge type bridge', 'link set bridge up', 'link set site master bridge',
+                     'link set net master bridge')
+            self.lines.append(line)
+        else:
+            self._wire(name, interface, 'internet', name)
         self._ip('internet', f'address add {prefix}.1/24 dev {name}')
+
+    def slow_down(self):
+        """From here on the sites' lines have their delay. Until then they are the kernel's own, which keep order:
+        `check` relies on it."""
+        for line in self.lines:
+            site = line.removesuffix('-line')
+            self._whole_frames(site, 'eth0' if site in ('left', 'right') else 'wan')
+            self._whole_frames('internet', site)
+            self._ip(line, 'link del bridge')
+            self.boxes[line] = Box(self, self.prefix + line, 'wire', 'site', 'net')
+            self.boxes[line].tell(f'delay {self.delay_ms}')
+        self.lines = []
+
+    def _whole_frames(self, name, interface):
+        """What leaves here is cut and summed up, for a lab-box at the other end."""
+        run(within(self.prefix + name, ['ethtool', '-K', interface, 'tx', 'off', 'tso', 'off', 'gso', 'off',
+                                        'tx-udp-segmentation', 'off']))
 
     def _router(self, name, inside, outside, kind, host_address):
         """A router between the host or inner router at `inside`.2 and the wire already there as `wan`."""
         self._ip(name, f'address add {outside}.2/24 dev wan', f'route add default via {outside}.1',
                   f'address add {inside}.1/24 dev lan')
+        if kind == 'symmetric-sequential':
+            run(within(self.prefix + name, ['sysctl', '-qw', 'net.ipv4.ip_forward=0']))
+            run(within(self.prefix + name, ['nft', '-f', '-']), BOX_RULES)
+            self._whole_frames(name.removesuffix('-router'), 'eth0')
+            self._whole_frames('internet', name)
+            self.boxes[name] = Box(self, self.prefix + name, 'nat', 'lan', 'wan', host_address, f'{inside}.1',
+                                   f'{outside}.2')
+            return
         run(within(self.prefix + name, ['nft', '-f', '-']), nat_rules(kind, host_address))
 
     def _build(self):
         self._namespace('internet', forward=True)
         self._namespace('public')
         self._attach('public', 'eth0', '192.0.2')
-        self._ip('public', *(f'address add {address}/24 dev eth0' for address in PUBLIC_ADDRESSES),
+        self._ip('public', *(f'address add {address}/24 dev eth0'
+                             for address in (*PUBLIC_ADDRESSES, RENDEZVOUS_ADDRESS)),
                   'route add default via 192.0.2.1')
         if self.left_kind == 'same-lan':
             self._build_lan()
@@ -321,8 +396,10 @@ class Network(Namespaces):
                 self._check_private(host, other)
             if host.kind in FILTERS:
                 self._check_filter(host, other)
-            elif host.kind == 'udp-blocked':
+            elif host.kind in ('udp-blocked', 'tcp-443-only'):
                 self._check_blocked(host)
+            if host.kind != 'same-lan':
+                self._check_tcp(host)
 
     def _check_lan(self, host, other):
         with self.udp(host) as sock, self.udp(other) as listener:
@@ -367,11 +444,13 @@ class Network(Namespaces):
                 raise LabError(f'{host.kind}: seen as {mapped[0]} instead of {host.public}')
 
             probes = [((self.public, first), from_port), ((self.public, second), from_address)]
-            if other.kind != 'udp-blocked':
+            if other.kind in FILTERS:
                 probes.append(((other, '0.0.0.0'), from_address))
             for source, expected in probes:
                 probe = stack.enter_context(self.udp(*source))
                 probe.sendto(b'probe', mapped)
+                probe.sendto(b'passed', server.getsockname())
+                server.recv(64)  # its way out may be slower than the control's
                 server.sendto(b'control', mapped)
                 arrived = sock.recv(64) == b'probe'
                 if arrived:
@@ -387,6 +466,26 @@ class Network(Namespaces):
             if server.recv(64) != b'control':
                 raise LabError(f'{host.kind}: UDP gets out')
 
+    def _check_tcp(self, host):
+        """TCP gets out to port 443 from everywhere, and to other ports where the kind says so."""
+        for port, expected in ((443, True), (444, host.kind != 'tcp-443-only')):
+            with contextlib.ExitStack() as stack:
+                with self.inside(self.public):
+                    server = stack.enter_context(socket.create_server((PUBLIC_ADDRESSES[0], port)))
+                with self.inside(host):
+                    client = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                client.settimeout(2 if expected else 0.2)
+                try:
+                    client.connect(server.getsockname())
+                    seen = server.accept()
+                    seen[0].close()
+                except TimeoutError:
+                    seen = None
+                if (seen is not None) != expected:
+                    raise LabError(f'{host.kind}: TCP to port {port} {"gets out" if seen else "does not get out"}')
+                if seen and seen[1][0] != host.public:
+                    raise LabError(f'{host.kind}: seen as {seen[1][0]} over TCP instead of {host.public}')
+
 
 class Wire(Namespaces):
     """Two hosts joined by one veth pair: what benchmarks run over. The servers are on the right one.
@@ -400,6 +499,7 @@ class Wire(Namespaces):
         self.right = Host(self.prefix + 'right', '10.0.0.2', '10.0.0.2', 'same-lan')
         self.public = self.right
         self.public_addresses = ('10.0.0.2',)
+        self.rendezvous_address = '10.0.0.2'
 
     def _build(self):
         self._namespace('left')
@@ -415,3 +515,6 @@ class Wire(Namespaces):
 
     def check(self):
         """Nothing to prove: it is a wire."""
+
+    def slow_down(self):
+        """It has no delay."""

@@ -16,14 +16,14 @@ import threading
 import time
 from pathlib import Path
 
-from network import LabError
+from network import BOX, LabError
 
 TOP = Path(__file__).resolve().parent.parent.parent
 CLI = TOP / 'build/release/app/cli/porthole-cli'
 SERVER = TOP / 'build/release/net/rendezvous/porthole-rendezvous'
 
 STUN_PORT = 3478
-RENDEZVOUS_PORT = 8443
+TURNS_PORT = RENDEZVOUS_PORT = 443  # on different addresses; what is let out where little is
 START_SECONDS = 20  # until a server answers; a loaded machine needs a few
 LOG_LINES = 30  # of each program, shown with a failure
 
@@ -150,6 +150,7 @@ class Lab:
         self.work = self.logs = None
         self.left = self.right = None
         self.rendezvous = self.rendezvous_program = None
+        self.authority = None  # the certificate that vouches for the lab's own
 
     def __enter__(self):
         self.work = Path(tempfile.mkdtemp(prefix='lab-', dir=self._work_parent or memory_folder()))
@@ -158,6 +159,7 @@ class Lab:
         try:
             self.network.__enter__()
             self.network.check()
+            self.network.slow_down()
             self.left = Person(self, 'left', self.network.left)
             self.right = Person(self, 'right', self.network.right)
         except BaseException:
@@ -185,18 +187,38 @@ class Lab:
     # --- Servers ----------------------------------------------------------------------------------
 
     def start_coturn(self):
-        """STUN with RFC 5780 (that is what the two addresses are for) and TURN."""
+        """STUN with RFC 5780 (that is what the two addresses are for), and TURN over UDP, TCP and TLS."""
         self.turn_secret = self.work / 'turn-secret'
         self.turn_secret.write_text(secrets.token_hex(16))
         self.turn_secret.chmod(0o600)
         listen = [option for address in self.network.public_addresses for option in ('-L', address)]
+        certificate, key = self.certify('relay', self.network.public_addresses)
         coturn = Program(self, 'coturn', self.network.public, [
             'turnserver', '-n', *listen, '-p', STUN_PORT, '--use-auth-secret',
-            f'--static-auth-secret={self.turn_secret.read_text()}', '--realm=lab', '--no-tls', '--no-dtls',
+            f'--static-auth-secret={self.turn_secret.read_text()}', '--realm=lab', '--no-dtls',
+            f'--tls-listening-port={TURNS_PORT}', f'--cert={certificate}', f'--pkey={key}',
             '--no-cli', '--log-file=stdout', '--simple-log', f'--pidfile={self.work}/coturn.pid',
             f'--userdb={self.work}/coturn.db'])
         self._await_stun(coturn)
         return coturn
+
+    def certify(self, name, addresses):
+        """(certificate, key) for these addresses, by an authority of the lab's own: `self.authority`."""
+        def openssl(*arguments):
+            subprocess.run(['openssl', *arguments], check=True, capture_output=True)
+
+        elliptic = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+        authority_key = self.work / 'authority.key'
+        if not self.authority:
+            self.authority = self.work / 'authority.pem'
+            openssl('req', '-x509', *elliptic, '-days', '2', '-subj', '/CN=Lab authority', '-keyout', authority_key,
+                    '-out', self.authority)
+        certificate, key = self.work / f'{name}.pem', self.work / f'{name}.key'
+        names = ','.join(f'IP:{address}' for address in addresses)
+        openssl('req', '-x509', *elliptic, '-days', '2', '-subj', f'/CN={name}', '-CA', self.authority,
+                '-CAkey', authority_key, '-addext', f'subjectAltName={names}',
+                '-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate)
+        return certificate, key
 
     def _await_stun(self, coturn):
         deadline = time.monotonic() + START_SECONDS
@@ -218,10 +240,12 @@ class Lab:
 
     def start_rendezvous(self, certificate=None):
         """Returns the program; its address is then in `self.rendezvous`. `certificate`: (file, key) for wss."""
-        uri = f'{self.network.public.address}:{STUN_PORT}'
+        relay = self.network.public.address
+        uris = [f'turn:{relay}:{STUN_PORT}', f'turn:{relay}:{STUN_PORT}?transport=tcp', f'turns:{relay}:{TURNS_PORT}']
         server = Program(self, 'rendezvous', self.network.public, [
-            SERVER, '--listen', f'{self.network.public.address}:{RENDEZVOUS_PORT}', '--stun-uri', f'stun:{uri}',
-            '--turn-uri', f'turn:{uri}', '--turn-secret-file', self.turn_secret,
+            SERVER, '--listen', f'{self.network.rendezvous_address}:{RENDEZVOUS_PORT}',
+            '--stun-uri', f'stun:{relay}:{STUN_PORT}', *(f'--turn-uri={uri}' for uri in uris),
+            '--turn-secret-file', self.turn_secret,
             *(['--tls-cert', certificate[0], '--tls-key', certificate[1]] if certificate else [])])
         line = server.wait_line(START_SECONDS)
         if line is None:
@@ -268,4 +292,4 @@ def memory_folder():
 
 
 def missing_programs():
-    return [program.name for program in (CLI, SERVER) if not program.exists()]
+    return [program.name for program in (CLI, SERVER, BOX) if not program.exists()]

@@ -152,6 +152,12 @@ ph_sim_step (PhSim *self, PhTime until)
   return true;
 }
 
+PhTime
+ph_sim_next (const PhSim *self)
+{
+  return self->heap_len > 0 ? self->heap[0]->when : PH_NEVER;
+}
+
 void
 ph_sim_run (PhSim *self, PhTime until)
 {

@@ -68,6 +68,8 @@ void ph_sim_cancel (PhSim *self, uint64_t id);
 /* Runs the next event; false if there is none at or before `until` (then the clock stands at
  * `until`, unless that is PH_NEVER). */
 bool ph_sim_step (PhSim *self, PhTime until);
+/* When the next event is due; PH_NEVER if there is none. For a world that runs beside a real clock. */
+PhTime ph_sim_next (const PhSim *self);
 void ph_sim_run (PhSim *self, PhTime until);
 /* Runs until `done` says so, true, or `until` has come, false. */
 bool ph_sim_run_while_not (PhSim *self, PhTime until, bool (*done) (void *user), void *user);
