@@ -29,6 +29,7 @@ ph_follow_free (PhFollow *self)
   g_free (self->id);
   g_free (self->path);
   g_free (self->message);
+  g_free (self->trouble);
   g_free (self);
 }
 
@@ -58,7 +59,8 @@ tell_state (const PhFollow *self, const PhTransferView *view)
 
   switch (view->state) {
   case PH_TRANSFER_WAITING:
-    tell (self, _ ("Waiting for %s to come online."), name);
+    if (view->code[0] == '\0') /* else the reason is told */
+      tell (self, _ ("Waiting for %s."), name);
     break;
   case PH_TRANSFER_CONNECTING:
     tell (self, _ ("Connecting to %s."), name);
@@ -138,6 +140,33 @@ tell_message (PhFollow *self, const PhTransferView *view)
   }
   ph_output_string (object, "transfer", view->id);
   ph_output_string (object, "message", self->message);
+  ph_output_end (object);
+}
+
+/* What is in the way of a transfer that goes on by itself once that is over. */
+static void
+tell_trouble (PhFollow *self, const PhTransferView *view)
+{
+  g_autofree char *message = ph_words_message (view->message);
+  JsonBuilder *object;
+
+  if (view->state != PH_TRANSFER_WAITING || view->code[0] == '\0') {
+    g_clear_pointer (&self->trouble, g_free);
+    return;
+  }
+  if (g_strcmp0 (message, self->trouble) == 0)
+    return;
+  g_free (self->trouble);
+  self->trouble = g_steal_pointer (&message);
+  object = ph_output_begin ("waiting");
+  if (object == NULL) {
+    tell (self, "%s", self->trouble);
+    return;
+  }
+  ph_output_string (object, "transfer", view->id);
+  ph_output_string (object, "code", view->code);
+  ph_output_string (object, "message", self->trouble);
+  ph_output_int (object, "retry_ms", view->retry_ms);
   ph_output_end (object);
 }
 
@@ -330,6 +359,7 @@ ph_follow_show (PhFollow *self, const PhTransferView *view)
     tell_state (self, view);
   self->state = view->state;
   tell_message (self, view);
+  tell_trouble (self, view);
   tell_path (self, view);
   tell_progress (self, view);
   if (ph_transfer_state_ended (view->state))

@@ -11,6 +11,7 @@ typedef struct {
   PhTransferState state;
   char *path; /* what was told last */
   char *message; /* likewise */
+  char *trouble; /* likewise */
   gint64 shown_us; /* when progress was told last */
   unsigned percent; /* what was told last, where there is no progress line */
   uint64_t bytes;

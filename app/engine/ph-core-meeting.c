@@ -96,6 +96,26 @@ ph_core_tell_status (PhCore *self)
   ph_core_emit (self, event);
 }
 
+const PhMeeting *
+ph_core_best_meeting (const PhCore *self)
+{
+  static const unsigned ranks[] = {
+      [PH_STATUS_ONLINE] = 4,
+      [PH_STATUS_OFFLINE] = 3,
+      [PH_STATUS_CONNECTING] = 2,
+      [PH_STATUS_REPLACED] = 1,
+  };
+  const PhMeeting *best = NULL;
+
+  for (guint i = 0; i < self->meetings->len; i++) {
+    const PhMeeting *meeting = self->meetings->pdata[i];
+
+    if (best == NULL || ranks[meeting->status] > ranks[best->status])
+      best = meeting;
+  }
+  return best;
+}
+
 /* --- Presence and signals ----------------------------------------------------------------------- */
 
 bool
@@ -224,6 +244,10 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     break;
   }
   update_presence (self);
+  if (event->type == PH_RENDEZVOUS_EVENT_ONLINE)
+    self->presence_by = ph_time_add (now, PH_CORE_PRESENCE_INTERVAL);
+  if (event->type == PH_RENDEZVOUS_EVENT_OFFLINE)
+    ph_core_peers_update (self, now);
   ph_core_settle (self);
 }
 

@@ -273,6 +273,45 @@ ph_peer_connect (PhPeer *self)
   ph_core_transfers_restore (core, self);
 }
 
+/* Whole seconds until `when`, at least one: for a person. */
+static unsigned
+seconds_until (PhTime now, PhTime when)
+{
+  return (unsigned)MAX (1, (ph_time_since (when, now) + PH_SEC / 2) / PH_SEC);
+}
+
+/* The contact is not there, as far as we know. */
+static void
+tell_absence (PhPeer *self, PhTime now)
+{
+  const PhMeeting *meeting = ph_core_best_meeting (self->core);
+  PhTime retry_at = PH_NEVER;
+  g_autofree char *message = NULL;
+
+  if (meeting != NULL
+      && (meeting->status == PH_STATUS_CONNECTING
+          || (meeting->status == PH_STATUS_ONLINE && self->core->presence_by != PH_NEVER)))
+    return; /* it will say */
+  if (meeting == NULL || meeting->status != PH_STATUS_OFFLINE) {
+    message = g_strdup_printf (
+        /* Translators: %s is a contact's name. */
+        _ ("%s is not online. The files go by themselves when both of you are"),
+        self->contact->name);
+  } else if (meeting->retry_at == PH_NEVER) {
+    message =
+        /* Translators: the first %s is an address, the second why it failed. */
+        g_strdup_printf (_ ("The meeting point %s was tried: %s. Check your network and try again"),
+                         meeting->address.url, ph_meeting_reason (meeting->code));
+  } else {
+    retry_at = meeting->retry_at;
+    message = g_strdup_printf (
+        /* Translators: the first %s is an address, the second why it failed; %u seconds. */
+        _ ("The meeting point %s was tried: %s. Trying again in %u s"), meeting->address.url,
+        ph_meeting_reason (meeting->code), seconds_until (now, retry_at));
+  }
+  ph_core_transfers_trouble (self->core, self, PH_ENGINE_ERROR_OFFLINE, message, retry_at);
+}
+
 void
 ph_peer_update (PhPeer *self, PhTime now)
 {
@@ -285,15 +324,15 @@ ph_peer_update (PhPeer *self, PhTime now)
     return;
   if (busy && self->online)
     ph_core_transfers_connecting (self->core, self);
-  if (busy && !self->online) {
-    g_autofree char *message = g_strdup_printf (
-        /* Translators: %s is a contact's name. */
-        _ ("%s is not online. The files go by themselves when both of you are"),
-        self->contact->name);
+  if (busy && !self->online)
+    tell_absence (self, now);
+}
 
-    ph_core_transfers_trouble (self->core, self, ph_engine_error_code (PH_ENGINE_ERROR_OFFLINE),
-                               message);
-  }
+void
+ph_core_peers_update (PhCore *self, PhTime now)
+{
+  for (guint i = 0; i < self->peers->len; i++)
+    ph_peer_update (self->peers->pdata[i], now);
 }
 
 static const char *
@@ -301,18 +340,34 @@ failure_text (PhConnectorFailure failure)
 {
   switch (failure) {
   case PH_CONNECTOR_FAILURE_NO_ANSWER:
-    return _ ("The other side does not answer; trying again");
+    return _ ("The other side does not answer");
   case PH_CONNECTOR_FAILURE_LOST:
-    return _ ("The connection was lost; trying again");
+    return _ ("The connection was lost");
   case PH_CONNECTOR_FAILURE_HANDSHAKE:
-    return _ ("A path was found, but no secure connection came about on it; trying again");
+    return _ ("A path was found, but no secure connection came about on it");
   case PH_CONNECTOR_FAILURE_IDENTITY:
     return _ ("Whoever answers does not hold this contact's key. Nothing was sent");
   case PH_CONNECTOR_FAILURE_NO_PAIR:
   default:
     return _ ("No path between both networks was found: the routers on both sides let none "
-              "through. Trying again");
+              "through");
   }
+}
+
+static void
+tell_failure (PhPeer *self, PhTime now, const PhConnectorEvent *event)
+{
+  const char *text = failure_text (event->failure);
+  g_autofree char *message = NULL;
+
+  if (event->retry_at == PH_NEVER)
+    message = g_strdup (text);
+  else
+    /* Translators: %s is a sentence that says what failed; %u seconds. */
+    message = g_strdup_printf (_ ("%s. Trying again in %u s"), text,
+                               seconds_until (now, event->retry_at));
+  ph_core_transfers_trouble (self->core, self, PH_ENGINE_ERROR_UNREACHABLE, message,
+                             event->retry_at);
 }
 
 static void
@@ -342,8 +397,7 @@ handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
     ph_session_link_closed (self->session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_FAILED:
-    ph_core_transfers_trouble (core, self, ph_engine_error_code (PH_ENGINE_ERROR_UNREACHABLE),
-                               failure_text (event->failure));
+    tell_failure (self, now, event);
     break;
   }
 }
@@ -461,7 +515,7 @@ is_idle (const PhPeer *self)
 PhTime
 ph_core_peers_next_timeout (PhCore *self, PhTime now)
 {
-  PhTime next = PH_NEVER;
+  PhTime next = self->presence_by;
   const char *why;
 
   for (guint i = 0; i < self->peers->len; i++) {
@@ -482,6 +536,10 @@ ph_core_peers_next_timeout (PhCore *self, PhTime now)
 void
 ph_core_peers_handle_timeout (PhCore *self, PhTime now)
 {
+  if (now >= self->presence_by) {
+    self->presence_by = PH_NEVER;
+    ph_core_peers_update (self, now);
+  }
   for (guint i = 0; i < self->peers->len; i++) {
     PhPeer *peer = self->peers->pdata[i];
 

@@ -43,6 +43,9 @@
 /* Ten years: a slip of the finger is more likely than a wish for more. */
 #define PH_CORE_QUEUE_DAYS_MAX 3650u
 
+/* A meeting point tells who is there right after the login, and says nothing of who is not. */
+#define PH_CORE_PRESENCE_INTERVAL PH_SEC
+
 /* Read-ahead buffers that are kept for reuse, shared by all sources. */
 #define PH_CORE_POOL_BUF PH_FILE_SOURCE_CHUNK
 #define PH_CORE_POOL_KEEP 32u
@@ -135,6 +138,7 @@ typedef struct {
 
   const char *code; /* static */
   char *message;
+  PhTime retry_at; /* of what `code` says; PH_NEVER: not by time */
   PhTime told_at;
   bool tell; /* there is news */
 } PhTransfer;
@@ -182,6 +186,7 @@ struct _PhCore {
   PhNatVerdict nat_verdict;
 
   GPtrArray *meetings; /* PhMeeting, owned */
+  PhTime presence_by; /* who is there has been told by then; PH_NEVER: it has been */
   GPtrArray *pendings; /* PhPending, owned */
   GPtrArray *peers; /* PhPeer, owned */
   GPtrArray *transfers; /* PhTransfer, owned: unfinished, and the last that ended in this run */
@@ -250,6 +255,9 @@ PhMeeting *ph_core_own_meeting (PhCore *self);
 PhMeeting *ph_core_add_meeting (PhCore *self, const PhRendezvousAddress *address);
 /* Why it is offline: the end of a sentence, translated and static. */
 const char *ph_meeting_reason (PhRendezvousCode code);
+/* The one that knows most of who is there: one that is online, else one that was tried in vain. NULL: there
+ * is none. */
+const PhMeeting *ph_core_best_meeting (const PhCore *self);
 
 /* ph-core-invitation.c */
 void ph_core_invite (PhCore *self, const PhCommand *command);
@@ -272,8 +280,10 @@ void ph_core_rename_peer (PhCore *self, const PhCommand *command);
 void ph_core_remove_peer (PhCore *self, const PhCommand *command);
 void ph_core_block_peer (PhCore *self, const PhCommand *command);
 void ph_core_tell_peer (PhCore *self, const PhPeer *peer);
-/* After presence, transfers or the network changed: is a link wanted? */
+/* After presence, transfers, meeting points or the network changed: is a link wanted, and what is in the way? */
 void ph_peer_update (PhPeer *self, PhTime now);
+/* The same for all. */
+void ph_core_peers_update (PhCore *self, PhTime now);
 /* Makes connector and session; called when the engine goes online. */
 void ph_peer_connect (PhPeer *self);
 bool ph_core_peers_settle (PhCore *self, PhTime now);
@@ -299,8 +309,9 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
 void ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *path);
 /* The peer is there, and a path is being looked for. */
 void ph_core_transfers_connecting (PhCore *self, PhPeer *peer);
-/* The peer cannot be reached, for this reason. */
-void ph_core_transfers_trouble (PhCore *self, PhPeer *peer, const char *code, const char *message);
+/* The peer cannot be reached, for this reason; tried again at `retry_at`, or PH_NEVER. */
+void ph_core_transfers_trouble (PhCore *self, PhPeer *peer, PhEngineError code, const char *message,
+                                PhTime retry_at);
 void ph_core_transfers_forget_peer (PhCore *self, PhPeer *peer);
 /* What has news and may be told again. */
 void ph_core_transfers_tell (PhCore *self, PhTime now);

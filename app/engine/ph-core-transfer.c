@@ -56,6 +56,7 @@ ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoi
   self->files = ph_manifest_files (manifest);
   self->bytes_total = ph_manifest_bytes (manifest);
   self->accepted_at = self->started_at = self->ended_at = self->direct_at = PH_NEVER;
+  self->retry_at = PH_NEVER;
   self->created_unix = ph_core_unix_now ();
   self->code = "";
   self->commit.store = core->profile->store;
@@ -159,6 +160,7 @@ tell (PhTransfer *self, PhTime now)
                                : (int32_t)span_ms (self->accepted_at, self->direct_at),
               .code = self->code,
               .message = self->message,
+              .retry_ms = self->retry_at == PH_NEVER ? 0 : span_ms (now, self->retry_at),
           },
   };
 
@@ -373,6 +375,7 @@ ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char
   self->code = code;
   g_free (self->message);
   self->message = g_strdup (message);
+  self->retry_at = PH_NEVER;
   ph_transfer_news (self, state);
   if (state == PH_TRANSFER_DONE) {
     const uint32_t ms = span_ms (self->accepted_at, now);
@@ -553,6 +556,14 @@ ph_core_transfers_history (PhCore *self, const PhCommand *command)
 
 /* --- Paths and trouble -------------------------------------------------------------------------- */
 
+static void
+clear_trouble (PhTransfer *self)
+{
+  self->code = "";
+  g_clear_pointer (&self->message, g_free);
+  self->retry_at = PH_NEVER;
+}
+
 void
 ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *path)
 {
@@ -563,8 +574,7 @@ ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *pa
       continue;
     ph_transfer_set_path (transfer, now, path);
     if (transfer->state == PH_TRANSFER_WAITING || transfer->state == PH_TRANSFER_CONNECTING) {
-      transfer->code = "";
-      g_clear_pointer (&transfer->message, g_free);
+      clear_trouble (transfer);
       ph_transfer_news (transfer, transfer->accepted ? PH_TRANSFER_ACTIVE : PH_TRANSFER_OFFERED);
     }
   }
@@ -601,14 +611,14 @@ ph_core_transfers_connecting (PhCore *self, PhPeer *peer)
 
     if (transfer->peer != peer || transfer->state != PH_TRANSFER_WAITING)
       continue;
-    transfer->code = "";
-    g_clear_pointer (&transfer->message, g_free);
+    clear_trouble (transfer);
     ph_transfer_news (transfer, PH_TRANSFER_CONNECTING);
   }
 }
 
 void
-ph_core_transfers_trouble (PhCore *self, PhPeer *peer, const char *code, const char *message)
+ph_core_transfers_trouble (PhCore *self, PhPeer *peer, PhEngineError code, const char *message,
+                           PhTime retry_at)
 {
   for (guint i = 0; i < self->transfers->len; i++) {
     PhTransfer *transfer = self->transfers->pdata[i];
@@ -616,11 +626,14 @@ ph_core_transfers_trouble (PhCore *self, PhPeer *peer, const char *code, const c
     if (transfer->peer != peer || ph_transfer_state_ended (transfer->state)
         || (!transfer->accepted && !transfer->outgoing))
       continue;
-    if (g_strcmp0 (transfer->message, message) == 0 && transfer->state == PH_TRANSFER_WAITING)
+    if (g_strcmp0 (transfer->message, message) == 0 && transfer->state == PH_TRANSFER_WAITING
+        && transfer->retry_at == retry_at)
       continue;
-    transfer->code = code;
+    transfer->code = ph_engine_error_code ((int)code);
     g_free (transfer->message);
     transfer->message = g_strdup (message);
+    transfer->retry_at = retry_at;
+    transfer->told_at = 0;
     ph_transfer_news (transfer, PH_TRANSFER_WAITING);
   }
 }

@@ -188,6 +188,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->lookups = g_ptr_array_new_with_free_func (g_free);
   self->stun_addrs = g_array_new (FALSE, TRUE, sizeof (PhAddr));
   self->nat_wanted_since = PH_NEVER;
+  self->presence_by = PH_NEVER;
   self->reports = g_array_new (FALSE, TRUE, sizeof (PhReportWait));
   self->meetings = g_ptr_array_new_with_free_func (ph_meeting_free);
   self->pendings = g_ptr_array_new_with_free_func (ph_pending_free);

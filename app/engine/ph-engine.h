@@ -102,7 +102,7 @@ typedef enum { PH_DIRECTION_SEND, PH_DIRECTION_RECEIVE } PhDirection;
 
 typedef enum {
   PH_TRANSFER_PREPARING, /* looking at the files */
-  PH_TRANSFER_WAITING, /* sender: for the contact to be there; receiver: for the sender */
+  PH_TRANSFER_WAITING, /* for the contact, or for a path to it: `code` and `message` say why */
   PH_TRANSFER_CONNECTING,
   PH_TRANSFER_OFFERED, /* sender: for the answer; receiver: for this person to answer */
   PH_TRANSFER_ACTIVE, /* bytes flow (or would, but for a break: see `path`) */
@@ -155,9 +155,10 @@ typedef struct {
   uint32_t rtt_ms;
   int32_t direct_ms; /* acceptance to the first direct path; -1 none */
 
-  /* Ended badly: */
+  /* Ended badly, or WAITING and why: */
   const char *code; /* ph_engine_error_code(), "" if all is well */
   const char *message;
+  uint32_t retry_ms; /* WAITING: when it is tried again, also said by `message`; 0: not by time */
 } PhTransferView;
 
 typedef struct {

@@ -76,13 +76,15 @@ handle_candidates (PhConnector *self, const PhSignalMessage *message)
 static void
 handle_bye (PhConnector *self)
 {
+  const bool had = self->was_connected || ph_connector_has_link (self);
+
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->links.slots[i];
 
     if (slot->link != NULL && ph_link_state (slot->link) != PH_LINK_CLOSED)
       ph_connector_bury (self, slot, "the peer has none");
   }
-  ph_connector_attempt_fail (self, PH_CONNECTOR_FAILURE_LOST);
+  ph_connector_attempt_fail (self, had ? PH_CONNECTOR_FAILURE_LOST : PH_CONNECTOR_FAILURE_NO_PAIR);
   self->bye_due = false;
 }
 

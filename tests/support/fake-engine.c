@@ -265,8 +265,14 @@ advance (PhEngine *self, FakeTransfer *transfer)
     view->message = "1 item was left out";
     break;
   case PH_TRANSFER_WAITING:
-    if (transfer->contact->fate == FATE_WAITS)
+    if (transfer->contact->fate == FATE_WAITS && view->code[0] != '\0')
       return;
+    if (transfer->contact->fate == FATE_WAITS) {
+      view->code = "unreachable";
+      view->message = "No path to Clara was found. Trying again in 3 s";
+      view->retry_ms = 2900;
+      break;
+    }
     view->state = PH_TRANSFER_OFFERED;
     break;
   case PH_TRANSFER_OFFERED:

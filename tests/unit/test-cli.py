@@ -251,6 +251,17 @@ def bad_ends_of_a_send():
     fails(Run('send', 'Bernd', '/'), 3, 'does not want it')
     fails(Run('send', 'Dora', '/'), 1, 'no path')
     fails(Run('send', 'Clara', '/', '--timeout', '1'), 4, 'resume 5e4d0000', 'cancel 5e4d0000')
+
+
+@test
+def what_is_in_the_way_is_told_once_while_it_waits():
+    run = Run('send', 'Clara', '/', '--timeout', '1')
+    must(run.err.count('No path to Clara was found. Trying again in 3 s') == 1, run)
+    waiting = [event for event in Run('--json', 'send', 'Clara', '/', '--timeout', '1').events
+               if event['event'] == 'waiting']
+    must(len(waiting) == 1, waiting)
+    must(waiting[0] == {'event': 'waiting', 'transfer': waiting[0]['transfer'], 'code': 'unreachable',
+                        'message': 'No path to Clara was found. Trying again in 3 s', 'retry_ms': 2900}, waiting)
     fails(Run('send', 'HHHH8888', '/'), 1, 'cannot be read')
     events = Run('--json', 'send', 'Bernd', '/').events
     must(events[-1]['event'] == 'failed' and events[-1]['code'] == 'declined', events)

@@ -11,6 +11,9 @@ typedef struct {
   PhProfile *profile;
   PhCore *core;
   unsigned told;
+  PhTransferState last_state;
+  char last_code[32];
+  uint32_t last_retry_ms;
 } World;
 
 static void
@@ -18,7 +21,12 @@ on_event (const PhEvent *event, gpointer user_data)
 {
   World *w = user_data;
 
-  w->told += event->type == PH_EVENT_TRANSFER;
+  if (event->type != PH_EVENT_TRANSFER)
+    return;
+  w->told++;
+  w->last_state = event->transfer.state;
+  w->last_retry_ms = event->transfer.retry_ms;
+  g_strlcpy (w->last_code, event->transfer.code, sizeof w->last_code);
 }
 
 static void
@@ -148,6 +156,47 @@ test_half_declined (void)
   world_close (&w);
 }
 
+/* What is in the way is news each time it is tried, and none once a path is there. */
+static void
+test_trouble_is_told (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhManifest) manifest = small_manifest ();
+  g_autoptr (GError) error = NULL;
+  PhRendezvousAddress address;
+  const PhTransferId id = {{1}};
+  PhIdentity identity;
+  PhTransfer *transfer;
+  PhPeer *peer;
+  World w = {0};
+
+  world_open (&w, dir);
+  ph_rendezvous_address_parse ("ws://127.0.0.1:1", &address);
+  ph_identity_generate (&identity, &w.core->random);
+  peer = ph_core_add_peer (w.core, &identity.id, "Ada", &address, &error);
+  g_assert_no_error (error);
+  transfer = ph_transfer_new (w.core, peer, &id, true, manifest);
+  ph_transfer_news (transfer, PH_TRANSFER_CONNECTING);
+  for (unsigned i = 0; i < 3; i++) {
+    const PhTime retry_at = (1001 + i) * PH_SEC;
+
+    w.told = 0;
+    ph_core_transfers_trouble (w.core, peer, PH_ENGINE_ERROR_UNREACHABLE, "no path", retry_at);
+    ph_core_transfers_trouble (w.core, peer, PH_ENGINE_ERROR_UNREACHABLE, "no path", retry_at);
+    ph_core_transfers_tell (w.core, 1000 * PH_SEC);
+    g_assert_cmpuint (w.told, ==, 1);
+    g_assert_cmpint (w.last_state, ==, PH_TRANSFER_WAITING);
+    g_assert_cmpstr (w.last_code, ==, "unreachable");
+    g_assert_cmpuint (w.last_retry_ms, ==, (1 + i) * 1000);
+  }
+  ph_core_transfers_connecting (w.core, peer);
+  ph_core_transfers_tell (w.core, 1000 * PH_SEC);
+  g_assert_cmpint (w.last_state, ==, PH_TRANSFER_CONNECTING);
+  g_assert_cmpstr (w.last_code, ==, "");
+  g_assert_cmpuint (w.last_retry_ms, ==, 0);
+  world_close (&w);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -155,5 +204,6 @@ main (int argc, char **argv)
   g_test_add_func ("/core/ended-are-let-go", test_ended_are_let_go);
   g_test_add_func ("/core/contacts-without-names", test_contacts_without_names);
   g_test_add_func ("/core/half-declined", test_half_declined);
+  g_test_add_func ("/core/trouble-is-told", test_trouble_is_told);
   return g_test_run ();
 }

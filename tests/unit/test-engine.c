@@ -7,6 +7,7 @@
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 
 /* Far above what anything here takes, sanitizers included; reaching it is a failure. */
@@ -272,6 +273,49 @@ count_entries (const char *dir)
   while (g_dir_read_name (d) != NULL)
     n++;
   return n;
+}
+
+/* --- The world ---------------------------------------------------------------------------------- */
+
+/* Loopback addresses are no candidates: give this namespace an address. */
+static void
+make_interface (void)
+{
+  int status = -1;
+
+  g_assert_true (g_spawn_command_line_sync (
+      "sh -c 'ip link add ph-test type veth peer name ph-peer && ip addr add 10.77.0.1/24 dev ph-test"
+      " && ip link set ph-test up && ip link set ph-peer up && ip link set lo up'",
+      NULL, NULL, &status, NULL));
+  g_assert_cmpint (status, ==, 0);
+}
+
+static GSubprocess *
+start_server (char **ret_url)
+{
+  g_autofree char *program =
+      g_build_filename (g_getenv ("TOP_BUILDDIR"), "net/rendezvous/porthole-rendezvous", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDataInputStream) out = NULL;
+  GSubprocess *process;
+
+  process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
+                              &error, program, "--listen", "127.0.0.1:0", NULL);
+  g_assert_no_error (error);
+  out = g_data_input_stream_new (g_subprocess_get_stdout_pipe (process));
+  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (out), FALSE);
+  *ret_url = g_data_input_stream_read_line (out, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (*ret_url);
+  return process;
+}
+
+static void
+stop_server (GSubprocess *process)
+{
+  g_subprocess_send_signal (process, SIGTERM);
+  g_subprocess_wait (process, NULL, NULL);
+  g_object_unref (process);
 }
 
 /* --- Two people who know each other ------------------------------------------------------------- */
@@ -703,37 +747,40 @@ test_removed_in_mid_transfer (void)
   }
 }
 
-/* --- The world ---------------------------------------------------------------------------------- */
-
-/* Loopback addresses are no candidates: give this namespace an address. */
+/* Nobody knows whether the other one is there: that is said, not that they are away. */
 static void
-make_interface (void)
+test_meeting_point_gone (void)
 {
-  int status = -1;
+  char *shared_url = server_url;
+  GSubprocess *own = start_server (&server_url);
+  Pair *pair = pair_new ();
+  g_autofree char *file = write_file (pair->files, "f", 10);
+  g_autofree char *id = NULL;
 
-  g_assert_true (g_spawn_command_line_sync (
-      "sh -c 'ip link add ph-test type veth peer name ph-peer && ip addr add 10.77.0.1/24 dev ph-test"
-      " && ip link set ph-test up && ip link set ph-peer up && ip link set lo up'",
-      NULL, NULL, &status, NULL));
-  g_assert_cmpint (status, ==, 0);
-}
+  stop_server (own);
+  wait_until (pair->left->status == PH_STATUS_OFFLINE);
+  node_close (pair->right);
+  node_close (pair->left);
+  node_open (pair->left);
+  wait_until (pair->left->loaded);
+  ph_engine_connect (pair->left->engine);
+  {
+    const char *const paths[] = {file, NULL};
+    GHashTableIter iter;
+    gpointer to;
 
-static void
-start_server (void)
-{
-  g_autofree char *program =
-      g_build_filename (g_getenv ("TOP_BUILDDIR"), "net/rendezvous/porthole-rendezvous", NULL);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GDataInputStream) out = NULL;
-
-  server = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-                             &error, program, "--listen", "127.0.0.1:0", NULL);
-  g_assert_no_error (error);
-  out = g_data_input_stream_new (g_subprocess_get_stdout_pipe (server));
-  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (out), FALSE);
-  server_url = g_data_input_stream_read_line (out, NULL, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_nonnull (server_url);
+    g_hash_table_iter_init (&iter, pair->left->contacts);
+    g_assert_true (g_hash_table_iter_next (&iter, &to, NULL));
+    id = g_strdup (finish (pair->left, ph_engine_send (pair->left->engine, to, paths)));
+  }
+  wait_until (is_in (pair->left, id, PH_TRANSFER_WAITING)
+              && strcmp (seen (pair->left, id)->code, "offline") == 0);
+  g_test_message ("%s", seen (pair->left, id)->message);
+  g_assert_nonnull (strstr (seen (pair->left, id)->message, server_url));
+  g_assert_nonnull (strstr (seen (pair->left, id)->message, "Trying again in "));
+  pair_free (pair);
+  g_free (server_url);
+  server_url = shared_url;
 }
 
 int
@@ -752,15 +799,14 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/cancel-cleans-up", test_cancel_cleans_up);
   g_test_add_func ("/engine/pause-and-resume", test_pause_and_resume);
   g_test_add_func ("/engine/restarts", test_restarts);
+  g_test_add_func ("/engine/meeting-point-gone", test_meeting_point_gone);
   g_test_add_func ("/engine/errors-say-what-to-do", test_errors_say_what_to_do);
   g_test_add_func ("/engine/blocked-and-removed", test_blocked_and_removed);
   g_test_add_func ("/engine/removed-in-mid-transfer", test_removed_in_mid_transfer);
   make_interface ();
-  start_server ();
+  server = start_server (&server_url);
   result = g_test_run ();
-  g_subprocess_send_signal (server, SIGTERM);
-  g_subprocess_wait (server, NULL, NULL);
-  g_object_unref (server);
+  stop_server (server);
   g_free (server_url);
   return result;
 }
