@@ -6,6 +6,7 @@
 
 #include "app/engine/ph-profile.h"
 
+#include "app/engine/ph-app-id.h"
 #include "app/engine/ph-engine.h"
 #include "net/io/ph-system-random.h"
 
@@ -164,8 +165,7 @@ ph_profile_open (const char *dir, GError **error)
   char id[PH_DEVICE_ID_STRING_MAX];
 
   self->lock_fd = -1;
-  self->dir = dir != NULL ? g_canonicalize_filename (dir, NULL)
-                          : g_build_filename (g_get_user_data_dir (), "porthole", NULL);
+  self->dir = dir != NULL ? g_canonicalize_filename (dir, NULL) : ph_app_id_default_profile ();
   if (!make_folder (self->dir, error) || !take_lock (self, error) || !load_key (self, error)
       || !open_store (self, error))
     return NULL;
