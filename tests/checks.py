@@ -136,6 +136,7 @@ def python_syntax():
 
 
 TRANSLATED = re.compile(r'(?<![\w"])(_|N_|C_|NC_|ngettext|g_dngettext|g_dpgettext2?)\s*\(\s*"')
+TRANSLATED_UI = re.compile(r'translatable="yes"')
 
 
 @check
@@ -148,8 +149,9 @@ def potfiles():
             yield f'po/POTFILES names {path}, which is not there'
     if listed != sorted(listed):
         yield 'po/POTFILES is not in order'
-    for path in sources('.c', under='app') + sources('.c', under='net'):
-        has = TRANSLATED.search((TOP / path).read_text(encoding='utf-8')) is not None
+    for path in sources('.c', '.ui', under='app') + sources('.c', under='net'):
+        pattern = TRANSLATED if path.suffix == '.c' else TRANSLATED_UI
+        has = pattern.search((TOP / path).read_text(encoding='utf-8')) is not None
         if has and path.parts[0] == 'net' and path.parts[1] != 'rendezvous':
             yield f'{path}: sentences for people belong in app/'
         elif has and str(path) not in listed:

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The application of one profile: it owns the client, shows the window, and answers to actions, also those
+ * of notifications, that come when no window is open.
+ *
+ * Actions (prefix `app.`): quit, about, preferences, shortcuts, add-person, network, history,
+ * show-person (contact id), accept, decline, show-transfer, open-transfer (transfer id). */
+
+#pragma once
+
+#include "app/model/ph-client.h"
+
+#include <adwaita.h>
+
+#define PH_TYPE_APPLICATION (ph_application_get_type ())
+G_DECLARE_FINAL_TYPE (PhApplication, ph_application, PH, APPLICATION, AdwApplication)
+
+/* `profile` NULL: the person's own. */
+PhApplication *ph_application_new (const char *profile);
+/* NULL before the profile is open. */
+PhClient *ph_application_get_client (PhApplication *self);
