@@ -77,6 +77,19 @@ ph_store_put_checkpoint (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
 }
 
 bool
+ph_store_put_digests (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], uint32_t first,
+                      const uint8_t *digests, uint32_t n_digests, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  const PhStoreCheckpoint rows = {
+      .digests_first = first, .digests = digests, .n_digests = n_digests};
+
+  if (!ph_store_begin (self, error))
+    return false;
+  return ph_store_end (self, put_digests (self, id, &rows, error), error);
+}
+
+bool
 ph_store_get_checkpoint (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
                          PhStoreCheckpoint *ret_checkpoint, bool *ret_found, GError **error)
 {

@@ -4,7 +4,8 @@
 
 #include "app/store/ph-store-private.h"
 
-#define CONTACT_COLUMNS "key, name, blocked, auto_accept, auto_accept_max, added_at"
+#define CONTACT_COLUMNS                                                                            \
+  "key, name, blocked, auto_accept, auto_accept_max, added_at, verified, alerted_at, last_seen"
 
 void
 ph_store_contact_free (PhStoreContact *contact)
@@ -42,6 +43,9 @@ contact_from_row (PhStore *self, PhStatement *statement, GError **error)
   contact->auto_accept = sqlite3_column_int (statement, 3) != 0;
   contact->auto_accept_max = (uint64_t)sqlite3_column_int64 (statement, 4);
   contact->added_at = sqlite3_column_int64 (statement, 5);
+  contact->verified = sqlite3_column_int (statement, 6) != 0;
+  contact->alerted_at = sqlite3_column_int64 (statement, 7);
+  contact->last_seen = sqlite3_column_int64 (statement, 8);
   contact->rendezvous = read_rendezvous (self, contact->key, error);
   return contact->rendezvous != NULL ? g_steal_pointer (&contact) : NULL;
 }
@@ -105,15 +109,34 @@ ph_store_put_contact (PhStore *self, const PhStoreContact *contact, GError **err
     return false;
 
   const bool ok =
-      ph_store_run (self, error,
-                    "INSERT INTO contacts (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-                    " ON CONFLICT (key) DO UPDATE SET name = ?2, blocked = ?3, auto_accept = ?4,"
-                    " auto_accept_max = ?5, added_at = ?6",
-                    "bsiiii", contact->key, PH_STORE_KEY_LEN, contact->name,
-                    (int64_t)contact->blocked, (int64_t)contact->auto_accept,
-                    (int64_t)contact->auto_accept_max, contact->added_at)
+      ph_store_run (
+          self, error,
+          "INSERT INTO contacts (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+          " ON CONFLICT (key) DO UPDATE SET name = ?2, blocked = ?3, auto_accept = ?4,"
+          " auto_accept_max = ?5, added_at = ?6, verified = ?7, alerted_at = ?8,"
+          " last_seen = ?9",
+          "bsiiiiiii", contact->key, PH_STORE_KEY_LEN, contact->name, (int64_t)contact->blocked,
+          (int64_t)contact->auto_accept, (int64_t)contact->auto_accept_max, contact->added_at,
+          (int64_t)contact->verified, contact->alerted_at, contact->last_seen)
       && put_rendezvous (self, contact, error);
 
+  return ph_store_end (self, ok, error);
+}
+
+bool
+ph_store_put_seen (PhStore *self, const GPtrArray *contacts, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  bool ok = true;
+
+  if (!ph_store_begin (self, error))
+    return false;
+  for (guint i = 0; ok && i < contacts->len; i++) {
+    const PhStoreContact *contact = contacts->pdata[i];
+
+    ok = ph_store_run (self, error, "UPDATE contacts SET last_seen = ? WHERE key = ?", "ib",
+                       contact->last_seen, contact->key, PH_STORE_KEY_LEN);
+  }
   return ph_store_end (self, ok, error);
 }
 

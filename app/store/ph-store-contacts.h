@@ -15,7 +15,11 @@ typedef struct {
   bool blocked;
   bool auto_accept; /* take offers without asking... */
   uint64_t auto_accept_max; /* ...up to so many bytes each; 0: no cap */
+  bool verified; /* the person compared safety numbers */
+  int64_t
+      alerted_at; /* somebody without the key answered in its place, and nobody has dismissed that */
   int64_t added_at;
+  int64_t last_seen; /* 0: never */
 } PhStoreContact;
 
 void ph_store_contact_free (PhStoreContact *contact);
@@ -28,5 +32,7 @@ PhStoreContact *
 ph_store_get_contact (PhStore *self, const uint8_t key[PH_STORE_KEY_LEN], GError **error);
 /* Adds the contact or replaces what is known under its key. */
 bool ph_store_put_contact (PhStore *self, const PhStoreContact *contact, GError **error);
+/* Writes last_seen of these (PhStoreContact), in one transaction. */
+bool ph_store_put_seen (PhStore *self, const GPtrArray *contacts, GError **error);
 /* Transfers with the contact stay in the history. PH_STORE_ERROR_MISSING if there is none. */
 bool ph_store_remove_contact (PhStore *self, const uint8_t key[PH_STORE_KEY_LEN], GError **error);

@@ -94,6 +94,16 @@ static const char *const migrations[] = {
     "  digests BLOB NOT NULL,"
     "  PRIMARY KEY (transfer, first)"
     ") STRICT;",
+
+    /* 4: what a window shows of people and of the past. `words` is what a search looks at. */
+    "ALTER TABLE contacts ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE contacts ADD COLUMN alerted_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE contacts ADD COLUMN last_seen INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE transfers ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE transfers ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE transfers ADD COLUMN words TEXT NOT NULL DEFAULT '';"
+    "UPDATE transfers SET words = lower (peer_name || char (10) || title);"
+    "CREATE INDEX transfers_by_end ON transfers (finished_at DESC, id);",
 };
 
 int

@@ -21,7 +21,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhStatement, sqlite3_finalize)
 bool ph_store_fail (PhStore *self, GError **error);
 
 /* Prepares `sql` and binds its parameters as `types` says, one letter each: 's' const char * (NULL is
- * NULL), 'p' the same for a path (bytes, not text), 'i' int64_t, 'b' const void * and int (bytes), 'B' GBytes * (NULL is NULL). Bound memory must
+ * NULL), 'p' the same for a path (bytes, not text), 'i' int64_t, 'b' const void * and int (bytes; NULL is NULL), 'B' GBytes * (NULL is NULL). Bound memory must
  * live until the statement is done with. NULL on error. */
 PhStatement *
 ph_store_query (PhStore *self, GError **error, const char *sql, const char *types, ...);
@@ -43,6 +43,17 @@ char *ph_column_text_or_null (PhStatement *statement, int column);
 char *ph_column_path (PhStatement *statement, int column);
 void ph_column_bytes (PhStatement *statement, int column, void *out, size_t len);
 GBytes *ph_column_gbytes (PhStatement *statement, int column);
+
+#define PH_STORE_TRANSFER_COLUMNS                                                                  \
+  "id, peer, peer_name, incoming, state, files, bytes, bytes_done, title, destination, code, "     \
+  "message, path, rate, position, created_at, finished_at, missed"
+#define PH_STORE_TRANSFER_N_COLUMNS 18
+PhStoreTransfer *ph_store_transfer_from_row (PhStatement *statement);
+/* Within a transaction: takes everything from finished transfers but what answers their senders. As
+ * ph_store_forget(), but that none is no error. */
+bool ph_store_hide (PhStore *self, const uint8_t *id, const uint8_t *peer, GError **error);
+/* After a transaction that deleted what nobody is to read any more: the write-ahead log still has it. */
+void ph_store_wipe_log (PhStore *self);
 
 /* Brings the database from whatever version it has to ph_store_schema_version(). */
 bool ph_store_migrate (PhStore *self, GError **error);

@@ -4,9 +4,6 @@
 
 #include "app/store/ph-store-private.h"
 
-#define TRANSFER_COLUMNS                                                                           \
-  "id, peer, peer_name, incoming, state, files, bytes, bytes_done, title, destination, code, "     \
-  "message, path, rate, position, created_at, finished_at"
 #define UNFINISHED_STATES "0, 1, 2, 3"
 
 G_STATIC_ASSERT (PH_STORE_PAUSED == 3 && PH_STORE_FIRST_FINISHED == 4);
@@ -48,14 +45,41 @@ insert_transfer (PhStore *self, const PhStoreTransfer *t, GError **error)
   if (position == 0 && !next_position (self, &position, error))
     return false;
   return ph_store_run (self, error,
-                       "INSERT INTO transfers (" TRANSFER_COLUMNS ")"
-                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       "bbsiiiiispsssiiii", t->id, PH_STORE_TRANSFER_LEN, t->peer, PH_STORE_KEY_LEN,
-                       t->peer_name != NULL ? t->peer_name : "", (int64_t)t->incoming,
-                       (int64_t)t->state, (int64_t)t->files, (int64_t)t->bytes,
-                       (int64_t)t->bytes_done, t->title != NULL ? t->title : "", t->destination,
-                       t->code, t->message, t->path, (int64_t)t->rate, position, t->created_at,
-                       t->finished_at);
+                       "INSERT INTO transfers (" PH_STORE_TRANSFER_COLUMNS ", words)"
+                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                       "bbsiiiiispsssiiiiis", t->id, PH_STORE_TRANSFER_LEN, t->peer,
+                       PH_STORE_KEY_LEN, t->peer_name != NULL ? t->peer_name : "",
+                       (int64_t)t->incoming, (int64_t)t->state, (int64_t)t->files,
+                       (int64_t)t->bytes, (int64_t)t->bytes_done, t->title != NULL ? t->title : "",
+                       t->destination, t->code, t->message, t->path, (int64_t)t->rate, position,
+                       t->created_at, t->finished_at, (int64_t)t->missed,
+                       t->words != NULL ? t->words : "");
+}
+
+static bool
+insert_manifest (PhStore *self, const uint8_t *id, GBytes *manifest, GError **error)
+{
+  return ph_store_run (self, error, "INSERT INTO manifests VALUES (?, ?)", "bB", id,
+                       PH_STORE_TRANSFER_LEN, manifest);
+}
+
+bool
+ph_store_accept_offer (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
+                       const char *destination, GBytes *manifest, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  if (!ph_store_begin (self, error))
+    return false;
+
+  const bool ok =
+      ph_store_run (self, error,
+                    "UPDATE transfers SET state = ?, destination = ? WHERE id = ? AND state = ?",
+                    "ipbi", (int64_t)PH_STORE_ACTIVE, destination, id, PH_STORE_TRANSFER_LEN,
+                    (int64_t)PH_STORE_OFFERED)
+      && ph_store_expect_change (self, error) && insert_manifest (self, id, manifest, error);
+
+  return ph_store_end (self, ok, error);
 }
 
 bool
@@ -68,8 +92,7 @@ ph_store_add_transfer (PhStore *self, const PhStoreTransfer *transfer, GBytes *m
     return false;
 
   bool ok = insert_transfer (self, transfer, error)
-            && ph_store_run (self, error, "INSERT INTO manifests VALUES (?, ?)", "bB", transfer->id,
-                             PH_STORE_TRANSFER_LEN, manifest);
+            && (manifest == NULL || insert_manifest (self, transfer->id, manifest, error));
 
   for (int i = 0; ok && roots != NULL && roots[i] != NULL; i++)
     ok = ph_store_run (self, error, "INSERT INTO roots VALUES (?, ?, ?)", "bip", transfer->id,
@@ -79,8 +102,8 @@ ph_store_add_transfer (PhStore *self, const PhStoreTransfer *transfer, GBytes *m
 
 /* --- Reading ------------------------------------------------------------------------------------- */
 
-static PhStoreTransfer *
-transfer_from_row (PhStatement *statement)
+PhStoreTransfer *
+ph_store_transfer_from_row (PhStatement *statement)
 {
   PhStoreTransfer *t = g_new0 (PhStoreTransfer, 1);
 
@@ -101,6 +124,7 @@ transfer_from_row (PhStatement *statement)
   t->position = sqlite3_column_int64 (statement, 14);
   t->created_at = sqlite3_column_int64 (statement, 15);
   t->finished_at = sqlite3_column_int64 (statement, 16);
+  t->missed = sqlite3_column_int (statement, 17) != 0;
   return t;
 }
 
@@ -111,7 +135,7 @@ read_list (PhStore *self, GPtrArray *list, unsigned limit, const char *sql, GErr
   bool ok = statement != NULL;
 
   while (ok && (limit == 0 || list->len < limit) && ph_store_step (self, statement, &ok, error))
-    g_ptr_array_add (list, transfer_from_row (statement));
+    g_ptr_array_add (list, ph_store_transfer_from_row (statement));
   return ok;
 }
 
@@ -124,14 +148,15 @@ ph_store_list_transfers (PhStore *self, PhStoreWhich which, unsigned limit, GErr
 
   if (which != PH_STORE_FINISHED
       && !read_list (self, list, limit,
-                     "SELECT " TRANSFER_COLUMNS " FROM transfers"
+                     "SELECT " PH_STORE_TRANSFER_COLUMNS " FROM transfers"
                      " WHERE state IN (" UNFINISHED_STATES ") ORDER BY position, created_at, id",
                      error))
     return NULL;
   if (which != PH_STORE_UNFINISHED
       && !read_list (self, list, limit,
-                     "SELECT " TRANSFER_COLUMNS " FROM transfers"
-                     " WHERE state NOT IN (" UNFINISHED_STATES ") ORDER BY finished_at DESC, id",
+                     "SELECT " PH_STORE_TRANSFER_COLUMNS " FROM transfers"
+                     " WHERE state NOT IN (" UNFINISHED_STATES
+                     ") AND hidden = 0 ORDER BY finished_at DESC, id",
                      error))
     return NULL;
   return g_steal_pointer (&list);
@@ -141,14 +166,14 @@ PhStoreTransfer *
 ph_store_get_transfer (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
-  g_autoptr (PhStatement) statement =
-      ph_store_query (self, error, "SELECT " TRANSFER_COLUMNS " FROM transfers WHERE id = ?", "b",
-                      id, PH_STORE_TRANSFER_LEN);
+  g_autoptr (PhStatement) statement = ph_store_query (
+      self, error, "SELECT " PH_STORE_TRANSFER_COLUMNS " FROM transfers WHERE id = ?", "b", id,
+      PH_STORE_TRANSFER_LEN);
   bool ok;
 
   if (statement == NULL || !ph_store_step (self, statement, &ok, error))
     return NULL;
-  return transfer_from_row (statement);
+  return ph_store_transfer_from_row (statement);
 }
 
 GBytes *
@@ -238,6 +263,15 @@ is_finished (PhStore *self, const uint8_t *id, bool *ret_finished, GError **erro
 }
 
 static bool
+put_receipt (PhStore *self, const uint8_t *id, const PhStoreResult *r, GError **error)
+{
+  return r->receipt == NULL
+         || ph_store_run (self, error, "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?)", "bBi",
+                          id, PH_STORE_TRANSFER_LEN, r->receipt,
+                          r->finished_at + PH_STORE_RECEIPT_DAYS * INT64_C (86400));
+}
+
+static bool
 finish (PhStore *self, const uint8_t *id, const PhStoreResult *r, GError **error)
 {
   bool finished;
@@ -246,23 +280,23 @@ finish (PhStore *self, const uint8_t *id, const PhStoreResult *r, GError **error
     return false;
   if (finished)
     return true;
-  return ph_store_run (self, error,
-                       "UPDATE transfers SET state = ?, code = ?, message = ?, path = ?, rate = ?,"
-                       " bytes_done = ?, finished_at = ? WHERE id = ?",
-                       "isssiiib", (int64_t)r->state, r->code != NULL ? r->code : "", r->message,
-                       r->path, (int64_t)r->rate, (int64_t)r->bytes_done, r->finished_at, id,
+  if (!ph_store_run (self, error,
+                     "UPDATE transfers SET state = ?, code = ?, message = ?, path = ?, rate = ?,"
+                     " bytes_done = ?, finished_at = ?, missed = ? WHERE id = ?",
+                     "isssiiiib", (int64_t)r->state, r->code != NULL ? r->code : "", r->message,
+                     r->path, (int64_t)r->rate, (int64_t)r->bytes_done, r->finished_at,
+                     (int64_t)r->missed, id, PH_STORE_TRANSFER_LEN)
+      || !put_receipt (self, id, r, error))
+    return false;
+  if (r->traceless)
+    return ph_store_hide (self, id, NULL, error);
+  return ph_store_run (self, error, "DELETE FROM checkpoints WHERE transfer = ?", "b", id,
                        PH_STORE_TRANSFER_LEN)
-         && ph_store_run (self, error, "DELETE FROM roots WHERE transfer = ?", "b", id,
-                          PH_STORE_TRANSFER_LEN)
-         && ph_store_run (self, error, "DELETE FROM checkpoints WHERE transfer = ?", "b", id,
-                          PH_STORE_TRANSFER_LEN)
          && (r->state != PH_STORE_DECLINED /* nothing of it will be asked for again */
-             || ph_store_run (self, error, "DELETE FROM manifests WHERE transfer = ?", "b", id,
-                              PH_STORE_TRANSFER_LEN))
-         && (r->receipt == NULL
-             || ph_store_run (self, error, "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?)",
-                              "bBi", id, PH_STORE_TRANSFER_LEN, r->receipt,
-                              r->finished_at + PH_STORE_RECEIPT_DAYS * INT64_C (86400)));
+             || ph_store_run (self, error,
+                              "DELETE FROM manifests WHERE transfer IN"
+                              " (SELECT id FROM transfers WHERE id = ? AND incoming)",
+                              "b", id, PH_STORE_TRANSFER_LEN));
 }
 
 bool
@@ -272,9 +306,12 @@ ph_store_finish_transfer (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN]
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   g_assert (ph_store_state_is_finished (result->state));
-  if (!ph_store_begin (self, error))
+  if (!ph_store_begin (self, error)
+      || !ph_store_end (self, finish (self, id, result, error), error))
     return false;
-  return ph_store_end (self, finish (self, id, result, error), error);
+  if (result->traceless)
+    ph_store_wipe_log (self);
+  return true;
 }
 
 GBytes *

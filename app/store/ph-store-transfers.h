@@ -44,6 +44,8 @@ typedef struct {
   char *message; /* finished: the sentence that goes with it, or NULL */
   char *path; /* finished: "lan", "udp", "tcp" or "relay", or NULL */
   uint64_t rate; /* finished: bytes a second, 0 unknown */
+  bool missed; /* incoming, cancelled: ended before this person answered */
+  char *words; /* for searches: folded names, one a line; written, not read back */
   int64_t position; /* order of the queue towards a peer: lower goes first */
   int64_t created_at;
   int64_t finished_at; /* 0: not yet */
@@ -52,14 +54,20 @@ typedef struct {
 void ph_store_transfer_free (PhStoreTransfer *transfer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhStoreTransfer, ph_store_transfer_free)
 
-/* Adds a transfer with its encoded manifest and, outgoing, the roots (ph-scan.h: one absolute path for
- * every top-level entry of the manifest; NULL if incoming). transfer->position 0 means: last. */
+/* Adds a transfer with its encoded manifest (NULL: an offer that nobody has accepted yet has none) and,
+ * outgoing, the roots (ph-scan.h: one absolute path for every top-level entry of the manifest; NULL if
+ * incoming). transfer->position 0 means: last. */
 bool ph_store_add_transfer (PhStore *self, const PhStoreTransfer *transfer, GBytes *manifest,
                             const char *const *roots, GError **error);
 
 typedef enum { PH_STORE_UNFINISHED, PH_STORE_FINISHED, PH_STORE_ALL } PhStoreWhich;
 
-/* Unfinished ones in queue order, then finished ones newest first; `limit` 0: all. */
+/* An offer that was added without its manifest is accepted: PH_STORE_ACTIVE, into `destination`. */
+bool ph_store_accept_offer (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
+                            const char *destination, GBytes *manifest, GError **error);
+
+/* Unfinished ones in queue order, then finished ones newest first; `limit` 0: all. Hidden ones are not
+ * listed. */
 GPtrArray *
 ph_store_list_transfers (PhStore *self, PhStoreWhich which, unsigned limit, GError **error);
 /* NULL without an error: there is none. */
@@ -88,10 +96,15 @@ typedef struct {
   uint64_t bytes_done;
   int64_t finished_at;
   GBytes *receipt; /* kept PH_STORE_RECEIPT_DAYS to answer resumes; NULL: none */
+  bool missed;
+  /* Leave no trace: names, files and times go. What is left, hidden, for PH_STORE_RECEIPT_DAYS, is what
+   * answers the sender: the receipt, or whose transfer it was and that it ended. */
+  bool traceless;
 } PhStoreResult;
 
 /* Ends a transfer, once: a second call with the transfer finished already changes nothing and returns
- * true. Roots and checkpoint go, the receipt comes, all in one transaction. */
+ * true. The checkpoint goes, the receipt comes, all in one transaction. The roots stay, so that it can be
+ * sent again. */
 bool ph_store_finish_transfer (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
                                const PhStoreResult *result, GError **error);
 /* NULL: none, or expired. */
@@ -100,6 +113,28 @@ GBytes *ph_store_get_receipt (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_
 /* Forgets a transfer altogether. The receipt stays until it expires: the other side may still ask. */
 bool
 ph_store_remove_transfer (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], GError **error);
+
+/* --- History ------------------------------------------------------------------------------------- */
+
+/* What to list. Zeros and NULLs mean: everything. */
+typedef struct {
+  const uint8_t *peer; /* PH_STORE_KEY_LEN */
+  const char *const *words; /* folded; all must be there */
+  bool missed_only;
+  unsigned limit;
+  /* Only what comes after this row. */
+  int64_t before_at;
+  const uint8_t *before_id; /* PH_STORE_TRANSFER_LEN */
+} PhStoreHistoryQuery;
+
+/* Finished transfers that are not hidden, newest first. */
+GPtrArray *ph_store_list_history (PhStore *self, const PhStoreHistoryQuery *query, GError **error);
+/* Forgets finished transfers: one, or with NULL all of `peer`, or with NULL all. What answers the sender
+ * stays, as with PhStoreResult.traceless. PH_STORE_ERROR_MISSING if the one is not there. */
+bool ph_store_forget (PhStore *self, const uint8_t *id, const uint8_t *peer, GError **error);
+/* Of `peer`, keeps only the newest `keep` missed offers. */
+bool ph_store_trim_missed (PhStore *self, const uint8_t peer[PH_STORE_KEY_LEN], unsigned keep,
+                           GError **error);
 
 /* --- Checkpoints of incoming transfers ----------------------------------------------------------- */
 
@@ -148,6 +183,9 @@ bool ph_store_get_checkpoint (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_
 /* Of PhStoreName, by entry. */
 GPtrArray *
 ph_store_get_names (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], GError **error);
+/* Outgoing: digests of entries from `first` on, 32 bytes each, as they were sent. */
+bool ph_store_put_digests (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], uint32_t first,
+                           const uint8_t *digests, uint32_t n_digests, GError **error);
 /* 32 bytes for each manifest entry so far, in order. Kept with the history. */
 GBytes *
 ph_store_get_digests (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN], GError **error);

@@ -273,7 +273,7 @@ ph_store_open (const char *profile_dir, GError **error)
   if (sqlite3_exec (
           self->db,
           "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-          "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST;",
+          "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;",
           NULL, NULL, NULL)
           != SQLITE_OK
       && !ph_store_fail (self, error))
@@ -402,13 +402,17 @@ ph_store_expire (PhStore *self, int64_t now, GError **error)
       ph_store_run (self, error, "DELETE FROM invitations WHERE expires_at <= ?", "i", now)
       && ph_store_run (self, error, "DELETE FROM receipts WHERE expires_at <= ?", "i", now)
       && ph_store_run (self, error,
-                       "DELETE FROM manifests WHERE transfer IN"
-                       " (SELECT id FROM transfers WHERE state >= ? AND finished_at <= ?)",
-                       "ii", (int64_t)PH_STORE_FIRST_FINISHED, long_ago)
+                       "DELETE FROM manifests WHERE transfer IN (SELECT id FROM transfers"
+                       " WHERE state >= ? AND finished_at <= ? AND files > ?)",
+                       "iii", (int64_t)PH_STORE_FIRST_FINISHED, long_ago,
+                       (int64_t)PH_STORE_LISTED_FILES)
       && ph_store_run (self, error,
-                       "DELETE FROM digests WHERE transfer IN"
-                       " (SELECT id FROM transfers WHERE state >= ? AND finished_at <= ?)",
-                       "ii", (int64_t)PH_STORE_FIRST_FINISHED, long_ago);
+                       "DELETE FROM digests WHERE transfer IN (SELECT id FROM transfers"
+                       " WHERE state >= ? AND finished_at <= ? AND files > ?)",
+                       "iii", (int64_t)PH_STORE_FIRST_FINISHED, long_ago,
+                       (int64_t)PH_STORE_LISTED_FILES)
+      && ph_store_run (self, error, "DELETE FROM transfers WHERE hidden AND finished_at <= ?", "i",
+                       long_ago);
 
   return ph_store_end (self, ok, error);
 }

@@ -81,6 +81,11 @@ ph_store_take_invitation (PhStore *self, const char *lookup, bool *ret_was_there
 /* A finished transfer answers resumes for so long (design.md part 4). */
 #define PH_STORE_RECEIPT_DAYS 30
 
+/* Of transfers with more files the list of files is kept PH_STORE_RECEIPT_DAYS only: 100,000 files are
+ * 10 MB. */
+#define PH_STORE_LISTED_FILES 1000
+
 /* Forgets what has had its time: expired invitations and receipts; of transfers that ended more than
- * PH_STORE_RECEIPT_DAYS ago the manifest and digests. Called at start and daily. */
+ * PH_STORE_RECEIPT_DAYS ago what is hidden, and the manifests and digests of large ones. Called at start
+ * and daily. */
 bool ph_store_expire (PhStore *self, int64_t now, GError **error);

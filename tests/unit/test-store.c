@@ -192,8 +192,9 @@ test_transfers (void)
   g_autoptr (GBytes) receipt = g_bytes_new_static ("receipt", 7);
   static const char *const roots[] = {"/home/x/Ferien", "/home/x/latin\xe4", NULL};
   const PhStoreTransfer out = transfer_row (1, false);
-  const PhStoreTransfer in = transfer_row (2, true);
+  PhStoreTransfer in = transfer_row (2, true);
 
+  in.files = PH_STORE_LISTED_FILES + 1;
   g_assert_true (ph_store_add_transfer (store, &out, manifest, roots, NULL));
   g_assert_true (ph_store_add_transfer (store, &in, manifest, NULL, NULL));
   g_assert_false (ph_store_add_transfer (store, &in, manifest, NULL, &error));
@@ -257,12 +258,209 @@ test_transfers (void)
 
   g_assert_true (g_bytes_equal (kept, receipt));
   g_assert_null (expired);
+  g_assert_true (ph_store_finish_transfer (store, out.id, &result, NULL));
   g_assert_true (ph_store_expire (store, 1000 + 30 * day, NULL));
-  g_assert_null (ph_store_get_manifest (store, in.id, NULL));
+  g_assert_null (ph_store_get_manifest (store, in.id, NULL)); /* a long list */
+
+  g_autoptr (GBytes) still_there = ph_store_get_manifest (store, out.id, NULL);
+  g_auto (GStrv) still_known = ph_store_get_roots (store, out.id, NULL);
+
+  g_assert_nonnull (still_there);
+  g_assert_cmpstrv (still_known, roots); /* to be sent again */
   g_assert_true (ph_store_remove_transfer (store, in.id, NULL));
   g_clear_error (&error);
   g_assert_false (ph_store_finish_transfer (store, in.id, &again, &error));
   g_assert_error (error, PH_STORE_ERROR, PH_STORE_ERROR_MISSING);
+}
+
+static void
+add_finished (PhStore *store, uint8_t n, bool incoming, uint8_t peer, PhStoreState state,
+              const char *words)
+{
+  PhStoreTransfer row = transfer_row (n, incoming);
+  const PhStoreResult result = {.state = state, .finished_at = 100 + n / 2};
+  static const char *const roots[] = {"/home/x/Secret", NULL};
+  g_autoptr (GBytes) manifest = g_bytes_new_static ("Secret manifest", 15);
+  g_autoptr (GError) error = NULL;
+
+  row.peer[0] = peer;
+  row.words = (char *)words;
+  ph_store_add_transfer (store, &row, manifest, incoming ? NULL : roots, &error);
+  g_assert_no_error (error);
+  ph_store_finish_transfer (store, row.id, &result, &error);
+  g_assert_no_error (error);
+}
+
+/* The first bytes of the ids that a query finds, as text. */
+static char *
+history (PhStore *store, PhStoreHistoryQuery query)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) list = ph_store_list_history (store, &query, &error);
+  GString *text = g_string_new (NULL);
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < list->len; i++)
+    g_string_append_printf (text, "%u ", ((PhStoreTransfer *)list->pdata[i])->id[0]);
+  return g_string_free_and_steal (text);
+}
+
+#define assert_history(store, expected, ...)                                                       \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    g_autofree char *listed = history (store, (PhStoreHistoryQuery){__VA_ARGS__});                 \
+                                                                                                   \
+    g_assert_cmpstr (listed, ==, expected);                                                        \
+  }                                                                                                \
+  G_STMT_END
+
+static void
+test_history (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhStore) store = open_ok (dir);
+  g_autoptr (GError) error = NULL;
+  const PhStoreTransfer open = transfer_row (50, true);
+  static const uint8_t peer[PH_STORE_KEY_LEN] = {7};
+  static const uint8_t second[PH_STORE_TRANSFER_LEN] = {4};
+  static const char *const one[] = {"ferien", NULL};
+  static const char *const both[] = {"ferien", "berg", NULL};
+
+  g_assert_true (ph_store_add_transfer (store, &open, NULL, NULL, NULL));
+  add_finished (store, 1, false, 7, PH_STORE_DELIVERED, "beta\nferien\nberg.jpg");
+  add_finished (store, 2, true, 8, PH_STORE_DELIVERED, "gamma\nferien");
+  add_finished (store, 4, true, 8, PH_STORE_DECLINED, "gamma\nx");
+  add_finished (store, 5, true, 7, PH_STORE_FAILED, "gamma\ny");
+
+  /* 4 and 5 ended in the same second: the order is by id, and a page may end between them. */
+  assert_history (store, "4 5 2 1 ", .limit = 0);
+  assert_history (store, "4 5 ", .limit = 2);
+  assert_history (store, "5 2 ", .limit = 2, .before_at = 102, .before_id = second);
+  assert_history (store, "5 1 ", .peer = peer);
+  assert_history (store, "2 1 ", .words = one);
+  assert_history (store, "1 ", .words = both);
+  assert_history (store, "2 ", .words = one, .limit = 1);
+  assert_history (store, "", .missed_only = true);
+
+  g_assert_true (ph_store_forget (store, second, NULL, NULL));
+  assert_history (store, "5 2 1 ", .limit = 0);
+  g_assert_false (ph_store_forget (store, second, NULL, &error));
+  g_assert_error (error, PH_STORE_ERROR, PH_STORE_ERROR_MISSING);
+  g_clear_error (&error);
+  g_assert_false (ph_store_forget (store, open.id, NULL, &error));
+  g_assert_error (error, PH_STORE_ERROR, PH_STORE_ERROR_MISSING);
+
+  /* It was declined: that is what its sender hears if it asks again. */
+  g_autoptr (PhStoreTransfer) declined = ph_store_get_transfer (store, second, NULL);
+
+  g_assert_cmpint (declined->state, ==, PH_STORE_DECLINED);
+  g_assert_cmpstr (declined->title, ==, "");
+  g_assert_cmpstr (declined->peer_name, ==, "");
+
+  g_assert_true (ph_store_forget (store, NULL, peer, NULL));
+  assert_history (store, "2 ", .limit = 0);
+  g_assert_true (ph_store_forget (store, NULL, NULL, NULL));
+  assert_history (store, "", .limit = 0);
+
+  g_autoptr (GPtrArray) left = ph_store_list_transfers (store, PH_STORE_ALL, 0, NULL);
+
+  g_assert_cmpuint (left->len, ==, 1);
+  g_assert_true (ph_store_expire (store, 100 + INT64_C (40) * 86400, NULL));
+  g_assert_null (ph_store_get_transfer (store, second, NULL));
+}
+
+/* Whether `needle` is anywhere in the files of the profile. */
+static bool
+is_on_disk (const char *dir, const char *needle)
+{
+  g_autoptr (GDir) files = g_dir_open (dir, 0, NULL);
+
+  for (const char *name; (name = g_dir_read_name (files)) != NULL;) {
+    g_autofree char *path = g_build_filename (dir, name, NULL);
+    g_autofree char *bytes = NULL;
+    gsize len;
+
+    if (g_file_get_contents (path, &bytes, &len, NULL)
+        && memmem (bytes, len, needle, strlen (needle)) != NULL)
+      return true;
+  }
+  return false;
+}
+
+static void
+test_traceless (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhStore) store = open_ok (dir);
+  g_autoptr (GBytes) manifest = g_bytes_new_static ("Secret manifest", 15);
+  g_autoptr (GBytes) receipt = g_bytes_new_static ("receipt", 7);
+  static const char *const roots[] = {"/home/x/Secret", NULL};
+  static const PhStoreState states[] = {PH_STORE_DELIVERED, PH_STORE_CANCELLED, PH_STORE_FAILED};
+  const uint8_t digests[2 * PH_STORE_SHA256_LEN] = {1};
+
+  for (uint8_t n = 0; n < 2 * G_N_ELEMENTS (states); n++) {
+    const bool incoming = n % 2 == 0;
+    PhStoreTransfer row = transfer_row (n, incoming);
+    g_autoptr (GPtrArray) names =
+        g_ptr_array_new_with_free_func ((GDestroyNotify)ph_store_name_free);
+    const PhStoreCheckpoint checkpoint = {.digests = digests, .n_digests = 2, .names = names};
+    const PhStoreResult result = {.state = states[n / 2],
+                                  .finished_at = 7,
+                                  .receipt = incoming && n < 2 ? receipt : NULL,
+                                  .message = "Secret.txt is gone",
+                                  .traceless = true};
+
+    g_ptr_array_add (names, ph_store_name_new (0, "Secret (2)"));
+    row.title = row.words = row.peer_name = (char *)"Secret";
+    row.destination = (char *)"/tmp/Secret";
+    g_assert_true (ph_store_add_transfer (store, &row, manifest, incoming ? NULL : roots, NULL));
+    g_assert_true (ph_store_put_checkpoint (store, row.id, &checkpoint, NULL));
+    g_assert_true (is_on_disk (dir, "Secret"));
+    g_assert_true (ph_store_finish_transfer (store, row.id, &result, NULL));
+    g_assert_false (is_on_disk (dir, "Secret"));
+  }
+  assert_history (store, "", .limit = 0);
+
+  static const uint8_t first[PH_STORE_TRANSFER_LEN] = {0}, cancelled[PH_STORE_TRANSFER_LEN] = {2};
+  g_autoptr (GBytes) kept = ph_store_get_receipt (store, first, 7, NULL);
+  g_autoptr (PhStoreTransfer) past = ph_store_get_transfer (store, cancelled, NULL);
+
+  g_assert_true (g_bytes_equal (kept, receipt));
+  g_assert_cmpint (past->state, ==, PH_STORE_CANCELLED);
+}
+
+static void
+test_offers (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhStore) store = open_ok (dir);
+  g_autoptr (GBytes) manifest = g_bytes_new_static ("manifest", 8);
+  static const uint8_t peer[PH_STORE_KEY_LEN] = {9};
+  PhStoreTransfer row = transfer_row (1, true);
+
+  row.state = PH_STORE_OFFERED;
+  g_assert_true (ph_store_add_transfer (store, &row, NULL, NULL, NULL));
+  g_assert_null (ph_store_get_manifest (store, row.id, NULL));
+  g_assert_true (ph_store_accept_offer (store, row.id, "/tmp", manifest, NULL));
+
+  g_autoptr (GBytes) got = ph_store_get_manifest (store, row.id, NULL);
+  g_autoptr (PhStoreTransfer) accepted = ph_store_get_transfer (store, row.id, NULL);
+
+  g_assert_true (g_bytes_equal (got, manifest));
+  g_assert_cmpint (accepted->state, ==, PH_STORE_ACTIVE);
+  g_assert_cmpstr (accepted->destination, ==, "/tmp");
+  g_assert_false (ph_store_accept_offer (store, row.id, "/tmp", manifest, NULL));
+
+  for (uint8_t n = 10; n < 20; n++) {
+    const PhStoreResult result = {.state = PH_STORE_CANCELLED, .finished_at = n, .missed = true};
+
+    row = transfer_row (n, true);
+    row.state = PH_STORE_OFFERED;
+    g_assert_true (ph_store_add_transfer (store, &row, NULL, NULL, NULL));
+    g_assert_true (ph_store_finish_transfer (store, row.id, &result, NULL));
+  }
+  g_assert_true (ph_store_trim_missed (store, peer, 3, NULL));
+  assert_history (store, "19 18 17 ", .missed_only = true);
 }
 
 static void
@@ -373,6 +571,13 @@ test_migrations (void)
 
       g_assert_cmpuint (list->len, ==, 2);
       g_assert_true (((PhStoreTransfer *)list->pdata[0])->incoming);
+
+      /* What ended before there were words to search is found by the names that are known. */
+      static const char *const words[] = {"someone", "another", NULL};
+      const PhStoreHistoryQuery query = {.words = words};
+      g_autoptr (GPtrArray) found = ph_store_list_history (store, &query, NULL);
+
+      g_assert_cmpuint (found->len, ==, 1);
 
       PhStoreCheckpoint c = {.file = 1};
 
@@ -558,6 +763,9 @@ main (int argc, char **argv)
   g_test_add_func ("/store/contacts", test_contacts);
   g_test_add_func ("/store/invitations", test_invitations);
   g_test_add_func ("/store/transfers", test_transfers);
+  g_test_add_func ("/store/history", test_history);
+  g_test_add_func ("/store/traceless", test_traceless);
+  g_test_add_func ("/store/offers", test_offers);
   g_test_add_func ("/store/checkpoints", test_checkpoints);
   g_test_add_func ("/store/migrations", test_migrations);
   g_test_add_func ("/store/newer-is-refused", test_newer_is_refused);
