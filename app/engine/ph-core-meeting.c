@@ -135,7 +135,15 @@ static void
 update_presence (PhCore *self)
 {
   const PhTime now = ph_core_now (self);
+  g_autoptr (GPtrArray) left = g_ptr_array_new ();
 
+  for (guint i = 0; i < self->peers->len; i++) {
+    PhPeer *peer = self->peers->pdata[i];
+
+    if (peer->online && !ph_core_is_online (self, &peer->id))
+      g_ptr_array_add (left, peer);
+  }
+  ph_core_note_seen (self, left);
   for (guint i = 0; i < self->peers->len; i++) {
     PhPeer *peer = self->peers->pdata[i];
     const bool online = ph_core_is_online (self, &peer->id);
@@ -226,7 +234,7 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     break;
   case PH_RENDEZVOUS_EVENT_SIGNAL:
     peer = ph_core_find_peer (self, &event->peer);
-    if (peer != NULL && peer->connector != NULL)
+    if (peer != NULL && peer->connector != NULL && !peer->contact->blocked)
       ph_connector_handle_signal (peer->connector, ph_core_now (self), event->body);
     break;
   case PH_RENDEZVOUS_EVENT_INVITED:

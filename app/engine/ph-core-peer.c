@@ -78,24 +78,29 @@ ph_core_peers_load (PhCore *self)
     peer_new (self, g_ptr_array_steal_index (rows, 0));
 }
 
+PhContactView
+ph_peer_view (const PhPeer *self)
+{
+  const PhStoreContact *contact = self->contact;
+
+  return (PhContactView){
+      .id = self->text,
+      .name = contact->name,
+      .online = self->online,
+      .blocked = contact->blocked,
+      .auto_accept = contact->auto_accept,
+      .auto_accept_max = contact->auto_accept_max,
+      .verified = contact->verified,
+      .alert = contact->alerted_at != 0,
+      .added_at = contact->added_at,
+      .last_seen = self->online ? ph_core_unix_now () : contact->last_seen,
+  };
+}
+
 void
 ph_core_tell_peer (PhCore *self, const PhPeer *peer)
 {
-  const PhEvent event = {
-      .type = PH_EVENT_CONTACT,
-      .contact =
-          {
-              .id = peer->text,
-              .name = peer->contact->name,
-              .online = peer->online,
-              .blocked = peer->contact->blocked,
-              .auto_accept = peer->contact->auto_accept,
-              .auto_accept_max = peer->contact->auto_accept_max,
-              .added_at = peer->contact->added_at,
-          },
-  };
-
-  ph_core_emit (self, event);
+  ph_core_emit (self, (PhEvent){.type = PH_EVENT_CONTACT, .contact = ph_peer_view (peer)});
 }
 
 static bool
@@ -165,17 +170,6 @@ ph_core_add_peer (PhCore *self, const PhDeviceId *id, const char *name,
   return peer;
 }
 
-static bool
-store_contact (PhCore *self, const PhPeer *peer, uint32_t command)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (ph_store_put_contact (self->profile->store, peer->contact, &error))
-    return true;
-  ph_core_fail (self, command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
-  return false;
-}
-
 void
 ph_core_rename_peer (PhCore *self, const PhCommand *command)
 {
@@ -195,7 +189,7 @@ ph_core_rename_peer (PhCore *self, const PhCommand *command)
   }
   g_free (peer->contact->name);
   peer->contact->name = g_strdup (command->text);
-  if (!store_contact (self, peer, command->number))
+  if (!ph_core_store_contact (self, peer, command->number))
     return;
   ph_core_tell_peer (self, peer);
   ph_core_done (self, command->number, NULL, peer->text);
@@ -244,7 +238,7 @@ ph_core_block_peer (PhCore *self, const PhCommand *command)
     return;
   if (peer->contact->blocked != block) {
     peer->contact->blocked = block;
-    if (!store_contact (self, peer, command->number))
+    if (!ph_core_store_contact (self, peer, command->number))
       return;
     if (block)
       cut_off (self, peer);
@@ -312,29 +306,6 @@ tell_absence (PhPeer *self, PhTime now)
   ph_core_transfers_trouble (self->core, self, PH_ENGINE_ERROR_OFFLINE, message, retry_at);
 }
 
-void
-ph_peer_update (PhPeer *self, PhTime now)
-{
-  const bool busy = self->session != NULL && ph_session_transfers (self->session) > 0;
-
-  if (self->connector == NULL)
-    return;
-  ph_connector_set_wanted (self->connector, now, busy && self->online && !self->contact->blocked);
-  if (ph_connector_is_up (self->connector))
-    return;
-  if (busy && self->online)
-    ph_core_transfers_connecting (self->core, self);
-  if (busy && !self->online)
-    tell_absence (self, now);
-}
-
-void
-ph_core_peers_update (PhCore *self, PhTime now)
-{
-  for (guint i = 0; i < self->peers->len; i++)
-    ph_peer_update (self->peers->pdata[i], now);
-}
-
 static const char *
 failure_text (PhConnectorFailure failure)
 {
@@ -346,12 +317,41 @@ failure_text (PhConnectorFailure failure)
   case PH_CONNECTOR_FAILURE_HANDSHAKE:
     return _ ("A path was found, but no secure connection came about on it");
   case PH_CONNECTOR_FAILURE_IDENTITY:
-    return _ ("Whoever answers does not hold this contact's key. Nothing was sent");
+    return _ ("Whoever answers does not hold this contact's key. Nothing was sent. Compare safety "
+              "numbers, or add the contact anew if their device is a new one");
   case PH_CONNECTOR_FAILURE_NO_PAIR:
   default:
     return _ ("No path between both networks was found: the routers on both sides let none "
               "through");
   }
+}
+
+void
+ph_peer_update (PhPeer *self, PhTime now)
+{
+  const bool busy = self->session != NULL && ph_session_transfers (self->session) > 0;
+  const bool alert = self->contact->alerted_at != 0;
+
+  if (self->connector == NULL)
+    return;
+  ph_connector_set_wanted (self->connector, now,
+                           busy && self->online && !self->contact->blocked && !alert);
+  if (ph_connector_is_up (self->connector) || !busy)
+    return;
+  if (alert)
+    ph_core_transfers_trouble (self->core, self, PH_ENGINE_ERROR_IDENTITY,
+                               failure_text (PH_CONNECTOR_FAILURE_IDENTITY), PH_NEVER);
+  else if (self->online)
+    ph_core_transfers_connecting (self->core, self);
+  else
+    tell_absence (self, now);
+}
+
+void
+ph_core_peers_update (PhCore *self, PhTime now)
+{
+  for (guint i = 0; i < self->peers->len; i++)
+    ph_peer_update (self->peers->pdata[i], now);
 }
 
 static void
@@ -397,7 +397,12 @@ handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
     ph_session_link_closed (self->session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_FAILED:
-    tell_failure (self, now, event);
+    if (event->failure == PH_CONNECTOR_FAILURE_IDENTITY) {
+      ph_peer_alert (self, failure_text (event->failure));
+      ph_peer_update (self, now);
+    } else {
+      tell_failure (self, now, event);
+    }
     break;
   }
 }
@@ -554,10 +559,15 @@ ph_core_peers_handle_timeout (PhCore *self, PhTime now)
 void
 ph_core_peers_say_goodbye (PhCore *self, PhTime now)
 {
+  g_autoptr (GPtrArray) online = g_ptr_array_new ();
+
   for (guint i = 0; i < self->peers->len; i++) {
     PhPeer *peer = self->peers->pdata[i];
 
     if (peer->connector != NULL)
       ph_connector_close (peer->connector, now, PH_SESSION_CODE_NONE, "leaving");
+    if (peer->online)
+      g_ptr_array_add (online, peer);
   }
+  ph_core_note_seen (self, online);
 }

@@ -7,6 +7,7 @@
  *   ph-core-meeting.c   rendezvous servers
  *   ph-core-invitation.c  how people become contacts
  *   ph-core-peer.c      contacts, their sessions and links
+ *   ph-core-contact.c   what a person decides about a contact
  *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
  *   ph-core-settings.c  settings
  *
@@ -280,6 +281,7 @@ void ph_core_rename_peer (PhCore *self, const PhCommand *command);
 void ph_core_remove_peer (PhCore *self, const PhCommand *command);
 void ph_core_block_peer (PhCore *self, const PhCommand *command);
 void ph_core_tell_peer (PhCore *self, const PhPeer *peer);
+PhContactView ph_peer_view (const PhPeer *self);
 /* After presence, transfers, meeting points or the network changed: is a link wanted, and what is in the way? */
 void ph_peer_update (PhPeer *self, PhTime now);
 /* The same for all. */
@@ -291,6 +293,17 @@ PhTime ph_core_peers_next_timeout (PhCore *self, PhTime now);
 void ph_core_peers_handle_timeout (PhCore *self, PhTime now);
 void ph_core_peers_say_goodbye (PhCore *self, PhTime now);
 void ph_peer_free (gpointer data);
+
+/* ph-core-contact.c */
+/* False after the command was ended with an error. */
+bool ph_core_store_contact (PhCore *self, const PhPeer *peer, uint32_t command);
+void ph_core_set_auto_accept (PhCore *self, const PhCommand *command);
+void ph_core_set_verified (PhCore *self, const PhCommand *command);
+void ph_core_dismiss_alert (PhCore *self, const PhCommand *command);
+/* Whoever answers does not hold the contact's key: stops, and says so. */
+void ph_peer_alert (PhPeer *self, const char *message);
+/* `peers` (PhPeer) were online until now. */
+void ph_core_note_seen (PhCore *self, const GPtrArray *peers);
 
 /* ph-core-transfer.c */
 void ph_core_transfers_load (PhCore *self);

@@ -246,11 +246,29 @@ need_offer (PhCore *self, const PhCommand *command)
   return transfer;
 }
 
+/* What was accepted and is still to be written. It may go to another disk: then this asks for too much,
+ * and a person is asked. */
+static uint64_t
+bytes_expected (const PhCore *self)
+{
+  uint64_t bytes = 0;
+
+  for (guint i = 0; i < self->transfers->len; i++) {
+    const PhTransfer *transfer = self->transfers->pdata[i];
+
+    if (!transfer->outgoing && transfer->accepted && !ph_transfer_state_ended (transfer->state))
+      bytes += transfer->bytes_total - MIN (transfer->bytes_done, transfer->bytes_total);
+  }
+  return bytes;
+}
+
+/* Without a `command` nobody has asked for it. */
 static bool
 accept_into (PhCore *self, PhTransfer *transfer, const char *folder, uint32_t command)
 {
   const PhTime now = ph_core_now (self);
-  const uint64_t bytes = ph_manifest_bytes (transfer->manifest);
+  const uint64_t bytes =
+      ph_manifest_bytes (transfer->manifest) + (command == 0 ? bytes_expected (self) : 0);
   char detail[160] = "";
   g_autoptr (GError) error = NULL;
   PhStorageError refused;
@@ -398,6 +416,10 @@ offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
   /* An id that another contact's transfer has: chance cannot do that. */
   if (transfer != NULL) {
     ph_session_decline (peer->session, now, &event->id, PH_DECLINE_OTHER);
+    return;
+  }
+  if (peer->contact->blocked) {
+    ph_session_decline (peer->session, now, &event->id, PH_DECLINE_PERSON);
     return;
   }
   transfer = ph_transfer_new (self, peer, &event->id, false, event->manifest);

@@ -323,8 +323,14 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_done (self, command->number, NULL, NULL);
     break;
   case PH_COMMAND_AUTO_ACCEPT:
+    ph_core_set_auto_accept (self, command);
+    break;
   case PH_COMMAND_VERIFIED:
+    ph_core_set_verified (self, command);
+    break;
   case PH_COMMAND_DISMISS_ALERT:
+    ph_core_dismiss_alert (self, command);
+    break;
   case PH_COMMAND_SEND_AGAIN:
   case PH_COMMAND_LIST_FILES:
   case PH_COMMAND_FORGET:

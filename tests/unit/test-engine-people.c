@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a person decides about contacts, and what the engine tells of them. */
+
+#include "tests/unit/engine-world.h"
+
+static const char *
+left_id (const Pair *pair)
+{
+  return ph_engine_device_id (pair->left->engine);
+}
+
+static void
+test_auto_accept (void)
+{
+  Pair *pair = pair_new ();
+  Node *right = pair->right;
+  const char *left = left_id (pair);
+  g_autofree char *small = write_file (pair->files, "small", 1000);
+  g_autofree char *large = write_file (pair->files, "large", 1001);
+  g_autofree char *first = NULL, *second = NULL, *third = NULL, *fourth = NULL;
+
+  finish (right, ph_engine_set_auto_accept (right->engine, left, true, 1000));
+  g_assert_true (seen_contact (right, left)->auto_accept);
+  g_assert_cmpuint (seen_contact (right, left)->auto_accept_max, ==, 1000);
+  first = send_one (pair, small);
+  assert_delivered (pair, first);
+
+  /* Over the cap: the person is asked. */
+  second = send_and_wait_for_offer (pair, large);
+  finish (right, ph_engine_accept (right->engine, second, NULL));
+  assert_delivered (pair, second);
+
+  /* A folder that cannot be used: asked as well, and told what is wrong when they try. */
+  finish (right, ph_engine_set_auto_accept (right->engine, left, true, 0));
+  finish (right, ph_engine_set_setting (right->engine, "download-dir", "/proc/none"));
+  third = send_and_wait_for_offer (pair, large);
+  finish_badly (right, ph_engine_accept (right->engine, third, NULL), PH_ENGINE_ERROR_FOLDER);
+  finish (right, ph_engine_decline (right->engine, third));
+
+  finish (right, ph_engine_set_setting (right->engine, "download-dir", pair->downloads));
+  finish (right, ph_engine_set_auto_accept (right->engine, left, false, 5));
+  g_assert_cmpuint (seen_contact (right, left)->auto_accept_max, ==, 0);
+  fourth = send_and_wait_for_offer (pair, small);
+  pair_free (pair);
+}
+
+/* It is kept over a restart, like everything here. */
+static void
+test_verified_and_seen (void)
+{
+  Pair *pair = pair_new ();
+  Node *right = pair->right;
+  g_autofree char *left = g_strdup (left_id (pair));
+  int64_t before;
+
+  wait_until (seen_contact (right, left)->online);
+  g_assert_false (seen_contact (right, left)->verified);
+  finish (right, ph_engine_set_verified (right->engine, left, true));
+  g_assert_true (seen_contact (right, left)->verified);
+  before = g_get_real_time () / G_USEC_PER_SEC;
+  node_close (pair->left);
+  wait_until (!seen_contact (right, left)->online);
+  g_assert_cmpint (seen_contact (right, left)->last_seen, >=, before);
+
+  node_close (right);
+  g_hash_table_remove_all (right->contacts);
+  node_open (right);
+  wait_until (right->loaded);
+  node_open (pair->left);
+  g_assert_true (seen_contact (right, left)->verified);
+  g_assert_cmpint (seen_contact (right, left)->last_seen, >=, before);
+  finish_badly (right, ph_engine_set_verified (right->engine, "nobody", true),
+                PH_ENGINE_ERROR_UNKNOWN_CONTACT);
+  pair_free (pair);
+}
+
+static void
+test_safety_number (void)
+{
+  Pair *pair = pair_new ();
+  g_autofree char *here =
+      ph_engine_safety_number (pair->left->engine, ph_engine_device_id (pair->right->engine));
+  g_autofree char *there = ph_engine_safety_number (pair->right->engine, left_id (pair));
+
+  g_assert_cmpuint (strlen (here), ==, 71);
+  g_assert_cmpstr (here, ==, there);
+  g_assert_null (ph_engine_safety_number (pair->left->engine, "nonsense"));
+  pair_free (pair);
+}
+
+static void
+count_event (const PhEvent *event, gpointer user_data)
+{
+  unsigned *n = user_data;
+
+  n[event->type]++;
+}
+
+/* Somebody who comes later hears everything, and the first one nothing of it again. */
+static void
+test_second_listener (void)
+{
+  Pair *pair = pair_new ();
+  g_autofree char *file = write_file (pair->files, "f", 100000);
+  g_autofree char *id = send_and_wait_for_offer (pair, file);
+  unsigned n[PH_EVENT_DONE + 1] = {0};
+  unsigned first[PH_EVENT_DONE + 1] = {0};
+  uint32_t watcher = ph_engine_add_listener (pair->right->engine, count_event, first);
+  uint32_t listener;
+
+  wait_until (first[PH_EVENT_LOADED] == 1);
+  memset (first, 0, sizeof first);
+  listener = ph_engine_add_listener (pair->right->engine, count_event, n);
+  wait_until (n[PH_EVENT_LOADED] == 1);
+  g_assert_cmpuint (n[PH_EVENT_CONTACT], ==, 1);
+  g_assert_cmpuint (n[PH_EVENT_TRANSFER], ==, 1);
+  g_assert_cmpuint (n[PH_EVENT_STATUS], ==, 1);
+  g_assert_cmpuint (n[PH_EVENT_SETTING], ==, g_strv_length ((char **)ph_engine_setting_keys ()));
+  g_assert_cmpuint (first[PH_EVENT_LOADED] + first[PH_EVENT_SETTING], ==, 0);
+
+  /* Both hear what happens, and one that has left hears nothing. */
+  finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+  assert_delivered (pair, id);
+  wait_until (n[PH_EVENT_TRANSFER] > 1 && n[PH_EVENT_DONE] == 1);
+  ph_engine_remove_listener (pair->right->engine, listener);
+  memset (n, 0, sizeof n);
+  finish (pair->right, ph_engine_get_setting (pair->right->engine, "name"));
+  wait_until (first[PH_EVENT_DONE] == 2);
+  g_assert_cmpuint (n[PH_EVENT_DONE], ==, 0);
+  ph_engine_remove_listener (pair->right->engine, watcher);
+  pair_free (pair);
+}
+
+static void
+test_settings_are_told (void)
+{
+  Node *node = node_new ();
+
+  wait_until (node->loaded);
+  g_assert_true (g_str_has_prefix (seen_setting (node, "name"), "unset "));
+  g_assert_cmpstr (seen_setting (node, "private-mode"), ==, "unset false");
+  g_assert_cmpstr (seen_setting (node, "queue-days"), ==, "unset 14");
+  finish (node, ph_engine_set_setting (node->engine, "private-mode", "true"));
+  g_assert_cmpstr (seen_setting (node, "private-mode"), ==, "true");
+  finish (node, ph_engine_set_setting (node->engine, "private-mode", ""));
+  g_assert_cmpstr (seen_setting (node, "private-mode"), ==, "unset false");
+  finish_badly (node, ph_engine_set_setting (node->engine, "private-mode", "maybe"),
+                PH_ENGINE_ERROR_BAD_VALUE);
+  finish_badly (node, ph_engine_set_setting (node->engine, "speed-limit-up", "-1"),
+                PH_ENGINE_ERROR_BAD_VALUE);
+  finish_badly (node, ph_engine_set_setting (node->engine, "queue-days", "4000"),
+                PH_ENGINE_ERROR_BAD_VALUE);
+  node_free (node);
+}
+
+int
+main (int argc, char **argv)
+{
+  int result;
+
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/people/auto-accept", test_auto_accept);
+  g_test_add_func ("/people/verified-and-seen", test_verified_and_seen);
+  g_test_add_func ("/people/safety-number", test_safety_number);
+  g_test_add_func ("/people/second-listener", test_second_listener);
+  g_test_add_func ("/people/settings-are-told", test_settings_are_told);
+  world_start ();
+  result = g_test_run ();
+  world_stop ();
+  return result;
+}
