@@ -3,6 +3,7 @@
 """The bash completion, sourced into a bash, on the fake engine. usage: test-completion.py PROGRAM"""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,16 @@ _porthole_cli porthole-cli "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD 
 [ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\n' "${COMPREPLY[@]}"
 '''
 
+
+def settings():
+    """The keys that the engine knows."""
+    with open(os.path.join(os.environ['TOP_SRCDIR'], 'app/engine/ph-core-settings.c'), encoding='utf-8') as source:
+        table = re.search(r'keys\[\] = \{(.*?)NULL', source.read(), re.S).group(1)
+    return set(re.findall(r'"([a-z-]+)"', table))
+
+
+SETTINGS = settings()
+
 CASES = [
     ('commands', ['re'], {'rename', 'remove', 'resume', 'receive'}),
     ('all commands', [''], {'id', 'invite', 'add', 'contacts', 'transfers', 'history', 'rename', 'remove', 'block',
@@ -45,7 +56,8 @@ CASES = [
     ('transfers', ['cancel', 'abcd'], {'abcd1111', 'abcd2222'}),
     ('a transfer begun', ['resume', 'abcd2'], {'abcd2222'}),
     ('get and set', ['config', ''], {'get', 'set'}),
-    ('settings', ['config', 'set', ''], {'name', 'rendezvous', 'stun', 'turn', 'download-dir'}),
+    ('settings', ['config', 'set', ''], SETTINGS),
+    ('settings of a profile in use', ['--profile', '/x/in-use', 'config', 'get', ''], SETTINGS),
     ('a setting begun', ['config', 'get', 'd'], {'download-dir'}),
     ('no value', ['config', 'set', 'name', ''], set()),
 ]
