@@ -185,13 +185,36 @@ ph_output_strings (JsonBuilder *object, const char *member, const char *const *v
   json_builder_end_array (object);
 }
 
+/* json-glib writes 0.046 as 0.045999999999999999: true, and nothing to look at. */
+static char *
+value_text (JsonNode *value)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (!JSON_NODE_HOLDS_VALUE (value) || json_node_get_value_type (value) != G_TYPE_DOUBLE)
+    return json_to_string (value, FALSE);
+  return g_strdup (g_ascii_formatd (text, sizeof text, "%.15g", json_node_get_double (value)));
+}
+
 /* Always UTF-8, whatever the locale: programs read it. */
 void
 ph_output_node (JsonNode *node)
 {
-  g_autofree char *text = json_to_string (node, FALSE);
+  g_autoptr (GString) text = g_string_new ("{");
+  JsonObjectIter iter;
+  const char *member;
+  JsonNode *value;
 
-  puts (text);
+  json_object_iter_init_ordered (&iter, json_node_get_object (node));
+  while (json_object_iter_next_ordered (&iter, &member, &value)) {
+    g_autoptr (JsonNode) name = json_node_init_string (json_node_alloc (), member);
+    g_autofree char *name_text = json_to_string (name, FALSE);
+    g_autofree char *shown = value_text (value);
+
+    g_string_append_printf (text, "%s%s:%s", text->len > 1 ? "," : "", name_text, shown);
+  }
+  g_string_append_c (text, '}');
+  puts (text->str);
   fflush (stdout);
 }
 

@@ -288,7 +288,7 @@ advance (PhEngine *self, FakeTransfer *transfer)
     break;
   case PH_TRANSFER_CHECKING:
     view->state = PH_TRANSFER_DONE;
-    view->duration_ms = 4000;
+    view->duration_ms = 4001;
     break;
   default:
     return;

@@ -236,7 +236,7 @@ def a_send_as_json():
     kinds = [event['event'] for event in run.events]
     must(run.status == 0 and run.err == '', run)
     must(kinds.count('path') == 2 and kinds.count('progress') >= 2 and kinds[-1] == 'delivered', run)
-    wanted = {'event': 'delivered', 'transfer': '5e4d0000', 'files': 3, 'bytes': 1000000000, 'seconds': 4.0,
+    wanted = {'event': 'delivered', 'transfer': '5e4d0000', 'files': 3, 'bytes': 1000000000, 'seconds': 4.001,
               'first_byte_ms': 42, 'path': 'udp', 'best_path': 'udp', 'direct_ms': 900, 'local': 'srflx',
               'remote': 'srflx', 'transport': 'quic'}
     must(wanted.items() <= run.events[-1].items(), run.events[-1])
@@ -244,6 +244,11 @@ def a_send_as_json():
     must({'transfer', 'path', 'transport', 'local', 'remote', 'rtt_ms'} <= path.keys(), path)
     progress = run.events[kinds.index('progress')]
     must({'transfer', 'bytes', 'total', 'rate'} <= progress.keys(), progress)
+
+
+@test
+def numbers_are_short():
+    must('"seconds":4.001,' in Run('--json', 'send', 'Anna', '/').out)
 
 
 @test
