@@ -46,13 +46,26 @@ is_limit (const char *key)
   return strcmp (key, "speed-limit-up") == 0 || strcmp (key, "speed-limit-down") == 0;
 }
 
+/* Nobody is called root: in a user namespace everybody is, and the environment knows better. */
+static char *
+own_name (void)
+{
+  const char *const names[] = {g_get_real_name (), g_getenv ("USER"), g_get_user_name (),
+                               g_get_host_name ()};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (names); i++) {
+    if (names[i] != NULL && *names[i] != '\0' && strcmp (names[i], "Unknown") != 0
+        && strcmp (names[i], "root") != 0)
+      return g_strdup (names[i]);
+  }
+  return g_strdup (g_get_user_name ());
+}
+
 static char *
 setting_default (const char *key)
 {
   if (strcmp (key, "name") == 0)
-    return g_strdup (g_get_real_name () != NULL && strcmp (g_get_real_name (), "Unknown") != 0
-                         ? g_get_real_name ()
-                         : g_get_user_name ());
+    return own_name ();
   if (strcmp (key, "rendezvous") == 0)
     return g_strdup (PH_DEFAULT_RENDEZVOUS);
   if (strcmp (key, "download-dir") == 0) {
@@ -137,6 +150,22 @@ stun_servers_are_sane (const char *value)
   return true;
 }
 
+/* turn: and turns: URIs (RFC 7065), parted by commas or spaces. */
+static bool
+turn_servers_are_sane (const char *value)
+{
+  g_auto (GStrv) uris = g_strsplit_set (value, ", ", -1);
+
+  for (size_t i = 0; uris[i] != NULL; i++) {
+    PhIceServer parsed;
+
+    if (*uris[i] != '\0'
+        && (!ph_ice_server_parse (uris[i], &parsed) || parsed.kind == PH_ICE_SERVER_STUN))
+      return false;
+  }
+  return true;
+}
+
 static bool
 check_value (PhCore *self, const PhCommand *command)
 {
@@ -155,6 +184,14 @@ check_value (PhCore *self, const PhCommand *command)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
                   _ ("“%s” is not the address of a STUN server. They look like "
                      "stun.example.org:3478; several are parted by commas"),
+                  value);
+    return false;
+  }
+  if (strcmp (command->subject, "turn") == 0 && !turn_servers_are_sane (value)) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
+                  _ ("“%s” is not the address of a TURN server. They look like "
+                     "turn:turn.example.org:3478 or turns:turn.example.org; several are parted by "
+                     "commas"),
                   value);
     return false;
   }
