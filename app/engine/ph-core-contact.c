@@ -8,46 +8,59 @@
 #include "app/engine/ph-core-private.h"
 
 bool
-ph_core_store_contact (PhCore *self, const PhPeer *peer, uint32_t command)
+ph_core_change_contact (PhCore *self, PhPeer *peer, const PhStoreContact *row, uint32_t command)
 {
+  PhStoreContact *contact = peer->contact;
   g_autoptr (GError) error = NULL;
+  char *name;
 
-  if (ph_store_put_contact (self->profile->store, peer->contact, &error))
-    return true;
-  ph_core_fail (self, command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
-  return false;
+  g_assert (row->rendezvous == contact->rendezvous);
+  if (!ph_store_put_contact (self->profile->store, row, &error)) {
+    ph_core_fail (self, command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+    return false;
+  }
+  name = g_strdup (row->name);
+  g_free (contact->name);
+  *contact = *row;
+  contact->name = name;
+  return true;
 }
 
-static void
-changed (PhCore *self, const PhCommand *command, const PhPeer *peer)
+static bool
+change (PhCore *self, PhPeer *peer, const PhStoreContact *row, const PhCommand *command)
 {
-  if (!ph_core_store_contact (self, peer, command->number))
-    return;
+  if (!ph_core_change_contact (self, peer, row, command->number))
+    return false;
   ph_core_tell_peer (self, peer);
   ph_core_done (self, command->number, NULL, peer->text);
+  return true;
 }
 
 void
 ph_core_set_auto_accept (PhCore *self, const PhCommand *command)
 {
   PhPeer *peer = ph_core_need_peer (self, command);
+  PhStoreContact row;
 
   if (peer == NULL)
     return;
-  peer->contact->auto_accept = command->flag;
-  peer->contact->auto_accept_max = command->flag ? command->bytes : 0;
-  changed (self, command, peer);
+  row = *peer->contact;
+  row.auto_accept = command->flag;
+  row.auto_accept_max = command->flag ? command->bytes : 0;
+  change (self, peer, &row, command);
 }
 
 void
 ph_core_set_verified (PhCore *self, const PhCommand *command)
 {
   PhPeer *peer = ph_core_need_peer (self, command);
+  PhStoreContact row;
 
   if (peer == NULL)
     return;
-  peer->contact->verified = command->flag;
-  changed (self, command, peer);
+  row = *peer->contact;
+  row.verified = command->flag;
+  change (self, peer, &row, command);
 }
 
 void
@@ -55,11 +68,14 @@ ph_core_dismiss_alert (PhCore *self, const PhCommand *command)
 {
   PhPeer *peer = ph_core_need_peer (self, command);
   const PhTime now = ph_core_now (self);
+  PhStoreContact row;
 
   if (peer == NULL)
     return;
-  peer->contact->alerted_at = 0;
-  changed (self, command, peer);
+  row = *peer->contact;
+  row.alerted_at = 0;
+  if (!change (self, peer, &row, command))
+    return;
   if (peer->connector != NULL)
     ph_connector_retry_now (peer->connector, now);
   ph_peer_update (peer, now);
@@ -71,12 +87,15 @@ void
 ph_peer_alert (PhPeer *self, const char *message)
 {
   PhCore *core = self->core;
+  g_autoptr (GError) error = NULL;
 
   if (self->contact->alerted_at != 0)
     return;
+  /* Stops, whether that can be stored or not. */
   self->contact->alerted_at = ph_core_unix_now ();
   self->contact->verified = false;
-  ph_core_store_contact (core, self, 0);
+  if (!ph_store_put_contact (core->profile->store, self->contact, &error))
+    g_debug ("store: %s", error->message);
   ph_core_tell_peer (core, self);
   ph_core_emit (core, (PhEvent){
                           .type = PH_EVENT_ALERT,

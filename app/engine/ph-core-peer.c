@@ -160,10 +160,12 @@ ph_core_add_peer (PhCore *self, const PhDeviceId *id, const char *name,
     if (self->connected)
       ph_peer_connect (peer);
   } else {
-    contact = peer->contact;
-    contact->blocked = false;
-    if (!ph_store_put_contact (self->profile->store, contact, error))
+    PhStoreContact row = *peer->contact;
+
+    row.blocked = false;
+    if (!ph_store_put_contact (self->profile->store, &row, error))
       return NULL;
+    peer->contact->blocked = false;
   }
   ph_core_watch (self, id);
   ph_core_tell_peer (self, peer);
@@ -187,9 +189,11 @@ ph_core_rename_peer (PhCore *self, const PhCommand *command)
                   _ ("Another contact is called “%s” already"), command->text);
     return;
   }
-  g_free (peer->contact->name);
-  peer->contact->name = g_strdup (command->text);
-  if (!ph_core_store_contact (self, peer, command->number))
+
+  PhStoreContact row = *peer->contact;
+
+  row.name = command->text;
+  if (!ph_core_change_contact (self, peer, &row, command->number))
     return;
   ph_core_tell_peer (self, peer);
   ph_core_done (self, command->number, NULL, peer->text);
@@ -237,8 +241,10 @@ ph_core_block_peer (PhCore *self, const PhCommand *command)
   if (peer == NULL)
     return;
   if (peer->contact->blocked != block) {
-    peer->contact->blocked = block;
-    if (!ph_core_store_contact (self, peer, command->number))
+    PhStoreContact row = *peer->contact;
+
+    row.blocked = block;
+    if (!ph_core_change_contact (self, peer, &row, command->number))
       return;
     if (block)
       cut_off (self, peer);

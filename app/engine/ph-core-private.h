@@ -295,8 +295,10 @@ void ph_core_peers_say_goodbye (PhCore *self, PhTime now);
 void ph_peer_free (gpointer data);
 
 /* ph-core-contact.c */
-/* False after the command was ended with an error. */
-bool ph_core_store_contact (PhCore *self, const PhPeer *peer, uint32_t command);
+/* Makes the contact what `row` (a copy of it, changed; its name is copied) says, in the database first: memory
+ * never says what the next run will not know. False after the command was ended with an error. */
+bool
+ph_core_change_contact (PhCore *self, PhPeer *peer, const PhStoreContact *row, uint32_t command);
 void ph_core_set_auto_accept (PhCore *self, const PhCommand *command);
 void ph_core_set_verified (PhCore *self, const PhCommand *command);
 void ph_core_dismiss_alert (PhCore *self, const PhCommand *command);

@@ -3,6 +3,7 @@
 
 #include "app/engine/ph-core-transfer.h"
 #include "app/engine/ph-engine.h"
+#include "app/store/ph-store-private.h"
 #include "tests/support/ph-test.h"
 
 #include <string.h>
@@ -156,6 +157,66 @@ test_half_declined (void)
   world_close (&w);
 }
 
+/* As root of a user namespace, `./run cli` for one, a person still has a name. */
+static void
+test_own_name (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autofree char *name = NULL;
+  World w = {0};
+
+  g_setenv ("USER", "ada", TRUE);
+  world_open (&w, dir);
+  name = ph_core_setting (w.core, "name");
+  if (strcmp (g_get_real_name (), "root") == 0)
+    g_assert_cmpstr (name, ==, "ada");
+  g_assert_cmpstr (name, !=, "root");
+  world_close (&w);
+}
+
+/* The database takes nothing, its disk is full for one: then nothing has happened, in memory either. */
+static void
+test_contacts_as_stored (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (GError) error = NULL;
+  PhRendezvousAddress address;
+  PhIdentity identity;
+  PhPeer *peer;
+  World w = {0};
+
+  world_open (&w, dir);
+  ph_rendezvous_address_parse ("ws://127.0.0.1:1", &address);
+  ph_identity_generate (&identity, &w.core->random);
+  peer = ph_core_add_peer (w.core, &identity.id, "Ada", &address, &error);
+  g_assert_no_error (error);
+
+  const PhCommand rename = {.number = 1, .subject = peer->text, .text = (char *)"Eve"};
+  const PhCommand block = {.number = 2, .subject = peer->text, .flag = true};
+  const PhCommand unblock = {.number = 3, .subject = peer->text};
+
+  g_assert_cmpint (sqlite3_exec (w.profile->store->db, "PRAGMA query_only = 1", NULL, NULL, NULL),
+                   ==, SQLITE_OK);
+  ph_core_rename_peer (w.core, &rename);
+  g_assert_cmpstr (peer->contact->name, ==, "Ada");
+  ph_core_block_peer (w.core, &block);
+  g_assert_false (peer->contact->blocked);
+
+  sqlite3_exec (w.profile->store->db, "PRAGMA query_only = 0", NULL, NULL, NULL);
+  ph_core_rename_peer (w.core, &rename);
+  g_assert_cmpstr (peer->contact->name, ==, "Eve");
+  ph_core_block_peer (w.core, &block);
+  g_assert_true (peer->contact->blocked);
+
+  sqlite3_exec (w.profile->store->db, "PRAGMA query_only = 1", NULL, NULL, NULL);
+  ph_core_block_peer (w.core, &unblock);
+  g_assert_true (peer->contact->blocked);
+  g_assert_null (ph_core_add_peer (w.core, &identity.id, "Ada", &address, &error));
+  g_assert_nonnull (error);
+  g_assert_true (peer->contact->blocked);
+  world_close (&w);
+}
+
 /* What is in the way is news each time it is tried, and none once a path is there. */
 static void
 test_trouble_is_told (void)
@@ -204,6 +265,8 @@ main (int argc, char **argv)
   g_test_add_func ("/core/ended-are-let-go", test_ended_are_let_go);
   g_test_add_func ("/core/contacts-without-names", test_contacts_without_names);
   g_test_add_func ("/core/half-declined", test_half_declined);
+  g_test_add_func ("/core/own-name", test_own_name);
+  g_test_add_func ("/core/contacts-as-stored", test_contacts_as_stored);
   g_test_add_func ("/core/trouble-is-told", test_trouble_is_told);
   return g_test_run ();
 }
