@@ -107,6 +107,8 @@ def send(screen, lab, folder):
     size = sum(count for count in listing(folder).values() if count is not None)
 
     def watch(event):
+        if event is None:
+            return
         if event.get('event') == 'progress' and not finished.is_set():
             screen.progress(event['bytes'], event['total'], event.get('rate') or 0)
         elif event.get('event') == 'path':

@@ -337,11 +337,19 @@ class Network(Namespaces):
             self.left = self._build_site(Site('left', '10.1.1', '198.51.100', '100.64.1'), self.left_kind)
             self.right = self._build_site(Site('right', '192.168.2', '203.0.113', '100.64.2'), self.right_kind)
         if self.rate:
-            edge = next(name for name in ('right-carrier', 'right-router', 'right')
-                        if self.prefix + name in self.namespaces)
-            run(within(self.prefix + 'internet', [
-                'tc', 'qdisc', 'add', 'dev', edge, 'root', 'tbf', 'rate', self.rate, 'burst', '128k',
-                'latency', '50ms']))
+            self.hold(self.rate)
+
+    def hold(self, rate):
+        """The line towards the right host has this speed until `release`."""
+        self._tc('replace', 'tbf', 'rate', rate, 'burst', '128k', 'latency', '50ms')
+
+    def release(self):
+        self._tc('delete')
+
+    def _tc(self, verb, *discipline):
+        edge = next(name for name in ('right-carrier', 'right-router', 'right')
+                    if self.prefix + name in self.namespaces)
+        run(within(self.prefix + 'internet', ['tc', 'qdisc', verb, 'dev', edge, 'root', *discipline]))
 
     def _build_site(self, site, kind):
         side = site.side

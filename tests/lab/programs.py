@@ -37,7 +37,7 @@ class Program:
         self.log = lab.logs / f'{len(lab.programs):02}-{name}.log'
         self.lines = queue.Queue()
         self.events = []  # JSON objects seen so far
-        self.watch = None  # called with each event as it arrives, on the reading thread
+        self.watch = None  # called with each event as it arrives, None at the end, on the reading thread
         self._file = open(self.log, 'w', encoding='utf-8')
         self._file.write('$ ' + ' '.join(self.argv) + '\n')
         self._file.flush()
@@ -66,6 +66,8 @@ class Program:
                     self.watch(event)
             self.lines.put(line)
         self.lines.put(None)
+        if self.watch:
+            self.watch(None)
 
     def wait_line(self, timeout):
         """The next line it prints, None at its end."""
