@@ -344,7 +344,8 @@ ph_core_decline (PhCore *self, const PhCommand *command)
   if (transfer == NULL)
     return;
   ph_session_decline (transfer->peer->session, now, &transfer->id, decline_reason (transfer));
-  ph_transfer_store (transfer, PH_STORE_OFFERED, NULL); /* so that it is not asked again */
+  /* A line in the history, so that it is not asked again; of what was offered nothing is kept. */
+  ph_transfer_store (transfer, PH_STORE_OFFERED, NULL);
   ph_transfer_end (transfer, now, PH_TRANSFER_DECLINED,
                    ph_engine_error_code (PH_ENGINE_ERROR_DECLINED), NULL);
   ph_peer_update (transfer->peer, now);
@@ -382,13 +383,6 @@ ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
                   _ ("Transfer “%s” has not begun: accept or decline it first"), command->subject);
     return;
   }
-  /* Before it is accepted the pause is not stored: it would end with a profile that is only visited. */
-  if (pause && !transfer->accepted && !self->connected) {
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
-                  _ ("Transfer “%s” has not begun, so there is nothing to pause yet"),
-                  command->subject);
-    return;
-  }
   if (transfer->paused_here != pause) {
     transfer->paused_here = pause;
     if (transfer->in_session) {
@@ -399,6 +393,8 @@ ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
     }
     if (transfer->accepted)
       ph_transfer_set_stored (transfer, pause ? PH_STORE_PAUSED : PH_STORE_ACTIVE);
+    else
+      ph_transfer_set_stored (transfer, pause ? PH_STORE_HELD : PH_STORE_QUEUED);
     transfer->rate = 0;
     transfer->told_at = 0;
     transfer->tell = true;

@@ -317,7 +317,8 @@ ph_core_session_hooks (PhPeer *peer, PhSessionHooks *hooks)
 bool
 ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error)
 {
-  g_autoptr (GBytes) manifest = ph_manifest_encode (self->manifest);
+  g_autoptr (GBytes) manifest =
+      state != PH_STORE_OFFERED ? ph_manifest_encode (self->manifest) : NULL;
   g_autofree char *title = g_strjoinv ("/", (char **)self->top_names->pdata);
   PhStoreTransfer row = {
       .peer_name = self->peer->contact->name,
@@ -427,7 +428,7 @@ load_row (PhCore *self, const PhStoreTransfer *row)
   transfer->finished_unix = row->finished_at;
   transfer->rate = row->rate;
   transfer->accepted = row->state == PH_STORE_ACTIVE || row->state == PH_STORE_PAUSED;
-  transfer->paused_here = row->state == PH_STORE_PAUSED;
+  transfer->paused_here = row->state == PH_STORE_PAUSED || row->state == PH_STORE_HELD;
   transfer->state = PH_TRANSFER_WAITING;
   if (transfer->outgoing)
     transfer->roots = ph_store_get_roots (self->profile->store, row->id, NULL);

@@ -19,7 +19,7 @@ void ph_transfer_take_path (PhTransfer *self, PhTime now);
 void ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
                       const char *message);
 
-/* Adds the row. */
+/* Adds the row; OFFERED, for a decline, without the manifest. */
 bool ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error);
 void ph_transfer_set_stored (PhTransfer *self, PhStoreState state);
 /* A sink at the transfer's checkpoint, or at the beginning. */

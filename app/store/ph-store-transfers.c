@@ -4,9 +4,9 @@
 
 #include "app/store/ph-store-private.h"
 
-#define UNFINISHED_STATES "0, 1, 2, 3"
+#define UNFINISHED_STATES "-1, 0, 1, 2, 3"
 
-G_STATIC_ASSERT (PH_STORE_PAUSED == 3 && PH_STORE_FIRST_FINISHED == 4);
+G_STATIC_ASSERT (PH_STORE_HELD == -1 && PH_STORE_PAUSED == 3 && PH_STORE_FIRST_FINISHED == 4);
 
 void
 ph_store_transfer_free (PhStoreTransfer *transfer)

@@ -13,6 +13,7 @@
 
 /* The numbers are on disk: never change one. */
 typedef enum {
+  PH_STORE_HELD = -1, /* queued, and stopped by a person */
   PH_STORE_QUEUED = 0, /* waits for the other one to be there */
   PH_STORE_OFFERED = 1, /* waits for an answer (sent), or for the person (received) */
   PH_STORE_ACTIVE = 2, /* accepted; on its way, or interrupted and to be resumed */

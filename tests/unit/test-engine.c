@@ -199,12 +199,16 @@ test_restarts (void)
                 && strcmp (seen (pair->left, id)->code, "offline") == 0);
   }
 
-  /* A profile that is only visited has nothing to pause yet, and does not pretend. */
+  /* Paused in a profile that is only visited: it stays so, and is no less an offer for it. */
   node_close (pair->left);
   node_open (pair->left);
   wait_until (pair->left->loaded);
-  finish_badly (pair->left, ph_engine_pause (pair->left->engine, id),
-                PH_ENGINE_ERROR_UNKNOWN_TRANSFER);
+  finish (pair->left, ph_engine_pause (pair->left->engine, id));
+  node_close (pair->left);
+  node_open (pair->left);
+  wait_until (pair->left->loaded);
+  g_assert_true (is_in (pair->left, id, PH_TRANSFER_PAUSED));
+  finish (pair->left, ph_engine_resume (pair->left->engine, id));
   ph_engine_connect (pair->left->engine);
 
   node_open (pair->right);
