@@ -352,9 +352,8 @@ ph_follow_show (PhFollow *self, const PhTransferView *view)
 {
   if (self->ended)
     return;
-  if (!self->seen && view->state != PH_TRANSFER_ACTIVE && view->state != PH_TRANSFER_CHECKING)
+  if (!self->started)
     self->bytes_before = view->bytes_done;
-  self->seen = true;
   if (view->state != self->state)
     tell_state (self, view);
   self->state = view->state;

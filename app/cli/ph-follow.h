@@ -17,7 +17,6 @@ typedef struct {
   uint64_t bytes;
   uint64_t bytes_before; /* what was there already: not part of the speed */
   bool one_of_many; /* set by the owner: lines say which transfer they are about */
-  bool seen;
   bool started;
   bool ended;
   PhExit status; /* once ended */

@@ -437,12 +437,12 @@ progress (PhTransfer *self, PhTime now, const PhSessionEvent *event)
 {
   const uint64_t old = self->bytes_done;
 
-  if (event->bytes_written > old)
+  if (event->bytes_written > old && !event->resumed)
     self->path_bytes[self->path.kind] += event->bytes_written - old;
   self->bytes_done = event->bytes_written;
   self->bytes_durable = event->bytes_durable;
 
-  if (self->rate_from == 0 || event->bytes_written < self->rate_bytes) {
+  if (self->rate_from == 0 || event->resumed || event->bytes_written < self->rate_bytes) {
     self->rate_from = now;
     self->rate_bytes = event->bytes_written;
   } else if (now >= ph_time_add (self->rate_from, PH_CORE_RATE_INTERVAL / 4)) {
@@ -543,7 +543,7 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     transfer->tell = true;
     break;
   case PH_SESSION_EVENT_PROGRESS:
-    if (transfer->state == PH_TRANSFER_WAITING)
+    if (transfer->state == PH_TRANSFER_WAITING || transfer->state == PH_TRANSFER_CONNECTING)
       ph_transfer_news (transfer, PH_TRANSFER_ACTIVE);
     progress (transfer, now, event);
     break;

@@ -403,6 +403,21 @@ ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char
   g_clear_pointer (&self->manifest, ph_manifest_unref);
 }
 
+/* What the checkpoint counts. */
+static uint64_t
+bytes_durable (PhCore *self, const PhStoreTransfer *row, const PhManifest *manifest)
+{
+  PhStoreCheckpoint checkpoint;
+  uint64_t bytes = 0;
+  bool found;
+
+  if (!ph_store_get_checkpoint (self->profile->store, row->id, &checkpoint, &found, NULL) || !found)
+    return 0;
+  for (uint32_t i = 0; i < MIN (checkpoint.file, ph_manifest_len (manifest)); i++)
+    bytes += ph_manifest_entry (manifest, i)->size;
+  return MIN (bytes + checkpoint.offset, ph_manifest_bytes (manifest));
+}
+
 static PhTransfer *
 load_row (PhCore *self, const PhStoreTransfer *row)
 {
@@ -423,7 +438,7 @@ load_row (PhCore *self, const PhStoreTransfer *row)
   if (transfer->peer_name == NULL)
     transfer->peer_name = g_strdup (row->peer_name);
   transfer->folder = g_strdup (row->destination);
-  transfer->bytes_done = row->bytes_done;
+  transfer->bytes_done = row->incoming ? bytes_durable (self, row, manifest) : row->bytes_done;
   transfer->created_unix = row->created_at;
   transfer->finished_unix = row->finished_at;
   transfer->rate = row->rate;
@@ -576,7 +591,10 @@ ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *pa
     ph_transfer_set_path (transfer, now, path);
     if (transfer->state == PH_TRANSFER_WAITING || transfer->state == PH_TRANSFER_CONNECTING) {
       clear_trouble (transfer);
-      ph_transfer_news (transfer, transfer->accepted ? PH_TRANSFER_ACTIVE : PH_TRANSFER_OFFERED);
+      /* Where the other side stands comes with its accept: until then nothing is said of bytes. */
+      ph_transfer_news (transfer, !transfer->accepted  ? PH_TRANSFER_OFFERED
+                                  : transfer->outgoing ? PH_TRANSFER_CONNECTING
+                                                       : PH_TRANSFER_ACTIVE);
     }
   }
 }

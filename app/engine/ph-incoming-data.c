@@ -136,8 +136,8 @@ ph_incoming_new_attempt (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink
   in->next_segment = 0;
   ph_incoming_say_accept (self, now, in, on);
   in->restarted = false;
-  ph_session_event_progress (self, &in->id, false, ph_incoming_bytes_given (in), in->bytes_durable,
-                             in->bytes_total);
+  ph_session_event_resumed (self, &in->id, false, ph_incoming_bytes_given (in), in->bytes_durable,
+                            in->bytes_total);
 }
 
 void

@@ -127,6 +127,16 @@ point_is_possible (const PhManifest *manifest, const PhResumePoint *point)
   return entry->kind == PH_ENTRY_FILE && point->offset <= entry->size;
 }
 
+static uint64_t
+bytes_before (const PhManifest *manifest, const PhResumePoint *point)
+{
+  uint64_t bytes = point->offset;
+
+  for (uint32_t i = 0; i < point->file; i++)
+    bytes += ph_manifest_entry (manifest, i)->size;
+  return bytes;
+}
+
 /* Whether no byte of any file comes before `point`. */
 static bool
 point_is_start (const PhManifest *manifest, const PhResumePoint *point)
@@ -187,6 +197,10 @@ ph_outgoing_handle_accept (PhSession *self, PhTime now, PhOutgoing *out, PhPeerL
   if (accept->restarted)
     ph_session_event (self, PH_SESSION_EVENT_FILE_RESTARTED, &out->id, true)->file =
         accept->point.file;
+  out->bytes_written = bytes_before (out->manifest, &accept->point);
+  out->bytes_durable = MIN (out->bytes_durable, out->bytes_written);
+  ph_session_event_resumed (self, &out->id, true, out->bytes_written, out->bytes_durable,
+                            ph_manifest_bytes (out->manifest));
   if (ready_source (self, now, out, &accept->point))
     ph_outgoing_enter (self, now, out, PH_OUT_SENDING, "accepted");
 }

@@ -226,6 +226,9 @@ ph_session_event (PhSession *self, PhSessionEventType type, const PhTransferId *
 /* The same for PROGRESS; the newest values replace those that nobody has taken yet. */
 void ph_session_event_progress (PhSession *self, const PhTransferId *id, bool outgoing,
                                 uint64_t written, uint64_t durable, uint64_t total);
+/* Likewise, but told by itself: where an attempt begins. */
+void ph_session_event_resumed (PhSession *self, const PhTransferId *id, bool outgoing,
+                               uint64_t written, uint64_t durable, uint64_t total);
 /* Gives the link up and says why. */
 void ph_session_link_fail (PhSession *self, PhTime now, PhPeerLink *on, PhSessionCode code,
                            const char *reason);

@@ -53,9 +53,21 @@ ph_session_event_progress (PhSession *self, const PhTransferId *id, bool outgoin
 {
   PhSessionEvent *event = g_queue_peek_tail (&self->events);
 
-  if (event == NULL || event->type != PH_SESSION_EVENT_PROGRESS
+  if (event == NULL || event->type != PH_SESSION_EVENT_PROGRESS || event->resumed
       || !ph_transfer_id_equal (&event->id, id))
     event = ph_session_event (self, PH_SESSION_EVENT_PROGRESS, id, outgoing);
+  event->bytes_written = written;
+  event->bytes_durable = durable;
+  event->bytes_total = total;
+}
+
+void
+ph_session_event_resumed (PhSession *self, const PhTransferId *id, bool outgoing, uint64_t written,
+                          uint64_t durable, uint64_t total)
+{
+  PhSessionEvent *event = ph_session_event (self, PH_SESSION_EVENT_PROGRESS, id, outgoing);
+
+  event->resumed = true;
   event->bytes_written = written;
   event->bytes_durable = durable;
   event->bytes_total = total;

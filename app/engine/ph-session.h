@@ -104,7 +104,8 @@ typedef enum {
   /* Both directions: the receiver has written the first byte. Once per session object. */
   PH_SESSION_EVENT_STARTED,
   /* Both directions: bytes_written, bytes_durable of bytes_total. On the receiving side as it happens:
-   * the owner coalesces for display. Numbers can fall when a file is restarted. */
+   * the owner coalesces for display. Numbers can fall when a file is restarted. `resumed`: where the receiver
+   * stands as it accepts, or goes on; nothing travelled to get there. */
   PH_SESSION_EVENT_PROGRESS,
   /* Both directions: the peer paused (resumed) the transfer. */
   PH_SESSION_EVENT_PAUSED,
@@ -144,6 +145,7 @@ typedef struct {
   uint64_t bytes_written;
   uint64_t bytes_durable;
   uint64_t bytes_total;
+  bool resumed; /* PROGRESS */
   PhLink *link; /* PEER (NULL if it is gone already), LINK_ERROR; borrowed */
   uint64_t link_code; /* PhSessionCode */
   const char *reason; /* LINK_ERROR: a static string for the log */

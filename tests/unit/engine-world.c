@@ -108,6 +108,8 @@ node_hear (const PhEvent *event, gpointer user_data)
   case PH_EVENT_TRANSFER:
     seen = seen_new (&event->transfer);
     g_hash_table_replace (node->transfers, g_strdup (seen->id), seen);
+    if (seen->state == PH_TRANSFER_ACTIVE)
+      node->least_active = MIN (node->least_active, seen->bytes_done);
     break;
   case PH_EVENT_INVITATION:
     g_free (node->link);
@@ -152,6 +154,7 @@ node_open (Node *node)
   g_autoptr (GError) error = NULL;
 
   node->loaded = false;
+  node->least_active = UINT64_MAX;
   node->engine = ph_engine_new (node->dir, node_hear, node, &error);
   g_assert_no_error (error);
   ph_engine_set_explain (node->engine, g_getenv ("PH_TRACE") != NULL);

@@ -45,6 +45,7 @@ typedef struct {
   char *forgotten; /* the last FORGOTTEN, "transfer contact" */
   PhStatus status;
   bool loaded;
+  uint64_t least_active; /* bytes_done while bytes flow, since the start */
 } Node;
 
 /* The listener of a Node. */

@@ -229,6 +229,8 @@ test_restarts (void)
   g_assert_false (has_ended (pair->right, id));
   finish (pair->left, ph_engine_resume (pair->left->engine, id));
   assert_delivered (pair, id);
+  g_assert_cmpuint (pair->left->least_active, >, 0);
+  g_assert_cmpuint (pair->right->least_active, >, 0);
   assert_same_file (file, arrived);
   g_assert_cmpuint (count_entries (pair->downloads), ==, 1);
   pair_free (pair);

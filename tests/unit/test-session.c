@@ -311,7 +311,6 @@ test_pause (void)
     PhSessionPeer *other = i % 2 == 0 ? w->b : w->a;
     PhMemoryFiles *files = ph_memory_files_new (w->random);
     PhPeerTransfer *sent;
-    uint64_t written;
 
     ph_memory_files_fill_one (files, 12 * PH_SESSION_QUEUED_MIN);
     ph_session_world_connect (w);
@@ -320,7 +319,6 @@ test_pause (void)
     g_assert_true (ph_session_pause (who->session, w->now, &sent->id));
     g_assert_false (ph_session_pause (who->session, w->now, &sent->id));
     ph_session_world_run (w);
-    written = sent->bytes_written_told;
     g_assert_cmpint (sent->past, ==, PH_PAST_UNKNOWN);
     g_assert_cmpuint (ph_session_peer_find (other, &sent->id)->told[PH_SESSION_EVENT_PAUSED], ==,
                       1);
@@ -329,7 +327,6 @@ test_pause (void)
       ph_session_world_cut (w);
       ph_session_world_connect (w);
       ph_session_world_run (w);
-      g_assert_cmpuint (sent->bytes_written_told, <=, written);
       g_assert_cmpint (sent->past, ==, PH_PAST_UNKNOWN);
     }
     if (i >= 4) { /* and if it ends while they are apart */
