@@ -11,6 +11,7 @@ ph_connector_attempt_end (PhConnector *self)
   g_clear_pointer (&self->agent, ph_ice_agent_free);
   self->remote_generation = 0;
   self->link_by = PH_NEVER;
+  self->ready_by = PH_NEVER;
   self->params_due = false;
   self->end_due = false;
   g_array_set_size (self->candidates_due, 0);
@@ -69,6 +70,7 @@ agent_make (PhConnector *self, const char *ufrag, const char *pwd)
   self->agent = ph_ice_agent_new (&config, self->now);
   self->local_ended = false;
   self->was_connected = false;
+  self->had_link = false;
 }
 
 void

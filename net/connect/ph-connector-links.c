@@ -78,9 +78,12 @@ rebind (PhConnector *self, PhLinkSlot *slot, const PhIcePair *pair)
   ph_connector_push (self, &event);
 }
 
+/* The same ends, perhaps another port of the peer's NAT. Ports of a relay are different places. */
 static bool
 same_route (const PhPath *path, const PhIcePair *pair)
 {
+  if (pair->remote.type == PH_CANDIDATE_RELAY || path->remote.type == PH_CANDIDATE_RELAY)
+    return path->socket == pair->socket && ph_addr_equal (&path->remote_to, &pair->remote_addr);
   return path->socket == pair->socket && ph_addr_equal_ip (&path->remote_to, &pair->remote_addr);
 }
 
@@ -110,7 +113,10 @@ add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
   if (link == NULL || !ph_link_table_add (&self->links, link, pair))
     return NULL;
   ph_ice_agent_set_in_use (self->agent, self->now, pair->id, true);
+  self->had_link = true;
   self->link_by = PH_NEVER;
+  if (self->client)
+    self->ready_by = ph_time_add (self->now, PH_CONNECTOR_PATIENCE);
   return ph_link_table_find (&self->links, link);
 }
 
@@ -127,7 +133,7 @@ ph_connector_has_link (const PhConnector *self)
 }
 
 void
-ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair)
+ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair, bool moved)
 {
   if (ph_link_table_on_pair (&self->links, pair->id) != NULL)
     return;
@@ -144,9 +150,11 @@ ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair)
   }
   if (self->client)
     add_link (self, pair, ph_slice (NULL, 0));
-  else
-    self->link_by = ph_time_add (self->now, ph_connector_has_link (self) ? PH_CONNECTOR_REBINDING
-                                                                         : PH_CONNECTOR_HANDSHAKE);
+  else if (!ph_connector_has_link (self))
+    self->link_by = ph_time_add (self->now, self->had_link ? PH_CONNECTOR_HANDSHAKE
+                                                           : PH_CONNECTOR_FIRST_HANDSHAKE);
+  else if (moved)
+    self->link_by = ph_time_add (self->now, PH_CONNECTOR_REBINDING);
 }
 
 /* Server: the client has opened no link on the pair that it selected. To it that pair is the one that its
@@ -170,6 +178,50 @@ ph_connector_link_overdue (PhConnector *self)
     if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY)
       rebind (self, slot, &pair);
   }
+}
+
+static bool
+is_silent (const PhConnector *self, const PhLinkSlot *slot)
+{
+  PhIcePair pair;
+
+  return slot->pair != 0 && ph_ice_agent_get_pair (self->agent, slot->pair, &pair) && pair.silent;
+}
+
+void
+ph_connector_leave_silent (PhConnector *self)
+{
+  bool other = false;
+
+  for (unsigned i = 0; self->agent != NULL && i < PH_CONNECTOR_LINKS_MAX; i++) {
+    const PhLinkSlot *slot = &self->links.slots[i];
+
+    other |= slot->link != NULL && ph_link_state (slot->link) == PH_LINK_READY && slot->pair != 0
+             && !is_silent (self, slot);
+  }
+  for (unsigned i = 0; other && i < PH_CONNECTOR_LINKS_MAX; i++) {
+    const PhLinkSlot *slot = &self->links.slots[i];
+
+    if (slot->link != NULL && ph_link_state (slot->link) == PH_LINK_READY && is_silent (self, slot))
+      ph_link_close (slot->link, self->now, 0, "path silent");
+  }
+}
+
+void
+ph_connector_ready_overdue (PhConnector *self)
+{
+  PhIcePair pair;
+
+  self->ready_by = PH_NEVER;
+  if (self->agent == NULL || !ph_ice_agent_selected (self->agent, &pair))
+    return;
+
+  const PhLinkSlot *slot = ph_link_table_on_pair (&self->links, pair.id);
+
+  if (slot == NULL || ph_link_state (slot->link) != PH_LINK_CONNECTING)
+    return;
+  ph_ice_agent_shun (self->agent, self->now, pair.id);
+  ph_connector_settle (self);
 }
 
 typedef struct {
@@ -308,6 +360,10 @@ ph_connector_handle_quic (PhConnector *self, const PhDatagram *in)
 static void
 link_closed (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why, bool was_ready)
 {
+  /* Checks pass there, but no link lasts: the path is too narrow, or somebody spoils it. */
+  if (self->agent != NULL && slot->pair != 0
+      && (was_ready ? why->error == PH_LINK_ERROR_TIMEOUT : why->error != PH_LINK_ERROR_NONE))
+    ph_ice_agent_shun (self->agent, self->now, slot->pair);
   bury (self, slot, why);
   if (ph_connector_has_link (self))
     return;
@@ -338,6 +394,7 @@ ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
     slot->was_ready = true;
     self->retry_interval = PH_CONNECTOR_RETRY_MIN;
     ph_connector_push (self, &event);
+    ph_connector_leave_silent (self);
     break;
   case PH_LINK_EVENT_CLOSED:
     link_closed (self, slot, &event.link_event, slot->was_ready);

@@ -32,6 +32,8 @@ struct _PhConnector {
   PhTime answer_by; /* when the peer's credentials must be there */
   bool local_ended;
   bool was_connected; /* ICE has selected a pair at some time */
+  bool had_link; /* the attempt has */
+  PhTime ready_by; /* client: when a link on the selected pair must be ready; PH_NEVER */
   PhTime link_by; /* server: when the client's handshake must have begun on the selected pair */
   bool silenced; /* the last path went silent, and nobody has asked yet */
 
@@ -69,7 +71,8 @@ void ph_connector_say_bye (PhConnector *self);
 void ph_connector_tell_end (PhConnector *self);
 
 /* ph-connector-links.c */
-void ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair);
+/* `moved`: the peer's address has changed, see ph-ice-agent.h. */
+void ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair, bool moved);
 void ph_connector_pair_lost (PhConnector *self, const PhIcePair *pair);
 void ph_connector_replay_early (PhConnector *self, const PhIcePair *pair);
 void ph_connector_early_free (gpointer data);
@@ -77,6 +80,11 @@ bool ph_connector_knows_path (const PhConnector *self, uint32_t socket, const Ph
 bool ph_connector_handle_quic (PhConnector *self, const PhDatagram *in);
 bool ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot);
 void ph_connector_link_overdue (PhConnector *self);
+/* Client: the handshake on the selected pair takes too long. */
+void ph_connector_ready_overdue (PhConnector *self);
+/* Closes links on paths that have gone silent, once there is one on another: what was under way on them
+ * then goes on there at once. A path that comes back tells the peer so. */
+void ph_connector_leave_silent (PhConnector *self);
 bool ph_connector_has_link (const PhConnector *self);
 /* Ends a link without a word: its path is dead. */
 void ph_connector_bury (PhConnector *self, PhLinkSlot *slot, const char *reason);

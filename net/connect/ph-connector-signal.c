@@ -50,8 +50,11 @@ handle_params (PhConnector *self, const PhSignalMessage *message)
   ufrag[message->ufrag.len] = '\0';
   memcpy (pwd, message->pwd.data, message->pwd.len);
   pwd[message->pwd.len] = '\0';
-  if (ph_ice_agent_set_remote_credentials (self->agent, self->now, ufrag, pwd))
-    self->remote_generation = message->generation;
+  if (!ph_ice_agent_set_remote_credentials (self->agent, self->now, ufrag, pwd))
+    return;
+  self->remote_generation = message->generation;
+  if ((message->features & PH_SIGNAL_FEATURE_RENOMINATION) != 0)
+    ph_ice_agent_allow_renomination (self->agent);
 }
 
 static void
@@ -156,6 +159,7 @@ ph_connector_poll_signal (PhConnector *self)
         .echo = self->echo,
         .ufrag = ph_slice_string (ph_ice_agent_ufrag (self->agent)),
         .pwd = ph_slice_string (ph_ice_agent_pwd (self->agent)),
+        .features = PH_SIGNAL_FEATURE_RENOMINATION,
     };
 
     ph_signal_message_write (&w, &params);

@@ -12,6 +12,7 @@ ph_connector_new (const PhConnectorConfig *config, const PhGatherer *gatherer)
   self->client = memcmp (config->local_key, config->peer_key, PH_KEY_LEN) < 0;
   self->candidates_due = g_array_new (FALSE, TRUE, sizeof (PhCandidate));
   self->link_by = PH_NEVER;
+  self->ready_by = PH_NEVER;
   self->retry_at = PH_NEVER;
   self->retry_interval = PH_CONNECTOR_RETRY_MIN;
   g_queue_init (&self->events);
@@ -152,7 +153,7 @@ ph_connector_settle (PhConnector *self)
     switch (event.type) {
     case PH_ICE_EVENT_SELECTED:
       self->was_connected = true;
-      ph_connector_pair_selected (self, &event.pair);
+      ph_connector_pair_selected (self, &event.pair, event.moved);
       break;
     case PH_ICE_EVENT_PAIR_LOST:
       ph_connector_pair_lost (self, &event.pair);
@@ -166,7 +167,6 @@ ph_connector_settle (PhConnector *self)
       break;
     case PH_ICE_EVENT_PAIR_VALID:
       ph_connector_replay_early (self, &event.pair);
-      break;
       break;
     }
   }
@@ -215,11 +215,14 @@ ph_connector_handle_timeout (PhConnector *self, PhTime now)
   if (self->agent != NULL) {
     ph_ice_agent_handle_timeout (self->agent, now);
     ph_connector_settle (self);
+    ph_connector_leave_silent (self);
   }
   if (self->agent != NULL && self->remote_generation == 0 && now >= self->answer_by)
     ph_connector_attempt_fail (self, PH_CONNECTOR_FAILURE_NO_ANSWER);
   if (now >= self->link_by)
     ph_connector_link_overdue (self);
+  if (now >= self->ready_by)
+    ph_connector_ready_overdue (self);
   if (self->agent == NULL && self->wanted && now >= self->retry_at)
     ph_connector_attempt_start (self, now, 0);
   ph_connector_tell_end (self);
@@ -276,6 +279,10 @@ ph_connector_next_timeout (const PhConnector *self, const char **ret_why)
       next = self->link_by;
       *ret_why = "peer opens no link";
     }
+    if (self->ready_by < next) {
+      next = self->ready_by;
+      *ret_why = "handshake takes long";
+    }
   } else if (self->wanted && self->retry_at < next) {
     next = self->retry_at;
     *ret_why = "next attempt";
@@ -290,6 +297,12 @@ ph_connector_take_silenced (PhConnector *self)
 
   self->silenced = false;
   return silenced;
+}
+
+bool
+ph_connector_is_active (const PhConnector *self)
+{
+  return self->wanted || self->agent != NULL;
 }
 
 bool

@@ -42,6 +42,12 @@
  * long, the client still has a link that this side has given up as silent a moment before the path came
  * back: beginning anew tells it. Two lost Initials fit. */
 #define PH_CONNECTOR_HANDSHAKE (3 * PH_SEC)
+/* The same in an attempt that has had no link yet: nobody can hold on to one, so the client may still try
+ * where its packets do not fit through. It gives up after 10 s. */
+#define PH_CONNECTOR_FIRST_HANDSHAKE (12 * PH_SEC)
+/* A client's handshake that takes so long is tried on another pair as well: checks pass on the first one, but
+ * full-size packets may not. Long enough for four lost Initials, or for a busy computer. */
+#define PH_CONNECTOR_PATIENCE (4 * PH_SEC)
 /* The same where the server has a link on another pair: that link then goes on over the selected one. Sooner,
  * since nothing is lost if the client's Initial comes all the same. */
 #define PH_CONNECTOR_REBINDING PH_SEC
@@ -128,6 +134,8 @@ PhTime ph_connector_next_timeout (const PhConnector *self, const char **ret_why)
 /* Whether the last path went silent since this was last asked. Perhaps our NAT has forgotten us: whoever
  * has the gatherer lets it ask the servers anew. */
 bool ph_connector_take_silenced (PhConnector *self);
+/* Whether it wants a link, looks for one or has one: then a relay is worth having. */
+bool ph_connector_is_active (const PhConnector *self);
 /* Whether this side is the client of the links: it has the lower key. */
 bool ph_connector_is_client (const PhConnector *self);
 /* Whether a link is READY. */

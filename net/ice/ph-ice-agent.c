@@ -6,6 +6,10 @@
 #define UFRAG_LEN 8
 #define PWD_LEN 24
 
+/* While relayed. Often enough for a router that is repaired or replaced, for little: the checks of a pair are
+ * a kilobyte. Both sides count from their selection, so that their checks cross. */
+#define RECHECK_INTERVAL (60 * PH_SEC)
+
 #define BIT(x) (1u << (x))
 
 static const unsigned state_edges[PH_N_ICE_STATES] = {
@@ -96,6 +100,7 @@ snapshot (const PhIceAgent *self, const IcePair *pair, PhIcePair *ret_pair)
       .nominated = pair->nominated,
       .selected = pair == self->selected,
       .in_use = pair->in_use,
+      .silent = ice_pair_is_silent (pair),
       .rtt = pair->rtt,
       .checks_sent = pair->checks_sent,
       .checks_answered = pair->checks_answered,
@@ -111,6 +116,15 @@ ice_event (PhIceAgent *self, PhIceEventType type, const IcePair *pair)
   if (pair != NULL)
     snapshot (self, pair, &event->pair);
   g_queue_push_tail (&self->events, event);
+}
+
+static void
+schedule_recheck (PhIceAgent *self, PhTime now)
+{
+  if (!self->renominates || !ice_is_relayed (self))
+    self->recheck_at = PH_NEVER;
+  else if (self->recheck_at == PH_NEVER)
+    self->recheck_at = ph_time_add (now, RECHECK_INTERVAL);
 }
 
 void
@@ -129,6 +143,7 @@ ice_settle (PhIceAgent *self, PhTime now)
     ph_ice_agent_recheck (self, now);
   }
   ice_consider_nomination (self, now);
+  schedule_recheck (self, now);
 }
 
 /* --- Life --------------------------------------------------------------------------------------- */
@@ -186,6 +201,7 @@ ph_ice_agent_new (const PhIceConfig *config, PhTime now)
   self->pace_at = now;
   self->give_up_at = PH_NEVER;
   self->nominate_at = PH_NEVER;
+  self->recheck_at = PH_NEVER;
   g_queue_init (&self->out);
   g_queue_init (&self->events);
   return self;
@@ -330,6 +346,10 @@ ph_ice_agent_handle_timeout (PhIceAgent *self, PhTime now)
 
   for (unsigned i = 0; i < self->pairs->len; i++)
     pair_timeout (self, now, self->pairs->pdata[i]);
+  if (now >= self->recheck_at) {
+    self->recheck_at = PH_NEVER;
+    ph_ice_agent_recheck (self, now);
+  }
   ice_settle (self, now);
   if (now >= self->give_up_at)
     give_up (self, now);
@@ -365,6 +385,7 @@ ph_ice_agent_next_timeout (const PhIceAgent *self, const char **ret_why)
       take_earlier (&when, &why, pair->retry_at, "failed pair tried again");
   }
   take_earlier (&when, &why, self->nominate_at, "patience before nomination");
+  take_earlier (&when, &why, self->recheck_at, "relayed: other pairs checked again");
   take_earlier (&when, &why, self->give_up_at, "time for checks over");
   if (ice_next_to_check (self) != NULL)
     take_earlier (&when, &why, self->pace_at, "ICE check due");
@@ -467,6 +488,12 @@ ph_ice_agent_set_in_use (PhIceAgent *self, PhTime now, uint32_t id, bool in_use)
   pair->in_use = in_use;
   ice_consent_restart (self, now, pair);
   ice_settle (self, now);
+}
+
+void
+ph_ice_agent_allow_renomination (PhIceAgent *self)
+{
+  self->renominates = true;
 }
 
 const char *

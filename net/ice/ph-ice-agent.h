@@ -9,6 +9,14 @@
  * (at most PH_ICE_WARM_MAX) so that there is something to fall back on; the caller may use any valid
  * pair, and says so with ph_ice_agent_set_in_use().
  *
+ * Renomination. Where both sides have announced it (ph_ice_agent_allow_renomination()) the controlling side
+ * goes on comparing: a valid pair of a better kind (LAN, UDP, TCP, relay: ph_path_classify()), or of the same
+ * kind and faster by 5 ms (IPv6 is taken for 3 ms faster than it is), takes the selected one's place, and
+ * so does any that answers while the selected one is silent. Every nomination carries a number that
+ * rises, and the controlled side follows the highest. A pair that was left because it failed has to stay
+ * away for a while, longer each time. While the selected pair is relayed, all pairs are checked again
+ * every minute.
+ *
  * Life. An agent starts to check when it has a pair and the peer's credentials, and goes on checking,
  * failed pairs too (a hole is punched only when both sides' checks cross), for `give_up_interval`. It
  * then tells FAILED if nothing is valid. When the last valid pair dies it tells DISCONNECTED and checks
@@ -121,6 +129,7 @@ typedef struct {
   bool nominated;
   bool selected;
   bool in_use;
+  bool silent; /* valid, but has not answered for three seconds */
   PhTime rtt; /* smoothed; 0 while unknown */
   unsigned checks_sent;
   unsigned checks_answered;
@@ -128,7 +137,9 @@ typedef struct {
 
 typedef enum {
   PH_ICE_EVENT_PAIR_VALID,
-  PH_ICE_EVENT_SELECTED, /* nominated by the controlling side; told again when it changes */
+  /* Nominated by the controlling side; told again when it changes. `moved`: by the controlled side only,
+   * if it is the same nomination as before, that comes from another address: the peer's NAT has changed. */
+  PH_ICE_EVENT_SELECTED,
   /* Consent expired, its socket is gone, or it is one too many: send nothing there any more. */
   PH_ICE_EVENT_PAIR_LOST,
   PH_ICE_EVENT_DISCONNECTED, /* the last valid pair is lost; told after PAIR_LOST */
@@ -138,6 +149,7 @@ typedef enum {
 typedef struct {
   PhIceEventType type;
   PhIcePair pair; /* of the first three */
+  bool moved;
 } PhIceEvent;
 
 /* Draws ufrag, password and tie-breaker from config->random. */
@@ -197,6 +209,12 @@ void ph_ice_agent_set_in_use (PhIceAgent *self, PhTime now, uint32_t id, bool in
 /* Checks every pair that is not valid again, for another `give_up_interval`, and asks the valid ones at
  * once: the network has changed, the machine has woken, or a better path is looked for. */
 void ph_ice_agent_recheck (PhIceAgent *self, PhTime now);
+
+/* Both sides can renominate. */
+void ph_ice_agent_allow_renomination (PhIceAgent *self);
+/* A link could not be made, or lived no longer, on this pair, though checks pass: others are preferred for a
+ * minute. */
+void ph_ice_agent_shun (PhIceAgent *self, PhTime now, uint32_t id);
 
 const char *ph_ice_pair_state_name (PhIcePairState state);
 const char *ph_ice_why_name (PhIceWhy why);

@@ -57,6 +57,8 @@ send_request (PhIceAgent *self, IcePair *pair, const PhStunId *id, bool nominate
                    self->tie_breaker);
   if (nominates)
     ph_stun_put_flag (&w, PH_STUN_USE_CANDIDATE);
+  if (nominates && self->renominates)
+    ph_stun_put_u32 (&w, PH_STUN_NOMINATION, pair->nomination);
   ph_stun_put_integrity (&w, ph_slice_string (self->remote_pwd));
   ph_stun_put_fingerprint (&w);
   queue_message (self, pair->local->socket, &pair->remote_addr, &w);
@@ -265,7 +267,7 @@ static bool
 handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStunMessage *request)
 {
   const bool nominates = ph_stun_has (request, PH_STUN_USE_CANDIDATE);
-  uint32_t priority;
+  uint32_t priority, nomination = 0;
   IcePair *pair;
 
   if (ice_local_for_socket (self, in->socket) == NULL
@@ -292,8 +294,10 @@ handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStun
   if (self->state == PH_ICE_FAILED)
     ph_ice_agent_recheck (self, now);
   trigger_check (self, now, pair, nominates);
+  if (self->renominates)
+    ph_stun_get_u32 (request, PH_STUN_NOMINATION, &nomination);
   if (nominates && !self->controlling)
-    ice_peer_nominates (self, now, pair);
+    ice_peer_nominates (self, now, pair, nomination);
   ice_settle (self, now);
   return true;
 }

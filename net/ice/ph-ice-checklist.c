@@ -168,6 +168,14 @@ initial_state (const PhIceAgent *self, const IcePair *pair)
   return PH_ICE_PAIR_WAITING;
 }
 
+/* Nobody in a private network can be reached from a relay on the internet: not even a permission is asked. */
+static bool
+is_worth_it (const PhCandidate *local, const PhCandidate *remote)
+{
+  return local->type != PH_CANDIDATE_RELAY || ph_addr_scope (&local->addr) != PH_SCOPE_GLOBAL
+         || ph_addr_scope (&remote->addr) == PH_SCOPE_GLOBAL;
+}
+
 /* Returns the new pair, or the one there is, or NULL if it does not fit or has no room. */
 static IcePair *
 add_pair (PhIceAgent *self, PhTime now, const PhCandidate *local, PhCandidate *remote)
@@ -243,8 +251,10 @@ ph_ice_agent_add_local_candidate (PhIceAgent *self, PhTime now, const PhCandidat
             ph_candidate_type_name (local->type), ph_addr_format (&local->addr, text),
             local->socket);
   /* A reflexive candidate sends from its base: the base's pairs are its pairs (RFC 8445 §6.1.2.4). */
-  for (unsigned i = 0; new_socket && i < self->remotes->len; i++)
-    add_pair (self, now, local, self->remotes->pdata[i]);
+  for (unsigned i = 0; new_socket && i < self->remotes->len; i++) {
+    if (is_worth_it (local, self->remotes->pdata[i]))
+      add_pair (self, now, local, self->remotes->pdata[i]);
+  }
   ice_settle (self, now);
   return true;
 }
@@ -371,7 +381,7 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
   for (unsigned i = 0; i < self->locals->len; i++) {
     const PhCandidate *local = self->locals->pdata[i];
 
-    if (stands_for_socket (self, local))
+    if (stands_for_socket (self, local) && is_worth_it (local, remote))
       add_pair (self, now, local, remote);
   }
   if (self->state == PH_ICE_FAILED)

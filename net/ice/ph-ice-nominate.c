@@ -14,6 +14,21 @@
  * address that we come from, because it began anew with the same credentials after our check. */
 #define UNSELECTED_INTERVAL (500 * PH_MSEC)
 
+/* A pair is taken for silent after so many, three seconds after its last answer: a reason to prefer another
+ * one that is not, long before it is given up. */
+#define SILENT_UNANSWERED 4
+/* When the selected pair has not answered so many, the warm ones are asked how they are. */
+#define ASK_OTHERS_UNANSWERED 2
+/* Sent so often, in three quarters of a second, a nomination should have been agreed to. */
+#define STALLED_SENDS 3
+/* What makes a move within a kind of path worth its while, and how many measurements it takes to know. */
+#define RTT_HYSTERESIS (5 * PH_MSEC)
+#define IPV6_BONUS (3 * PH_MSEC)
+#define RTT_SAMPLES_MIN 3
+/* How long a pair that failed is not preferred: doubled with each failure. */
+#define SHUN_MIN (2 * PH_SEC)
+#define SHUN_MAX (60 * PH_SEC)
+
 /* --- Selection ---------------------------------------------------------------------------------- */
 
 /* Pairs whose death must be noticed fast. */
@@ -24,7 +39,7 @@ is_in_use (const PhIceAgent *self, const IcePair *pair)
 }
 
 static void
-ice_select (PhIceAgent *self, PhTime now, IcePair *pair)
+ice_select (PhIceAgent *self, PhTime now, IcePair *pair, bool moved)
 {
   g_assert (pair->state == PH_ICE_PAIR_SUCCEEDED);
   pair->nominated = true;
@@ -36,20 +51,37 @@ ice_select (PhIceAgent *self, PhTime now, IcePair *pair)
     ice_enter (self, now, PH_ICE_CONNECTED, "a pair is selected");
   ice_consent_restart (self, now, pair);
   ice_event (self, PH_ICE_EVENT_SELECTED, pair);
+  ((PhIceEvent *)g_queue_peek_tail (&self->events))->moved = moved;
 }
 
-/* Lets go of the worst valid pairs that nobody uses. */
+static PhPathKind
+kind_of (const IcePair *pair)
+{
+  return ph_path_classify (&pair->seen, pair->remote);
+}
+
+bool
+ice_is_relayed (const PhIceAgent *self)
+{
+  return self->selected != NULL && kind_of (self->selected) == PH_PATH_RELAY;
+}
+
+/* Lets go of the worst valid pairs that nobody uses; the best relayed one is what there is to fall back on
+ * when all that is direct dies at once. */
 static void
 retire_surplus (PhIceAgent *self, PhTime now)
 {
+  bool relay_kept = false;
   unsigned warm = 0;
 
   for (unsigned i = 0; i < self->pairs->len; i++) {
     IcePair *pair = self->pairs->pdata[i];
 
-    if (pair->state != PH_ICE_PAIR_SUCCEEDED || is_in_use (self, pair))
+    if (pair->state != PH_ICE_PAIR_SUCCEEDED)
       continue;
-    if (++warm > PH_ICE_WARM_MAX)
+    if (!relay_kept && kind_of (pair) == PH_PATH_RELAY)
+      relay_kept = true;
+    else if (!is_in_use (self, pair) && ++warm > PH_ICE_WARM_MAX)
       ice_pair_lost (self, now, pair, PH_ICE_WHY_RETIRED);
   }
 }
@@ -71,6 +103,130 @@ is_final (const PhIceAgent *self, const IcePair *best)
          || (best->seen.type == PH_CANDIDATE_HOST && best->remote->type == PH_CANDIDATE_HOST);
 }
 
+static void
+nominate (PhIceAgent *self, PhTime now, IcePair *pair)
+{
+  pair->nominating = true;
+  pair->nomination = ++self->nomination;
+  ice_check_start (self, now, pair, true);
+}
+
+static bool
+is_shunned (const IcePair *pair, PhTime now)
+{
+  return now < pair->shunned_until;
+}
+
+bool
+ice_pair_is_silent (const IcePair *pair)
+{
+  return pair->unanswered >= SILENT_UNANSWERED;
+}
+
+/* It has to prove itself for longer each time that it was left. */
+static void
+punish (PhTime now, IcePair *pair)
+{
+  const PhTime interval = SHUN_MIN << MIN (pair->failures, 5);
+
+  pair->failures++;
+  pair->shunned_until = ph_time_add (now, MIN (interval, SHUN_MAX));
+}
+
+/* A nomination that nobody has agreed to, though it was sent so often, waits for a path that has died: a
+ * pair that is only kept warm is found silent late. */
+static bool
+is_stalled (const IcePair *pair, PhTime now)
+{
+  return pair->nominating && pair->check.sends >= STALLED_SENDS
+         && pair->answered_at < pair->check.first_sent
+         && ph_time_since (now, pair->check.first_sent) > 2 * pair->rtt;
+}
+
+/* Whether a nomination is under way that may still be agreed to. */
+static bool
+is_nominating (PhIceAgent *self, PhTime now)
+{
+  bool nominating = false;
+
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (is_stalled (pair, now)) {
+      pair->nominating = false;
+      ph_stun_transaction_stop (&pair->check);
+      punish (now, pair);
+    }
+    nominating |= pair->nominating;
+  }
+  return nominating;
+}
+
+/* --- Renomination ------------------------------------------------------------------------------- */
+
+/* RFC 8421 and common sense favour IPv6: no NAT on the way forgets it. */
+static PhTime
+rtt_for_choice (const IcePair *pair)
+{
+  return pair->remote_addr.family == PH_FAMILY_IPV6 ? ph_time_since (pair->rtt, IPV6_BONUS)
+                                                    : pair->rtt;
+}
+
+/* Whether `pair` should take the place of `selected`. */
+static bool
+is_better (PhTime now, const IcePair *pair, const IcePair *selected)
+{
+  const PhPathKind kind = kind_of (pair), selected_kind = kind_of (selected);
+
+  if (ice_pair_is_silent (pair) || is_shunned (pair, now))
+    return false;
+  if (ice_pair_is_silent (selected))
+    return pair->answered_at > selected->answered_at;
+  if (is_shunned (selected, now))
+    return true;
+  if (kind != selected_kind)
+    return kind < selected_kind;
+  return pair->checks_answered >= RTT_SAMPLES_MIN && selected->checks_answered >= RTT_SAMPLES_MIN
+         && rtt_for_choice (pair) + RTT_HYSTERESIS <= rtt_for_choice (selected);
+}
+
+static void
+consider_renomination (PhIceAgent *self, PhTime now)
+{
+  IcePair *best = self->selected;
+
+  if (is_nominating (self, now))
+    return;
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair->state == PH_ICE_PAIR_SUCCEEDED && pair != best && is_better (now, pair, best))
+      best = pair;
+  }
+  if (best == self->selected)
+    return;
+  ph_trace (self->config.trace, now, "ice", "pair %u is better than pair %u", best->id,
+            self->selected->id);
+  if (ice_pair_is_silent (self->selected))
+    punish (now, self->selected);
+  nominate (self, now, best);
+}
+
+void
+ph_ice_agent_shun (PhIceAgent *self, PhTime now, uint32_t id)
+{
+  IcePair *pair = ice_pair_by_id (self, id);
+
+  if (pair == NULL)
+    return;
+  ph_trace (self->config.trace, now, "ice", "pair %u carries no link", id);
+  pair->failures++;
+  pair->shunned_until = ph_time_add (now, SHUN_MAX);
+  ice_settle (self, now);
+}
+
+/* --- Nomination --------------------------------------------------------------------------------- */
+
 void
 ice_consider_nomination (PhIceAgent *self, PhTime now)
 {
@@ -79,14 +235,15 @@ ice_consider_nomination (PhIceAgent *self, PhTime now)
   self->nominate_at = PH_NEVER;
   if (self->selected != NULL)
     retire_surplus (self, now);
-  if (!self->controlling || self->selected != NULL)
+  if (self->controlling && self->selected != NULL && self->renominates)
+    consider_renomination (self, now);
+  if (!self->controlling || self->selected != NULL || is_nominating (self, now))
     return;
   for (unsigned i = 0; i < self->pairs->len; i++) {
     IcePair *pair = self->pairs->pdata[i];
 
-    if (pair->nominating)
-      return;
-    if (best == NULL && pair->state == PH_ICE_PAIR_SUCCEEDED)
+    if (pair->state == PH_ICE_PAIR_SUCCEEDED
+        && (best == NULL || (is_shunned (best, now) && !is_shunned (pair, now))))
       best = pair;
   }
   if (best == NULL)
@@ -99,27 +256,39 @@ ice_consider_nomination (PhIceAgent *self, PhTime now)
     self->nominate_at = patient_until;
     return;
   }
-  best->nominating = true;
-  ice_check_start (self, now, best, true);
+  nominate (self, now, best);
 }
 
-/* Takes the pair that the controlling side has nominated, unless a better one is still being
- * nominated: a peer after RFC 5245 may nominate every pair and means the best (RFC 8445 §8.1.1). */
+/* Takes the pair that the controlling side has nominated. Numbers say which nomination is the last; the same
+ * number from another address means that the peer's NAT has changed. A peer without numbers, as one after
+ * RFC 5245, may nominate every pair and means the best (RFC 8445 §8.1.1), unless that is stale. */
 static void
 follow_peer (PhIceAgent *self, PhTime now, IcePair *pair)
 {
   const PhTime stale_after = 2 * self->config.timers.consent_interval;
 
   pair->nominated = true;
+  if (pair->peer_nomination != 0) {
+    if (pair->peer_nomination < self->nomination)
+      return;
+
+    const bool moved = self->followed == pair->peer_nomination;
+
+    self->followed = pair->peer_nomination;
+    ice_select (self, now, pair, moved);
+    return;
+  }
   if (self->selected == NULL || pair->priority > self->selected->priority
       || ph_time_since (now, self->selected->peer_nominated_at) > stale_after)
-    ice_select (self, now, pair);
+    ice_select (self, now, pair, self->selected != NULL);
 }
 
 void
-ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair)
+ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t nomination)
 {
   pair->peer_nominated_at = now;
+  pair->peer_nomination = MAX (pair->peer_nomination, nomination);
+  self->nomination = MAX (self->nomination, nomination);
   if (pair->state == PH_ICE_PAIR_SUCCEEDED)
     follow_peer (self, now, pair);
   else
@@ -157,6 +326,17 @@ ice_consent_restart (PhIceAgent *self, PhTime now, IcePair *pair)
   pair->consent_at = fresh ? ph_time_add (now, consent_delay (self, pair)) : now;
 }
 
+static void
+ask_others (PhIceAgent *self, PhTime now)
+{
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair->state == PH_ICE_PAIR_SUCCEEDED && !is_in_use (self, pair))
+      pair->consent_at = now;
+  }
+}
+
 void
 ice_consent_due (PhIceAgent *self, PhTime now, IcePair *pair)
 {
@@ -171,6 +351,8 @@ ice_consent_due (PhIceAgent *self, PhTime now, IcePair *pair)
     return;
   ice_check_consent (self, now, pair);
   pair->unanswered++;
+  if (pair == self->selected && pair->unanswered == ASK_OTHERS_UNANSWERED)
+    ask_others (self, now);
   pair->consent_at = ph_time_add (now, consent_interval (self, pair) / CONSENT_REPEAT_DIVISOR);
   if (pair->unanswered == CONSENT_UNANSWERED_MIN)
     pair->expires_at =
@@ -203,7 +385,7 @@ ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates)
     become_valid (self, now, pair);
   if (nominates && pair->nominating) {
     pair->nominating = false;
-    ice_select (self, now, pair);
+    ice_select (self, now, pair, false);
   }
   if (pair->peer_nominated && !self->controlling) {
     pair->peer_nominated = false;
@@ -215,8 +397,11 @@ void
 ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
 {
   g_assert (pair->state == PH_ICE_PAIR_SUCCEEDED);
+  if (why == PH_ICE_WHY_CONSENT && is_in_use (self, pair))
+    punish (now, pair);
   ice_pair_enter (self, now, pair, PH_ICE_PAIR_FAILED, why);
   pair->nominating = false;
+  pair->unanswered = 0;
   pair->nominated = false;
   pair->peer_nominated = false;
   pair->in_use = false;

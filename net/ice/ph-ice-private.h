@@ -9,6 +9,7 @@
 #pragma once
 
 #include "net/ice/ph-ice-agent.h"
+#include "net/ice/ph-path-kind.h"
 #include "net/stun/ph-stun-transaction.h"
 
 /* Checks of a pair whose answers still count: a triggered check replaces the one in progress, whose
@@ -44,7 +45,9 @@ typedef struct {
 
   bool nominating; /* controlling: USE-CANDIDATE is sent */
   bool nominated; /* agreed */
+  uint32_t nomination; /* controlling: the number that goes with it */
   bool peer_nominated; /* controlled: nominated before it was valid */
+  uint32_t peer_nomination; /* controlled: the highest number that came on this pair; 0: none */
   PhTime peer_nominated_at; /* the last USE-CANDIDATE */
   bool in_use;
 
@@ -52,6 +55,8 @@ typedef struct {
   PhTime expires_at; /* PH_NEVER while answers come */
   PhTime answered_at;
   unsigned unanswered; /* consent checks since the last answer */
+  PhTime shunned_until; /* not to be preferred before */
+  unsigned failures; /* times that it was left because it failed */
 
   PhTime rtt;
   unsigned checks_sent;
@@ -88,6 +93,10 @@ struct _PhIceAgent {
   PhTime give_up_at; /* end of the time for checks; PH_NEVER if it is over or has not begun */
   PhTime first_valid_at;
   PhTime nominate_at; /* patience ends; PH_NEVER */
+  bool renominates; /* both sides can */
+  uint32_t nomination; /* controlling: the last number given; controlled: the highest seen */
+  uint32_t followed; /* controlled: the number of the selected pair */
+  PhTime recheck_at; /* relayed: when better pairs are looked for again; PH_NEVER */
   IcePair *selected; /* borrowed from pairs, or NULL */
 
   GQueue out; /* owned IceOut */
@@ -143,10 +152,14 @@ void ice_check_consent (PhIceAgent *self, PhTime now, IcePair *pair);
 
 /* An answer came on `pair`; `nominates` if it agrees to a nomination of ours. */
 void ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);
-/* The controlling peer nominates `pair`. */
-void ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair);
+/* The controlling peer nominates `pair`; `nomination` is the number that goes with it, 0: none. */
+void ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t nomination);
 void ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why);
 void ice_consider_nomination (PhIceAgent *self, PhTime now);
+/* Valid, but to be preferred to nothing that answers. */
+bool ice_pair_is_silent (const IcePair *pair);
+/* Whether a better path than the selected one may be found by checking again. */
+bool ice_is_relayed (const PhIceAgent *self);
 /* From now on `pair` is asked at the pace that its use calls for. */
 void ice_consent_restart (PhIceAgent *self, PhTime now, IcePair *pair);
 void ice_consent_due (PhIceAgent *self, PhTime now, IcePair *pair);

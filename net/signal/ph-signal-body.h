@@ -24,6 +24,9 @@
 /* Bytes of one candidate: an address, a base and a foundation fit twice. */
 #define PH_SIGNAL_CANDIDATE_LEN_MAX 128
 
+/* Bits of `features`. */
+#define PH_SIGNAL_FEATURE_RENOMINATION UINT64_C (1)
+
 typedef enum {
   PH_SIGNAL_PARAMS = 1, /* I want a link (or restart ICE): these are my credentials */
   PH_SIGNAL_CANDIDATES = 2,

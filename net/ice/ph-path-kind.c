@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "net/connect/ph-path.h"
+#include "net/ice/ph-path-kind.h"
 
 /* Both ends have addresses that only a local network routes, or share an IPv6 /64. Two homes that use
  * the same private range cannot be taken for one network: a check between them does not pass. */
