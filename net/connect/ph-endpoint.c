@@ -16,6 +16,8 @@ typedef struct {
 struct _PhEndpoint {
   PhEndpointConfig config;
   PhGatherer *gatherer;
+  PhRelays *relays; /* the gatherer's */
+  bool relay_wanted;
   GPtrArray *peers; /* Peer, owned */
   unsigned turn; /* which peer may send, and tell, first */
 
@@ -40,6 +42,7 @@ ph_endpoint_new (const PhEndpointConfig *config)
 
   self->config = *config;
   self->gatherer = ph_gatherer_new (&config->random, &config->trace);
+  self->relays = ph_gatherer_relays (self->gatherer);
   self->peers = g_ptr_array_new_with_free_func (peer_free);
   return self;
 }
@@ -63,14 +66,45 @@ peer_at (const PhEndpoint *self, unsigned i)
 /* --- Sockets and candidates --------------------------------------------------------------------- */
 
 static void
+spread_candidate (PhEndpoint *self, PhTime now, const PhCandidate *candidate)
+{
+  for (unsigned i = 0; i < self->peers->len; i++)
+    ph_connector_add_candidate (peer_at (self, i)->connector, now, candidate);
+}
+
+static void
+drop_socket (PhEndpoint *self, PhTime now, uint32_t socket)
+{
+  for (unsigned i = 0; i < self->peers->len; i++)
+    ph_connector_remove_socket (peer_at (self, i)->connector, now, socket);
+  self->last_peer = NULL;
+}
+
+static void
 spread_candidates (PhEndpoint *self, PhTime now)
 {
   PhCandidate candidate;
+  PhRelaysEvent event;
 
-  while (ph_gatherer_poll_event (self->gatherer, &candidate)) {
-    for (unsigned i = 0; i < self->peers->len; i++)
-      ph_connector_add_candidate (peer_at (self, i)->connector, now, &candidate);
+  while (ph_gatherer_poll_event (self->gatherer, &candidate))
+    spread_candidate (self, now, &candidate);
+  while (ph_relays_poll_event (self->relays, &event)) {
+    if (event.type == PH_RELAYS_EVENT_CANDIDATE)
+      spread_candidate (self, now, &event.candidate);
+    else
+      drop_socket (self, now, event.socket);
   }
+}
+
+/* A relay is asked for while somebody may need it. */
+static void
+update_relays (PhEndpoint *self, PhTime now)
+{
+  bool wanted = self->relay_wanted;
+
+  for (unsigned i = 0; i < self->peers->len && !wanted; i++)
+    wanted = ph_connector_is_active (peer_at (self, i)->connector);
+  ph_relays_set_wanted (self->relays, now, wanted);
 }
 
 bool
@@ -86,9 +120,9 @@ void
 ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket)
 {
   ph_gatherer_remove_socket (self->gatherer, socket);
-  for (unsigned i = 0; i < self->peers->len; i++)
-    ph_connector_remove_socket (peer_at (self, i)->connector, now, socket);
-  self->last_peer = NULL;
+  drop_socket (self, now, socket);
+  ph_relays_remove_socket (self->relays, now, socket);
+  spread_candidates (self, now);
 }
 
 void
@@ -98,9 +132,48 @@ ph_endpoint_set_stun_servers (PhEndpoint *self, PhTime now, const PhAddr *server
 }
 
 void
+ph_endpoint_set_relay_servers (PhEndpoint *self, PhTime now, const PhRelayServer *servers, size_t n)
+{
+  ph_relays_set_servers (self->relays, now, servers, n);
+}
+
+void
+ph_endpoint_set_relay_wanted (PhEndpoint *self, PhTime now, bool wanted)
+{
+  self->relay_wanted = wanted;
+  update_relays (self, now);
+}
+
+bool
+ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream)
+{
+  return ph_relays_poll_stream (self->relays, ret_stream);
+}
+
+uint32_t
+ph_endpoint_poll_unused_stream (PhEndpoint *self)
+{
+  return ph_relays_poll_unused_stream (self->relays);
+}
+
+void
+ph_endpoint_stream_opened (PhEndpoint *self, PhTime now, uint32_t socket)
+{
+  ph_relays_stream_opened (self->relays, now, socket);
+}
+
+void
+ph_endpoint_stream_closed (PhEndpoint *self, PhTime now, uint32_t socket)
+{
+  ph_relays_stream_closed (self->relays, now, socket);
+  spread_candidates (self, now);
+}
+
+void
 ph_endpoint_network_changed (PhEndpoint *self, PhTime now)
 {
   ph_gatherer_refresh (self->gatherer, now);
+  ph_relays_refresh (self->relays, now);
   for (unsigned i = 0; i < self->peers->len; i++)
     ph_connector_retry_now (peer_at (self, i)->connector, now);
 }
@@ -210,9 +283,11 @@ route_packet (PhEndpoint *self, const PhDatagram *in)
   return self->last_peer;
 }
 
-void
-ph_endpoint_handle_packet (PhEndpoint *self, PhTime now, const PhDatagram *in)
+/* What a peer's connector is to see: nothing here knows of relays any more. */
+static void
+handle_unwrapped (void *user, PhTime now, const PhDatagram *in)
 {
+  PhEndpoint *self = user;
   Peer *peer;
 
   if (ph_stun_is_stun (in->bytes)) {
@@ -224,20 +299,46 @@ ph_endpoint_handle_packet (PhEndpoint *self, PhTime now, const PhDatagram *in)
     ph_connector_handle_packet (peer->connector, now, in);
 }
 
+void
+ph_endpoint_handle_packet (PhEndpoint *self, PhTime now, const PhDatagram *in)
+{
+  if (ph_relays_handle_packet (self->relays, now, in, handle_unwrapped, self))
+    spread_candidates (self, now);
+  else
+    handle_unwrapped (self, now, in);
+}
+
 /* --- The other verbs ---------------------------------------------------------------------------- */
 
 void
 ph_endpoint_handle_timeout (PhEndpoint *self, PhTime now)
 {
   ph_gatherer_handle_timeout (self->gatherer, now);
+  ph_relays_handle_timeout (self->relays, now);
   spread_candidates (self, now);
   for (unsigned i = 0; i < self->peers->len; i++) {
     PhConnector *connector = peer_at (self, i)->connector;
 
     ph_connector_handle_timeout (connector, now);
-    if (ph_connector_take_silenced (connector))
+    if (ph_connector_take_silenced (connector)) {
       ph_gatherer_refresh (self->gatherer, now);
+      ph_relays_refresh (self->relays, now);
+    }
   }
+}
+
+/* What a connector has to send next, as it leaves this computer. */
+static bool
+poll_peer (PhEndpoint *self, PhTime now, PhConnector *connector, PhTransmit *tx)
+{
+  const PhTransmit empty = *tx;
+
+  while (ph_connector_poll_transmit (connector, now, tx)) {
+    if (!ph_socket_is_relayed (tx->socket) || ph_relays_wrap (self->relays, now, tx))
+      return true;
+    *tx = empty; /* it waits for the relay's permission */
+  }
+  return false;
 }
 
 bool
@@ -245,12 +346,14 @@ ph_endpoint_poll_transmit (PhEndpoint *self, PhTime now, PhTransmit *tx)
 {
   const unsigned n = self->peers->len;
 
-  if (ph_gatherer_poll_transmit (self->gatherer, now, tx))
+  update_relays (self, now);
+  if (ph_gatherer_poll_transmit (self->gatherer, now, tx)
+      || ph_relays_poll_transmit (self->relays, now, tx))
     return true;
   for (unsigned i = 0; i < n; i++) {
     const unsigned at = (self->turn + i) % n;
 
-    if (ph_connector_poll_transmit (peer_at (self, at)->connector, now, tx)) {
+    if (poll_peer (self, now, peer_at (self, at)->connector, tx)) {
       self->turn = (at + 1) % n;
       return true;
     }
@@ -287,8 +390,14 @@ ph_endpoint_poll_signal (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN])
 PhTime
 ph_endpoint_next_timeout (const PhEndpoint *self, const char **ret_why)
 {
+  const char *relay_why = NULL;
   PhTime next = ph_gatherer_next_timeout (self->gatherer, ret_why);
+  const PhTime relay_next = ph_relays_next_timeout (self->relays, &relay_why);
 
+  if (relay_next < next) {
+    next = relay_next;
+    *ret_why = relay_why;
+  }
   for (unsigned i = 0; i < self->peers->len; i++) {
     const char *why = NULL;
     const PhTime t = ph_connector_next_timeout (peer_at (self, i)->connector, &why);

@@ -6,6 +6,9 @@
  * headers overlap): STUN requests by the username's local half, STUN responses by transaction, QUIC by
  * the pair that the packet came on. Whatever belongs to nobody is dropped.
  *
+ * What comes from a relay is unwrapped first and then goes the same ways, and what is to leave from a
+ * relayed address is wrapped last: cores know such an address by its socket id only.
+ *
  * The driver or the simulator moves datagrams between sockets and this, and calls the five verbs. */
 
 #pragma once
@@ -29,6 +32,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEndpoint, ph_endpoint_free)
 bool ph_endpoint_add_socket (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *addr);
 void ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket);
 void ph_endpoint_set_stun_servers (PhEndpoint *self, PhTime now, const PhAddr *servers, size_t n);
+/* TURN servers, in the order in which they are preferred; asked only while a connection is wanted. */
+void ph_endpoint_set_relay_servers (PhEndpoint *self, PhTime now, const PhRelayServer *servers,
+                                    size_t n);
+/* For a report: whether a relay is to be had even if nobody needs one. */
+void ph_endpoint_set_relay_wanted (PhEndpoint *self, PhTime now, bool wanted);
+/* Streams to relays, see ph-relays.h. Their bytes come as datagrams of the stream's id. */
+bool ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream);
+uint32_t ph_endpoint_poll_unused_stream (PhEndpoint *self);
+void ph_endpoint_stream_opened (PhEndpoint *self, PhTime now, uint32_t socket);
+void ph_endpoint_stream_closed (PhEndpoint *self, PhTime now, uint32_t socket);
 /* Addresses or routes have changed: asks the STUN servers again, and no connector waits any longer. */
 void ph_endpoint_network_changed (PhEndpoint *self, PhTime now);
 const PhGatherer *ph_endpoint_gatherer (const PhEndpoint *self);

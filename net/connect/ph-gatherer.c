@@ -28,6 +28,7 @@ struct _PhGatherer {
   size_t n_servers;
   unsigned rank; /* of the next socket: the caller adds the best address first */
   GArray *news; /* PhCandidate */
+  PhRelays *relays;
 };
 
 static void
@@ -50,6 +51,7 @@ ph_gatherer_new (const PhRandom *random, const PhTrace *trace)
   self->questions = g_array_new (FALSE, TRUE, sizeof (Question));
   g_array_set_clear_func (self->questions, question_clear);
   self->news = g_array_new (FALSE, TRUE, sizeof (PhCandidate));
+  self->relays = ph_relays_new (random, trace);
   return self;
 }
 
@@ -61,6 +63,7 @@ ph_gatherer_free (PhGatherer *self)
   g_array_unref (self->sockets);
   g_array_unref (self->questions);
   g_array_unref (self->news);
+  ph_relays_free (self->relays);
   g_free (self);
 }
 
@@ -121,7 +124,14 @@ ph_gatherer_add_socket (PhGatherer *self, PhTime now, uint32_t id, const PhAddr 
   g_array_append_val (self->news, socket.host);
   for (size_t i = 0; i < self->n_servers; i++)
     ask (self, now, &socket, &self->servers[i]);
+  ph_relays_add_socket (self->relays, now, id, addr);
   return true;
+}
+
+PhRelays *
+ph_gatherer_relays (const PhGatherer *self)
+{
+  return self->relays;
 }
 
 void
@@ -222,7 +232,7 @@ ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max)
     if (make_srflx (self, question, &candidate) && !has_address (ret, n, &candidate))
       ret[n++] = candidate;
   }
-  return n;
+  return n + ph_relays_candidates (self->relays, ret + n, max - n);
 }
 
 bool
@@ -232,7 +242,7 @@ ph_gatherer_done (const PhGatherer *self)
     if (!g_array_index (self->questions, Question, i).answered)
       return false;
   }
-  return true;
+  return ph_relays_done (self->relays);
 }
 
 static void

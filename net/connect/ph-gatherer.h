@@ -3,14 +3,15 @@
  * the server-reflexive ones. Gathered once and kept fresh for all peers, since they share the sockets.
  *
  * RFC 8445 §5.1.1. Server-reflexive candidates that equal the socket's own address are not told (no
- * NAT there). A mapping that changes is told as a new candidate. Relayed and mapped candidates join
- * here when net/turn and net/portmap do. */
+ * NAT there). A mapping that changes is told as a new candidate. Relayed candidates are the relays', which
+ * the gatherer owns and the endpoint drives. */
 
 #pragma once
 
 #include "net/base/ph-datagram.h"
 #include "net/base/ph-random.h"
 #include "net/base/ph-trace.h"
+#include "net/connect/ph-relays.h"
 #include "net/ice/ph-ice-candidate.h"
 
 /* One for UDP and one for each address family is what a person configures; more is a mistake. */
@@ -33,9 +34,11 @@ void ph_gatherer_set_servers (PhGatherer *self, PhTime now, const PhAddr *server
 /* Asks every server anew: the network has changed. */
 void ph_gatherer_refresh (PhGatherer *self, PhTime now);
 
+PhRelays *ph_gatherer_relays (const PhGatherer *self);
+
 /* All candidates known now: `ret` has room for `max`; returns how many there are. */
 size_t ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max);
-/* Whether every server has answered or been given up: nothing more is expected soon. */
+/* Whether every server has answered or been given up, relays too: nothing more is expected soon. */
 bool ph_gatherer_done (const PhGatherer *self);
 
 /* The five verbs. handle_packet: whether it was an answer to us. poll_event: a new candidate. */

@@ -38,6 +38,8 @@ struct _PhSimNat {
   PhSimSegment *outside_segment;
   PhAddr outside_ip[PH_SIM_POOL_MAX];
   unsigned pool;
+  PhAddr blocked; /* unset: nobody is */
+  size_t blocked_len_max;
 
   GHashTable *by_key; /* &Mapping.key -> Mapping, owned */
   GHashTable *by_outside; /* &Mapping.outside -> Mapping */
@@ -429,8 +431,12 @@ static void
 nat_deliver (PhSimNode *node, PhSimIface *in, PhSimPacket *packet)
 {
   PhSimNat *self = (PhSimNat *)node;
+  const PhAddr *outside = in == self->inside ? &packet->dst : &packet->src;
 
-  if (in == self->inside)
+  if (ph_addr_is_set (&self->blocked) && ph_addr_equal_ip (&self->blocked, outside)
+      && packet->len > self->blocked_len_max)
+    ph_sim_packet_drop (node, PH_SIM_DROP_POLICY, packet);
+  else if (in == self->inside)
     nat_outbound (self, packet);
   else if (self->config.udp_blocked)
     ph_sim_packet_drop (node, PH_SIM_DROP_FILTER, packet);
@@ -540,6 +546,13 @@ ph_sim_nat_change_address (PhSimNat *self, const PhAddr *outside_ip)
   ph_sim_iface_remove_addresses (self->outside, PH_FAMILY_IPV4);
   nat_set_outside (self, outside_ip);
   ph_sim_nat_forget (self);
+}
+
+void
+ph_sim_nat_block (PhSimNat *self, const PhAddr *ip, size_t len_max)
+{
+  self->blocked = ip != NULL ? *ip : (PhAddr){0};
+  self->blocked_len_max = len_max;
 }
 
 unsigned

@@ -69,6 +69,9 @@ const PhSimNatConfig *ph_sim_nat_config (const PhSimNat *self);
 void ph_sim_nat_forget (PhSimNat *self);
 /* A new outside address, as providers give one every night; mappings are forgotten. */
 void ph_sim_nat_change_address (PhSimNat *self, const PhAddr *outside_ip);
+/* From now on drops what goes to or comes from this outside IP with more bytes than `len_max`, as a
+ * firewall's rule does; NULL: nothing any more. */
+void ph_sim_nat_block (PhSimNat *self, const PhAddr *ip, size_t len_max);
 unsigned ph_sim_nat_mappings (const PhSimNat *self);
 
 /* "EI/APD preserve hairpin": for messages. */

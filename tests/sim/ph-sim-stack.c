@@ -291,6 +291,44 @@ device_open_sockets (PhSimDevice *device)
 }
 
 static void
+device_set_relays (PhSimDevice *device, const char *password)
+{
+  const PhSimStack *stack = device->stack;
+  PhRelayServer servers[PH_SIM_STACK_RELAYS_MAX] = {0};
+
+  for (unsigned i = 0; i < stack->options.relays; i++) {
+    servers[i].transport = PH_RELAY_UDP;
+    servers[i].addr = stack->turn[i]->view.addr;
+    g_strlcpy (servers[i].username, PH_SIM_TURN_USER, sizeof servers[i].username);
+    g_strlcpy (servers[i].password, password, sizeof servers[i].password);
+    ph_sim_world_tell (stack->world, device->who, &servers[i].addr);
+  }
+  ph_endpoint_set_relay_servers (device->endpoint, ph_sim_now (stack->world->sim), servers,
+                                 stack->options.relays);
+}
+
+void
+ph_sim_stack_set_relay_password (PhSimStack *self, const char *password)
+{
+  for (int who = 0; who < 2; who++) {
+    device_set_relays (&self->device[who], password);
+    ph_sim_driver_settle (self->device[who].driver);
+  }
+}
+
+static void
+start_relays (PhSimStack *self)
+{
+  g_assert_cmpuint (self->options.relays, <=, PH_SIM_STACK_RELAYS_MAX);
+  for (unsigned i = 0; i < self->options.relays; i++) {
+    const PhAddr addr = ph_addr_ipv4 (192, 0, 2, (uint8_t)(50 + i), 3478);
+    g_autofree char *name = g_strdup_printf ("turn%u", i);
+
+    self->turn[i] = ph_sim_turn_new (self->world->sim, name, self->world->internet, &addr);
+  }
+}
+
+static void
 device_start_endpoint (PhSimDevice *device)
 {
   const PhSimWorld *world = device->stack->world;
@@ -306,6 +344,7 @@ device_start_endpoint (PhSimDevice *device)
   device_open_sockets (device);
   ph_endpoint_set_stun_servers (device->endpoint, ph_sim_now (world->sim), servers,
                                 ph_addr_is_set (&world->ip6[device->who]) ? 2 : 1);
+  device_set_relays (device, PH_SIM_TURN_PASSWORD);
 }
 
 static void
@@ -357,6 +396,7 @@ ph_sim_stack_new (PhSimWorld *world, const PhSimStackOptions *options)
 
   self->world = world;
   self->signalling = true;
+  start_relays (self);
   self->signal_delay = ph_sim_iface_up (world->line[0])->delay
                        + ph_sim_iface_up (world->line[1])->delay + 5 * PH_MSEC;
   for (int who = 0; who < 2; who++)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "tests/sim/ph-sim-driver.h"
+#include "tests/sim/ph-sim-turn.h"
 #include "tests/sim/ph-sim-world.h"
 #include "tests/support/ph-session-peer.h"
 
@@ -12,6 +13,7 @@
 
 /* IPv4 and IPv6. */
 #define PH_SIM_STACK_SOCKETS 2
+#define PH_SIM_STACK_RELAYS_MAX 4
 
 typedef struct _PhSimStack PhSimStack;
 
@@ -45,11 +47,13 @@ typedef struct {
 typedef struct {
   bool impostor; /* the right device does not hold the key that the left one expects */
   bool signals_twice; /* a rendezvous that repeats what it is not sure of */
+  unsigned relays; /* TURN servers on the internet; both devices know them all */
 } PhSimStackOptions;
 
 struct _PhSimStack {
   PhSimStackOptions options;
   PhSimWorld *world;
+  PhSimTurn *turn[PH_SIM_STACK_RELAYS_MAX];
   PhSimDevice device[2];
   PhTime signal_delay;
   bool signalling; /* false: the rendezvous is gone, signals are lost */
@@ -66,6 +70,9 @@ PhPeerTransfer *
 ph_sim_stack_send (PhSimStack *self, PhSimWho from, unsigned count, uint64_t size_max);
 /* One file of exactly `size`. */
 PhPeerTransfer *ph_sim_stack_send_one (PhSimStack *self, PhSimWho from, uint64_t size);
+
+/* What both devices give to the TURN servers from now on. */
+void ph_sim_stack_set_relay_password (PhSimStack *self, const char *password);
 
 void ph_sim_stack_run (PhSimStack *self, PhTime interval);
 /* Until the transfer is over, for the sender; false if that takes longer than `interval`. */

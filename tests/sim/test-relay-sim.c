@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Whole devices with TURN servers on the simulated internet: networks that no punch gets through, servers
+ * that are slow, full, restarted or dead, and paths that come and go in mid-file. TLS draws its own
+ * randomness: outcomes are asserted, times with room. */
+
+#include "tests/sim/ph-sim-stack.h"
+#include "tests/support/ph-test.h"
+
+/* What may be sent again after a path died in silence: what was on its way, and what was not yet durable. */
+#define WINDOW (1u << 20)
+
+#define calm_line(ms) {.delay = (ms) * PH_MSEC, .rate = 1000000}
+#define CALM_LINES {calm_line (12), calm_line (13)}
+
+static const PhSimNatConfig symmetric = {
+    .mapping = PH_SIM_APD, .filtering = PH_SIM_APD, .ports = PH_SIM_PORT_RANDOM};
+
+typedef struct {
+  PhSimPlan plan;
+  PhSimWorld *world; /* owned */
+  PhSimStack *stack;
+  PhPeerTransfer *transfer;
+} Scene;
+
+static Scene
+scene_begin (const PhSimNatConfig *left, const PhSimNatConfig *right, unsigned relays)
+{
+  const PhSimStackOptions options = {.relays = relays};
+  Scene scene = {.plan = {.seed = ph_test_seed (), .side = {{left}, {right}}, .line = CALM_LINES}};
+
+  scene.world = ph_sim_world_new (&scene.plan);
+  scene.stack = ph_sim_stack_new (scene.world, &options);
+  return scene;
+}
+
+static void
+scene_clear (Scene *scene)
+{
+  g_clear_pointer (&scene->world, ph_sim_world_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Scene, scene_clear)
+
+static void
+scene_send (Scene *scene, uint64_t size)
+{
+  scene->transfer = ph_sim_stack_send_one (scene->stack, PH_SIM_LEFT, size);
+}
+
+static uint64_t
+bytes_written (Scene *scene)
+{
+  const PhPeerTransfer *twin = ph_sim_stack_twin (scene->stack, scene->transfer);
+
+  return twin != NULL && twin->disk != NULL ? twin->disk->bytes_written : 0;
+}
+
+/* Sends a file and runs until `at` bytes of it are there. */
+static void
+scene_send_until (Scene *scene, uint64_t size, uint64_t at)
+{
+  scene_send (scene, size);
+  for (int i = 0; bytes_written (scene) < at; i++) {
+    g_assert_cmpint (i, <, 3000);
+    ph_sim_stack_run (scene->stack, 10 * PH_MSEC);
+  }
+  g_assert_cmpint (scene->transfer->past, ==, PH_PAST_UNKNOWN);
+}
+
+/* The file arrives whole, told once, at most `again` bytes twice. */
+static void
+scene_finish (Scene *scene, PhTime interval, uint64_t again)
+{
+  const PhPeerTransfer *twin;
+
+  g_assert_true (ph_sim_stack_run_over (scene->stack, scene->transfer, interval));
+  g_assert_cmpint (scene->transfer->past, ==, PH_PAST_RECEIVED);
+  twin = ph_sim_stack_twin (scene->stack, scene->transfer);
+  g_assert_nonnull (twin);
+  ph_memory_disk_check (twin->disk, scene->transfer->files);
+  g_assert_cmpuint (scene->transfer->told[PH_SESSION_EVENT_DELIVERED], ==, 1);
+  g_assert_cmpuint (twin->disk->bytes_written, <=,
+                    ph_manifest_bytes (scene->transfer->manifest) + again);
+}
+
+static void
+check_kind (const Scene *scene, PhPathKind kind)
+{
+  for (int who = 0; who < 2; who++)
+    g_assert_cmpint (scene->stack->device[who].path.kind, ==, kind);
+}
+
+/* --- Where nothing else gets through ------------------------------------------------------------ */
+
+static void
+test_symmetric (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+  const PhSimTurnView *turn = &scene.stack->turn[0]->view;
+
+  scene_send (&scene, 2000000);
+  g_assert_true (ph_sim_stack_run_ready (scene.stack, 3 * PH_SEC));
+  g_test_message ("relayed link after %" G_GUINT64_FORMAT " ms",
+                  (ph_sim_now (scene.world->sim) - PH_SIM_START) / PH_MSEC);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+  check_kind (&scene, PH_PATH_RELAY);
+  /* Of one relay's client at least what it sends goes through a channel. */
+  g_assert_cmpuint (turn->relayed, >, 2000000 / 1452);
+  g_assert_cmpuint (turn->channel_data, >, 2000000 / 1452 / 4);
+  g_assert_cmpuint (turn->not_permitted, <, 200);
+}
+
+/* What nobody uses is given back. */
+static void
+test_let_go (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+  const PhSimTurnView *turn = &scene.stack->turn[0]->view;
+
+  ph_sim_stack_run (scene.stack, 10 * PH_SEC);
+  g_assert_cmpuint (turn->allocated, ==, 0); /* nobody wanted any */
+  scene_send (&scene, 10000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+  g_assert_cmpuint (turn->allocations, ==, 2);
+  for (int who = 0; who < 2; who++) {
+    PhSimDevice *device = &scene.stack->device[who];
+
+    ph_connector_close (ph_endpoint_peer (device->endpoint, device->contact),
+                        ph_sim_now (scene.world->sim), 0, "done");
+    ph_sim_driver_settle (device->driver);
+  }
+  ph_sim_stack_run (scene.stack, PH_RELAYS_LINGER + 5 * PH_SEC);
+  g_assert_cmpuint (turn->allocations, ==, 0);
+}
+
+/* --- Servers ------------------------------------------------------------------------------------ */
+
+static void
+slow_down (Scene *scene, unsigned server, PhTime delay)
+{
+  PhSimNode *node = (PhSimNode *)scene->stack->turn[server]->view.host;
+
+  ph_sim_iface_up (node->ifaces->pdata[0])->delay = delay;
+}
+
+/* The one that answers first is kept, and the others hear that they are not needed. */
+static void
+test_fastest (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 3);
+
+  slow_down (&scene, 0, 100 * PH_MSEC);
+  slow_down (&scene, 2, 60 * PH_MSEC);
+  scene_send (&scene, 500000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+  ph_sim_stack_run (scene.stack, 2 * PH_SEC);
+  g_assert_cmpuint (scene.stack->turn[0]->view.allocations, ==, 0);
+  g_assert_cmpuint (scene.stack->turn[1]->view.allocations, ==, 2);
+  g_assert_cmpuint (scene.stack->turn[2]->view.allocations, ==, 0);
+  g_assert_cmpuint (scene.stack->turn[0]->view.relayed, ==, 0);
+}
+
+static void
+test_restart (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+
+  scene_send_until (&scene, 5000000, 500000);
+  ph_sim_turn_restart (scene.stack->turn[0]);
+
+  const PhTime from = ph_sim_now (scene.world->sim);
+  const uint64_t had = bytes_written (&scene);
+
+  while (bytes_written (&scene) <= had + WINDOW)
+    ph_sim_stack_run (scene.stack, 20 * PH_MSEC);
+  g_test_message ("goes on %" G_GUINT64_FORMAT " ms after the restart",
+                  (ph_sim_now (scene.world->sim) - from) / PH_MSEC);
+  g_assert_cmpuint (ph_sim_now (scene.world->sim) - from, <, 6 * PH_SEC);
+  scene_finish (&scene, 20 * PH_SEC, WINDOW);
+}
+
+static void
+test_dies (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 2);
+  unsigned used;
+
+  scene_send_until (&scene, 5000000, 500000);
+  used = scene.stack->turn[0]->view.relayed > scene.stack->turn[1]->view.relayed ? 0 : 1;
+  scene.stack->turn[used]->view.dead = true;
+  scene_finish (&scene, 40 * PH_SEC, WINDOW);
+  check_kind (&scene, PH_PATH_RELAY);
+  g_assert_cmpuint (scene.stack->turn[!used]->view.relayed, >, 1000);
+}
+
+static void
+test_wrong_credentials (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+
+  ph_sim_stack_set_relay_password (scene.stack, "wrong");
+  scene_send (&scene, 100000);
+  g_assert_false (ph_sim_stack_run_ready (scene.stack, 25 * PH_SEC));
+  g_assert_cmpint (scene.stack->device[0].failure, ==, PH_CONNECTOR_FAILURE_NO_PAIR);
+  /* A server that says no is not asked all the time. */
+  g_assert_cmpuint (scene.stack->turn[0]->view.refused, <, 30);
+  ph_sim_stack_set_relay_password (scene.stack, PH_SIM_TURN_PASSWORD);
+  g_assert_true (ph_sim_stack_run_ready (scene.stack, 20 * PH_SEC));
+  scene_finish (&scene, 10 * PH_SEC, 0);
+}
+
+/* One allocation is enough for two; without any, the second server is. */
+static void
+test_full (void)
+{
+  for (unsigned quota = 0; quota < 2; quota++) {
+    g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 2);
+
+    scene.stack->turn[0]->view.quota = quota + 1;
+    scene.stack->turn[1]->view.dead = quota == 0;
+    scene_send (&scene, 300000);
+    scene_finish (&scene, 10 * PH_SEC, 0);
+    check_kind (&scene, PH_PATH_RELAY);
+  }
+}
+
+/* --- Moving ------------------------------------------------------------------------------------- */
+
+static const PhSimNatConfig port_restricted = {.filtering = PH_SIM_APD};
+
+/* What the homes may send each other but through a relay: packets of so many bytes. */
+static void
+limit_direct (Scene *scene, size_t len_max)
+{
+  const PhAddr right = ph_addr_ipv4 (203, 0, 113, 30, 0);
+
+  ph_sim_nat_block (scene->world->nat[PH_SIM_LEFT], &right, len_max);
+}
+
+static void
+set_direct (Scene *scene, bool possible)
+{
+  limit_direct (scene, possible ? SIZE_MAX : 0);
+}
+
+/* Runs until the file is over or `interval` has passed; the longest time in which nothing was written. */
+static PhTime
+longest_pause (Scene *scene, PhTime interval)
+{
+  const PhTime end = ph_sim_now (scene->world->sim) + interval;
+  PhTime last = ph_sim_now (scene->world->sim), longest = 0;
+  uint64_t had = bytes_written (scene);
+
+  while (ph_sim_now (scene->world->sim) < end && scene->transfer->past == PH_PAST_UNKNOWN) {
+    ph_sim_stack_run (scene->stack, 5 * PH_MSEC);
+    if (bytes_written (scene) == had)
+      continue;
+    had = bytes_written (scene);
+    longest = MAX (longest, ph_time_since (ph_sim_now (scene->world->sim), last));
+    last = ph_sim_now (scene->world->sim);
+  }
+  return longest;
+}
+
+/* Relayed at first; then the direct path opens, and the file moves over without a pause, and no byte goes
+ * twice. */
+static void
+test_becomes_direct (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+  uint64_t relayed;
+  PhTime pause;
+
+  set_direct (&scene, false);
+  scene_send_until (&scene, 10000000, 500000);
+  check_kind (&scene, PH_PATH_RELAY);
+  set_direct (&scene, true);
+  pause = longest_pause (&scene, 6 * PH_SEC);
+  g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
+  g_assert_cmpuint (pause, <, 500 * PH_MSEC);
+  check_kind (&scene, PH_PATH_UDP);
+  relayed = scene.stack->turn[0]->view.relayed;
+  scene_finish (&scene, 20 * PH_SEC, 0);
+  /* What is left of the relay is kept warm, not used. */
+  g_assert_cmpuint (scene.stack->turn[0]->view.relayed - relayed, <, 300);
+  g_assert_cmpuint (scene.stack->turn[0]->view.allocations, ==, 2);
+}
+
+/* The first minute's checks are over: the next minute's find it. */
+static void
+test_becomes_direct_late (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+
+  set_direct (&scene, false);
+  ph_sim_stack_want (scene.stack, PH_SIM_LEFT);
+  g_assert_true (ph_sim_stack_run_ready (scene.stack, 3 * PH_SEC));
+  ph_sim_stack_run (scene.stack, 40 * PH_SEC);
+  check_kind (&scene, PH_PATH_RELAY);
+  set_direct (&scene, true);
+  ph_sim_stack_run (scene.stack, 35 * PH_SEC);
+  check_kind (&scene, PH_PATH_UDP);
+}
+
+/* The direct path dies in silence: the warm relay takes over, and gives back when the path has come back. */
+static void
+test_direct_dies (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+  PhTime pause;
+
+  scene_send_until (&scene, 20000000, 500000);
+  check_kind (&scene, PH_PATH_UDP);
+  set_direct (&scene, false);
+  pause = longest_pause (&scene, 10 * PH_SEC);
+  g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
+  g_assert_cmpuint (pause, <, 6500 * PH_MSEC);
+  check_kind (&scene, PH_PATH_RELAY);
+  set_direct (&scene, true);
+  pause = longest_pause (&scene, 8 * PH_SEC);
+  g_assert_cmpuint (pause, <, 500 * PH_MSEC);
+  check_kind (&scene, PH_PATH_UDP);
+  scene_finish (&scene, 30 * PH_SEC, WINDOW);
+}
+
+/* Checks pass directly, full-size packets do not: the file stays on the relay, and nothing is lost by trying. */
+static void
+test_narrow_direct (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+  PhTime pause;
+
+  limit_direct (&scene, 1000);
+  scene_send (&scene, 10000000);
+  g_assert_true (ph_sim_stack_run_ready (scene.stack, 20 * PH_SEC));
+  pause = longest_pause (&scene, 20 * PH_SEC);
+  g_assert_cmpuint (pause, <, 15 * PH_SEC);
+  check_kind (&scene, PH_PATH_RELAY);
+  scene_finish (&scene, 30 * PH_SEC, 0);
+}
+
+/* A path that dies again and again is not taken at once every time that it comes back. */
+static void
+test_flapping (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+
+  ph_sim_stack_want (scene.stack, PH_SIM_LEFT);
+  g_assert_true (ph_sim_stack_run_ready (scene.stack, 3 * PH_SEC));
+  for (int i = 0; i < 40; i++) {
+    set_direct (&scene, i % 2 != 0);
+    ph_sim_stack_run (scene.stack, 4 * PH_SEC);
+  }
+  g_test_message ("%u and %u links in 160 s", scene.stack->device[0].n_ready,
+                  scene.stack->device[1].n_ready);
+  g_assert_cmpuint (scene.stack->device[0].n_ready, <, 20);
+  g_assert_true (ph_sim_stack_is_ready (scene.stack));
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/relay-sim/symmetric", test_symmetric);
+  g_test_add_func ("/relay-sim/let-go", test_let_go);
+  g_test_add_func ("/relay-sim/fastest", test_fastest);
+  g_test_add_func ("/relay-sim/restart", test_restart);
+  g_test_add_func ("/relay-sim/dies", test_dies);
+  g_test_add_func ("/relay-sim/wrong-credentials", test_wrong_credentials);
+  g_test_add_func ("/relay-sim/full", test_full);
+  g_test_add_func ("/relay-sim/becomes-direct", test_becomes_direct);
+  g_test_add_func ("/relay-sim/becomes-direct-late", test_becomes_direct_late);
+  g_test_add_func ("/relay-sim/direct-dies", test_direct_dies);
+  g_test_add_func ("/relay-sim/narrow-direct", test_narrow_direct);
+  g_test_add_func ("/relay-sim/flapping", test_flapping);
+  return g_test_run ();
+}
