@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include "net/link/ph-receive-buffer.h"
 #include "net/quic/ph-quic.h"
 
 #include <netinet/in.h>
@@ -67,10 +68,7 @@ typedef struct {
   uint64_t blocked_batch; /* the batch in which flow control stopped it */
 
   /* Reading. */
-  GArray *arrived; /* PhBufSlice, owned; from `arrived_first` on */
-  unsigned arrived_first;
-  PhBuf *fill; /* owned; being filled, `fill_len` so far */
-  size_t fill_len;
+  PhReceiveBuffer buffer;
   bool fin_arrived;
 
   /* To be told, in this order. */

@@ -38,12 +38,6 @@ want_telling (PhQuicLink *self, PhQuicStream *stream)
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-static void
-clear_slice (void *slice)
-{
-  ph_buf_slice_clear (slice);
-}
-
 PhQuicStream *
 ph_quic_stream_new (PhQuicLink *self, int64_t id, bool local)
 {
@@ -53,10 +47,8 @@ ph_quic_stream_new (PhQuicLink *self, int64_t id, bool local)
   stream->local = local;
   stream->send_node.data = stream;
   stream->tell_node.data = stream;
-  if (!local) {
-    stream->arrived = g_array_new (FALSE, FALSE, sizeof (PhBufSlice));
-    g_array_set_clear_func (stream->arrived, clear_slice);
-  }
+  if (!local)
+    ph_receive_buffer_init (&stream->buffer);
   g_hash_table_insert (self->streams, &stream->id, stream);
   return stream;
 }
@@ -82,8 +74,7 @@ ph_quic_stream_free (void *pointer)
   PhQuicStream *stream = pointer;
 
   drop_chunks (stream);
-  g_clear_pointer (&stream->arrived, g_array_unref);
-  g_clear_pointer (&stream->fill, ph_buf_unref);
+  ph_receive_buffer_clear (&stream->buffer);
   g_free (stream);
 }
 
@@ -286,37 +277,6 @@ ph_quic_set_low_mark (PhLink *link, int64_t id, uint64_t bytes)
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
-static void
-store (PhQuicLink *self, PhQuicStream *stream, PhSlice data)
-{
-  while (data.len > 0) {
-    if (stream->fill != NULL && stream->fill_len == stream->fill->cap)
-      g_clear_pointer (&stream->fill, ph_buf_unref);
-    if (stream->fill == NULL) {
-      stream->fill = ph_buf_pool_take (self->pool);
-      stream->fill_len = 0;
-    }
-
-    const size_t n = MIN (data.len, stream->fill->cap - stream->fill_len);
-    const unsigned count = stream->arrived->len;
-    PhBufSlice *last = count > stream->arrived_first
-                           ? &g_array_index (stream->arrived, PhBufSlice, count - 1)
-                           : NULL;
-
-    memcpy (stream->fill->data + stream->fill_len, data.data, n);
-    if (last != NULL && last->buf == stream->fill) {
-      last->len += n;
-    } else {
-      const PhBufSlice slice = {ph_buf_ref (stream->fill), stream->fill_len, n};
-
-      g_array_append_val (stream->arrived, slice);
-    }
-    stream->fill_len += n;
-    data.data += n;
-    data.len -= n;
-  }
-}
-
 static bool
 hello_arrived (PhQuicLink *self, PhSlice data)
 {
@@ -339,11 +299,11 @@ ph_quic_stream_arrived (PhQuicLink *self, PhQuicStream *stream, PhSlice data, bo
     return true;
   }
 
-  store (self, stream, data);
+  ph_receive_buffer_append (&stream->buffer, self->pool, data);
   if (fin) {
     stream->fin_arrived = true;
     stream->tell_fin = true;
-    g_clear_pointer (&stream->fill, ph_buf_unref);
+    ph_receive_buffer_finish (&stream->buffer);
   }
   want_telling (self, stream);
   return true;
@@ -353,14 +313,9 @@ ph_quic_stream_arrived (PhQuicLink *self, PhQuicStream *stream, PhSlice data, bo
 static void
 drop_arrived (PhQuicLink *self, PhQuicStream *stream)
 {
-  uint64_t bytes = 0;
+  const uint64_t bytes = ph_receive_buffer_drop (&stream->buffer);
 
-  for (unsigned i = stream->arrived_first; i < stream->arrived->len; i++)
-    bytes += g_array_index (stream->arrived, PhBufSlice, i).len;
-  g_array_set_size (stream->arrived, 0);
-  stream->arrived_first = 0;
   stream->tell_fin = false;
-  g_clear_pointer (&stream->fill, ph_buf_unref);
   ngtcp2_conn_extend_max_offset (self->conn, bytes);
 }
 
@@ -422,22 +377,12 @@ ph_quic_consumed (PhLink *link, int64_t id, uint64_t bytes)
 static bool
 take_arrived (PhQuicStream *stream, PhLinkEvent *event)
 {
-  const bool any = stream->arrived_first < stream->arrived->len;
+  const bool any = ph_receive_buffer_take (&stream->buffer, &event->data);
 
   if (!any && !stream->tell_fin)
     return false;
-
   event->type = PH_LINK_EVENT_STREAM_DATA;
-  if (any) {
-    PhBufSlice *slice = &g_array_index (stream->arrived, PhBufSlice, stream->arrived_first);
-
-    event->data = *slice;
-    *slice = (PhBufSlice){0};
-    stream->arrived_first++;
-  }
-  if (stream->arrived_first == stream->arrived->len) {
-    g_array_set_size (stream->arrived, 0);
-    stream->arrived_first = 0;
+  if (ph_receive_buffer_is_empty (&stream->buffer)) {
     event->fin = stream->tell_fin;
     stream->tell_fin = false;
   }

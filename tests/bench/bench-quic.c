@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* How much CPU a QUIC link costs: two links in one process, wire and all in memory, no system calls.
+/* How much CPU a link costs: two links in one process, wire and all in memory, no system calls.
  *
- *   bench-quic [MIB] [cubic|bbr]
+ *   bench-quic [MIB] [cubic|bbr|tls]
  *
  * Prints the speed of both together and what each side took, by verb. A sender and a receiver on a core
  * each reach what the slower of the two can do, less the system calls. */
 
 #include "net/quic/ph-quic.h"
+#include "net/tls/ph-tls-link.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,18 +145,23 @@ step (Side sides[2])
 }
 
 static void
-init (Side sides[2], PhRandom random, PhQuicCongestion congestion)
+make_tls (Side sides[2])
+{
+  for (unsigned i = 0; i < 2; i++) {
+    PhTlsLinkConfig config = {.client = i == 0, .identity = sides[i].identity};
+
+    memcpy (config.peer_key, ph_tls_identity_key (sides[!i].identity), PH_KEY_LEN);
+    sides[i].link = ph_tls_link_new (&config, read_clock ());
+  }
+}
+
+static void
+make_quic (Side sides[2], PhRandom random, PhQuicCongestion congestion)
 {
   PhQuicConfig config[2];
   PhSlice dcid;
   PhSlice scid;
 
-  for (unsigned i = 0; i < 2; i++) {
-    uint8_t seed[PH_TLS_SEED_LEN];
-
-    ph_random_bytes (&random, seed, sizeof seed);
-    sides[i] = (Side){.identity = ph_tls_identity_new (seed), .wire = g_malloc (WIRE_MAX)};
-  }
   for (unsigned i = 0; i < 2; i++) {
     config[i] = (PhQuicConfig){.client = i == 0,
                                .identity = sides[i].identity,
@@ -169,6 +175,21 @@ init (Side sides[2], PhRandom random, PhQuicCongestion congestion)
       ph_slice (sides[1].wire + sizeof (Batch), ((Batch *)(void *)sides[1].wire)->segment);
   g_assert_true (ph_quic_is_initial (config[1].initial, &dcid, &scid));
   sides[1].link = ph_quic_link_new (&config[1], read_clock ());
+}
+
+static void
+init (Side sides[2], PhRandom random, const char *what)
+{
+  for (unsigned i = 0; i < 2; i++) {
+    uint8_t seed[PH_TLS_SEED_LEN];
+
+    ph_random_bytes (&random, seed, sizeof seed);
+    sides[i] = (Side){.identity = ph_tls_identity_new (seed), .wire = g_malloc (WIRE_MAX)};
+  }
+  if (g_str_equal (what, "tls"))
+    make_tls (sides);
+  else
+    make_quic (sides, random, g_str_equal (what, "cubic") ? PH_QUIC_CUBIC : PH_QUIC_BBR);
   while (!sides[0].ready || !sides[1].ready)
     step (sides);
 }
@@ -203,8 +224,6 @@ int
 main (int argc, char **argv)
 {
   const uint64_t total = (argc > 1 ? strtoull (argv[1], NULL, 10) : 1024) << 20;
-  const PhQuicCongestion congestion =
-      argc > 2 && g_str_equal (argv[2], "cubic") ? PH_QUIC_CUBIC : PH_QUIC_BBR;
   PhRandomSeeded seeded;
   Side sides[2];
   uint64_t queued = 0;
@@ -212,7 +231,7 @@ main (int argc, char **argv)
 
   ph_random_seeded_init (&seeded, 1);
   memset (chunk->data, 0x55, CHUNK);
-  init (sides, ph_random_seeded (&seeded), congestion);
+  init (sides, ph_random_seeded (&seeded), argc > 2 ? argv[2] : "bbr");
 
   const int64_t stream = ph_link_open_stream (sides[0].link);
   const PhTime start = read_cpu ();

@@ -68,6 +68,30 @@ ph_test_quic_send (PhLink *link, int64_t stream, uint64_t offset, size_t len, bo
 }
 
 void
+ph_test_quic_send_all (PhTestQuic *self, unsigned from, uint64_t total)
+{
+  PhLink *link = self->side[from].link;
+  const int64_t stream = ph_link_open_stream (link);
+
+  g_assert_cmpint (stream, >=, 0);
+  for (uint64_t at = 0; at < total; at += 256 * 1024)
+    ph_test_quic_send (link, stream, at, MIN (256 * 1024, total - at), false);
+  ph_test_quic_send (link, stream, total, 0, true);
+}
+
+PhTestStream *
+ph_test_quic_only_stream (PhTestSide *side)
+{
+  GHashTableIter iter;
+  void *value = NULL;
+
+  g_assert_cmpuint (g_hash_table_size (side->streams), ==, 1);
+  g_hash_table_iter_init (&iter, side->streams);
+  g_hash_table_iter_next (&iter, NULL, &value);
+  return value;
+}
+
+void
 ph_test_quic_init (PhTestQuic *self, const char *name)
 {
   *self = (PhTestQuic){.now = 1000 * PH_SEC, .wire.delay = 10 * PH_MSEC};
@@ -89,6 +113,21 @@ ph_test_quic_init (PhTestQuic *self, const char *name)
 }
 
 void
+ph_test_tls_init (PhTestQuic *self, const char *name)
+{
+  ph_test_quic_init (self, name);
+  self->tls = true;
+  self->flying_max = 1 << 20;
+  self->wire.queue_max = PH_NEVER;
+  for (unsigned i = 0; i < 2; i++) {
+    self->tls_config[i] =
+        (PhTlsLinkConfig){.client = i == PH_TEST_CLIENT, .identity = self->side[i].identity};
+    memcpy (self->tls_config[i].peer_key, ph_tls_identity_key (self->side[!i].identity),
+            PH_KEY_LEN);
+  }
+}
+
+void
 ph_test_quic_clear (PhTestQuic *self)
 {
   for (unsigned i = 0; i < 2; i++) {
@@ -103,6 +142,10 @@ ph_test_quic_clear (PhTestQuic *self)
 void
 ph_test_quic_start (PhTestQuic *self)
 {
+  for (unsigned i = 0; self->tls && i < 2; i++)
+    self->side[i].link = ph_tls_link_new (&self->tls_config[i], self->now);
+  if (self->tls)
+    return;
   self->side[PH_TEST_CLIENT].link = ph_quic_link_new (&self->config[PH_TEST_CLIENT], self->now);
   g_assert_nonnull (self->side[PH_TEST_CLIENT].link);
 }
@@ -126,6 +169,7 @@ fly (PhTestQuic *self, unsigned to, const uint8_t *data, size_t len, uint8_t ecn
   const PhTime jitter =
       self->wire.jitter > 0 ? ph_random_below (&self->random, self->wire.jitter) : 0;
 
+  self->flying_bytes[to] += len;
   *flying =
       (Flying){.arrives = leaves + self->wire.delay + jitter, .to = to, .ecn = ecn, .len = len};
   memcpy (flying->data, data, len);
@@ -192,7 +236,27 @@ deliver_due (PhTestQuic *self, unsigned to)
   while (flying->head != NULL && ((Flying *)flying->head->data)->arrives <= self->now) {
     g_autofree Flying *first = g_queue_pop_head (flying);
 
+    self->flying_bytes[to] -= first->len;
     deliver (self, first);
+  }
+}
+
+/* A reliable stream: only how it is cut, and the cut, are up to the wire. */
+static void
+launch_stream (PhTestQuic *self, unsigned from, uint8_t *data, size_t len)
+{
+  self->side[from].datagrams_out++;
+  if (self->tap != NULL)
+    self->tap (self->tap_user, !from, data, len);
+  while (!self->cut && len > 0) {
+    size_t n = len;
+
+    if (self->piece_max > 0)
+      n = 1 + ph_random_below (&self->random, MIN (len, self->piece_max));
+
+    fly (self, !from, data, n, 0);
+    data += n;
+    len -= n;
   }
 }
 
@@ -282,7 +346,8 @@ settle_side (PhTestQuic *self, unsigned i)
     return;
   while (ph_link_poll_event (side->link, &event))
     take_event (side, &event);
-  while (ph_link_poll_transmit (side->link, self->now, &tx)) {
+  while ((!self->tls || self->flying_bytes[!i] < self->flying_max)
+         && ph_link_poll_transmit (side->link, self->now, &tx)) {
     const size_t segment = tx.segment > 0 ? tx.segment : tx.len;
 
     g_assert_cmpuint (tx.len, >, 0);
@@ -293,7 +358,10 @@ settle_side (PhTestQuic *self, unsigned i)
       const size_t len = MIN (segment, tx.len - at);
 
       g_assert_cmpuint (len, >, tx.headroom);
-      launch (self, i, tx.data + at + tx.headroom, len - tx.headroom, tx.ecn);
+      if (self->tls)
+        launch_stream (self, i, tx.data + at + tx.headroom, len - tx.headroom);
+      else
+        launch (self, i, tx.data + at + tx.headroom, len - tx.headroom, tx.ecn);
     }
   }
   while (ph_link_poll_event (side->link, &event))

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Two QUIC links and the wire between them, in memory, on a virtual clock. */
+/* Two links, QUIC or TLS, and the wire between them, in memory, on a virtual clock. */
 
 #pragma once
 
 #include "net/quic/ph-quic.h"
+#include "net/tls/ph-tls-link.h"
 
 #define PH_TEST_CLIENT 0
 #define PH_TEST_SERVER 1
@@ -54,6 +55,13 @@ typedef struct {
   PhTestWire wire;
   bool cut; /* nothing arrives */
   PhQuicConfig config[2];
+  bool
+      tls; /* TLS links on a wire that keeps everything, in order: `tls_config` instead of `config` */
+  PhTlsLinkConfig tls_config[2];
+  size_t flying_max; /* TLS: a link is not polled while so many bytes fly */
+  size_t
+      piece_max; /* TLS: bytes arrive in random pieces of at most so many; 0: as they were sent */
+  size_t flying_bytes[2];
   GQueue flying[2]; /* towards each side, by arrival */
   PhTime free_at[2];
   PhRandomSeeded seeded;
@@ -67,6 +75,7 @@ typedef struct {
 
 /* The configuration is complete and may be changed until the first ph_test_quic_run(). */
 void ph_test_quic_init (PhTestQuic *self, const char *name);
+void ph_test_tls_init (PhTestQuic *self, const char *name);
 void ph_test_quic_clear (PhTestQuic *self);
 /* Makes the client. The server is made when its first datagram arrives. */
 void ph_test_quic_start (PhTestQuic *self);
@@ -81,3 +90,7 @@ bool ph_test_quic_closed (PhTestQuic *self);
 
 /* Queues `len` bytes of the pattern that the receiving side compares with, from `offset`. */
 void ph_test_quic_send (PhLink *link, int64_t stream, uint64_t offset, size_t len, bool fin);
+/* Opens a stream and queues `total` bytes and its end. */
+void ph_test_quic_send_all (PhTestQuic *self, unsigned from, uint64_t total);
+/* Of the peer's streams. */
+PhTestStream *ph_test_quic_only_stream (PhTestSide *side);

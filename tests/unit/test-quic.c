@@ -13,30 +13,6 @@ has_fin (PhTestQuic *t)
   return t->side[0].n_fin + t->side[1].n_fin > 0;
 }
 
-static PhTestStream *
-only_stream (PhTestSide *side)
-{
-  GHashTableIter iter;
-  void *value = NULL;
-
-  g_assert_cmpuint (g_hash_table_size (side->streams), ==, 1);
-  g_hash_table_iter_init (&iter, side->streams);
-  g_hash_table_iter_next (&iter, NULL, &value);
-  return value;
-}
-
-static void
-send_all (PhTestQuic *t, unsigned from, uint64_t total)
-{
-  PhLink *link = t->side[from].link;
-  const int64_t stream = ph_link_open_stream (link);
-
-  g_assert_cmpint (stream, >=, 0);
-  for (uint64_t at = 0; at < total; at += 256 * 1024)
-    ph_test_quic_send (link, stream, at, MIN (256 * 1024, total - at), false);
-  ph_test_quic_send (link, stream, total, 0, true);
-}
-
 /* --- Coming up -------------------------------------------------------------------------------- */
 
 static void
@@ -81,7 +57,7 @@ test_mtu (void)
   ph_test_quic_init (&t, "mtu");
   t.wire.mtu = 1300;
   ph_test_quic_connect (&t);
-  send_all (&t, 0, 4 * MIB);
+  ph_test_quic_send_all (&t, 0, 4 * MIB);
   g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
   ph_link_stats (t.side[0].link, &stats);
   g_assert_cmpuint (stats.datagram_size, >=, 1200);
@@ -153,11 +129,11 @@ test_both_ways (void)
 
   ph_test_quic_init (&t, "both-ways");
   ph_test_quic_connect (&t);
-  send_all (&t, 0, 40 * MIB + 12345);
-  send_all (&t, 1, 30 * MIB + 1);
+  ph_test_quic_send_all (&t, 0, 40 * MIB + 12345);
+  ph_test_quic_send_all (&t, 1, 30 * MIB + 1);
   g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, two_fins));
-  g_assert_cmpuint (only_stream (&t.side[1])->bytes, ==, 40 * MIB + 12345);
-  g_assert_cmpuint (only_stream (&t.side[0])->bytes, ==, 30 * MIB + 1);
+  g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, 40 * MIB + 12345);
+  g_assert_cmpuint (ph_test_quic_only_stream (&t.side[0])->bytes, ==, 30 * MIB + 1);
   /* What came in one go is handed out in one piece, and what leaves in one go is one batch. */
   g_assert_cmpuint (t.side[1].slice_max, >, 60000);
   g_assert_cmpuint (t.side[0].batch_max, >, 60000);
@@ -174,9 +150,9 @@ test_headroom (void)
   t.headroom = 4;
   t.wire.loss = 20;
   ph_test_quic_connect (&t);
-  send_all (&t, PH_TEST_CLIENT, 4 * MIB);
+  ph_test_quic_send_all (&t, PH_TEST_CLIENT, 4 * MIB);
   g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
-  g_assert_cmpuint (only_stream (&t.side[1])->bytes, ==, 4 * MIB);
+  g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, 4 * MIB);
   g_assert_cmpuint (t.side[0].batch_max, >, 4 * 1452);
   t.wire.loss = 0;
   ph_link_close (t.side[0].link, t.now, 0, "done");
@@ -224,7 +200,7 @@ test_fair (void)
   ph_test_quic_init (&t, "fair");
   ph_test_quic_connect (&t);
   for (unsigned i = 0; i < 4; i++)
-    send_all (&t, 0, 4 * MIB);
+    ph_test_quic_send_all (&t, 0, 4 * MIB);
   g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, four_streams));
   g_assert_cmpuint (g_hash_table_size (t.side[1].streams), ==, 4);
   g_hash_table_iter_init (&iter, t.side[1].streams);
@@ -249,11 +225,11 @@ test_bad_wire (void)
     t.config[0].handshake_timeout = t.config[1].handshake_timeout = 30 * PH_SEC;
     ph_test_quic_start (&t);
     g_assert_true (ph_test_quic_run (&t, 30 * PH_SEC, ph_test_quic_ready));
-    send_all (&t, 0, MIB + 77);
-    send_all (&t, 1, MIB / 2);
+    ph_test_quic_send_all (&t, 0, MIB + 77);
+    ph_test_quic_send_all (&t, 1, MIB / 2);
     g_assert_true (ph_test_quic_run (&t, 300 * PH_SEC, two_fins));
-    g_assert_cmpuint (only_stream (&t.side[1])->bytes, ==, MIB + 77);
-    g_assert_cmpuint (only_stream (&t.side[0])->bytes, ==, MIB / 2);
+    g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, MIB + 77);
+    g_assert_cmpuint (ph_test_quic_only_stream (&t.side[0])->bytes, ==, MIB / 2);
     ph_link_stats (t.side[0].link, &stats);
     if (i > 0)
       g_assert_cmpuint (stats.packets_lost, >, 0);
@@ -284,7 +260,7 @@ test_long_line (void)
 
     const PhTime start = t.now;
 
-    send_all (&t, 0, 32 * MIB);
+    ph_test_quic_send_all (&t, 0, 32 * MIB);
     g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
     g_test_message ("%u/1000 lost: %.1f Mbit/s", cases[i].loss,
                     32 * (double)MIB * 8e3 / (double)(t.now - start));
@@ -345,8 +321,8 @@ test_flow_control (void)
   t.config[1].link_window = MIB + MIB / 2;
   ph_test_quic_connect (&t);
   t.side[1].hold = true;
-  send_all (&t, 0, 8 * MIB);
-  send_all (&t, 0, 8 * MIB);
+  ph_test_quic_send_all (&t, 0, 8 * MIB);
+  ph_test_quic_send_all (&t, 0, 8 * MIB);
   ph_test_quic_run (&t, 20 * PH_SEC, NULL);
   /* The hello's byte may count. */
   g_assert_cmpuint (t.side[1].bytes_in, <=, MIB + MIB / 2);
@@ -479,7 +455,7 @@ test_reset_returns_credit (void)
   }
   g_assert_cmpuint (t.side[1].bytes_in, >, 2 * MIB);
   t.side[1].hold = false;
-  send_all (&t, 0, 4 * MIB);
+  ph_test_quic_send_all (&t, 0, 4 * MIB);
   g_assert_true (ph_test_quic_run (&t, 10 * PH_SEC, has_fin));
   ph_test_quic_clear (&t);
 }
@@ -500,7 +476,7 @@ test_close (void)
 
       ph_test_quic_init (&t, "close");
       ph_test_quic_connect (&t);
-      send_all (&t, closer, 1000);
+      ph_test_quic_send_all (&t, closer, 1000);
       ph_test_quic_run (&t, 5 * PH_MSEC, NULL); /* under way before the end is said */
       ph_link_close (t.side[closer].link, t.now, cases[i].code, "that\nis \x1b[1mall");
       ph_link_close (t.side[closer].link, t.now, 99, "ignored");
@@ -599,7 +575,7 @@ test_black_hole (void)
   t.wire.rate = 4000000;
   t.wire.queue_max = 100 * PH_MSEC;
   ph_test_quic_connect (&t);
-  send_all (&t, 0, 16 * MIB);
+  ph_test_quic_send_all (&t, 0, 16 * MIB);
   ph_test_quic_run (&t, 300 * PH_MSEC, NULL);
   g_assert_cmpuint (t.side[1].bytes_in, >, 0);
   g_assert_cmpuint (t.side[1].n_fin, ==, 0);
@@ -620,7 +596,7 @@ test_no_black_hole (void)
   ph_test_quic_init (&t, "slow-reader");
   ph_test_quic_connect (&t);
   t.side[1].hold = true;
-  send_all (&t, 0, 16 * MIB);
+  ph_test_quic_send_all (&t, 0, 16 * MIB);
   g_assert_false (ph_test_quic_run (&t, 100 * PH_SEC, any_closed));
   ph_test_quic_clear (&t);
 
@@ -628,8 +604,8 @@ test_no_black_hole (void)
   t.wire.rate = 40000000;
   t.wire.queue_max = 100 * PH_MSEC;
   ph_test_quic_connect (&t);
-  send_all (&t, 0, 64 * MIB);
-  send_all (&t, 1, 64 * MIB);
+  ph_test_quic_send_all (&t, 0, 64 * MIB);
+  ph_test_quic_send_all (&t, 1, 64 * MIB);
   ph_test_quic_run (&t, 300 * PH_MSEC, NULL);
   g_assert_cmpuint (t.side[0].n_fin + t.side[1].n_fin, ==, 0);
   t.cut = true;
@@ -686,7 +662,7 @@ test_garbage (void)
     throw (&t, i % 2, junk, len);
   }
   g_assert_cmpuint (t.side[0].n_closed + t.side[1].n_closed, ==, 0);
-  send_all (&t, 0, MIB);
+  ph_test_quic_send_all (&t, 0, MIB);
   g_assert_true (ph_test_quic_run (&t, 5 * PH_SEC, has_fin));
   ph_test_quic_clear (&t);
 }
@@ -713,7 +689,7 @@ test_spoilt (void)
   t.tap_user = &count;
   ph_test_quic_start (&t);
   g_assert_true (ph_test_quic_run (&t, 10 * PH_SEC, ph_test_quic_ready));
-  send_all (&t, 0, 300000);
+  ph_test_quic_send_all (&t, 0, 300000);
   g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
   g_assert_cmpuint (t.side[1].bytes_in, ==, 300000);
   ph_test_quic_clear (&t);
@@ -804,7 +780,7 @@ test_owns (void)
   t.tap = check_owner;
   t.tap_user = &owns;
   ph_test_quic_connect (&t);
-  send_all (&t, 0, MIB);
+  ph_test_quic_send_all (&t, 0, MIB);
   g_assert_true (ph_test_quic_run (&t, 5 * PH_SEC, has_fin));
   g_assert_cmpuint (owns.foreign, ==, 0);
   /* All but the first, which the server was made from. */
