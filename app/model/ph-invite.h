@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The invitation that this person is giving out. There is one a client: a dialog that is closed and opened
+ * again shows the same, as long as it is good.
+ *
+ *   state       PhInviteState
+ *   link        "" before it is there
+ *   contact     who used it: a device ID; ""
+ *   message     why there is none, a sentence; ""
+ *   copied      whether the person has taken the link out of the window */
+
+#pragma once
+
+#include "app/model/ph-client.h"
+
+typedef enum {
+  PH_INVITE_NONE,
+  PH_INVITE_PREPARING, /* the meeting point has not answered yet */
+  PH_INVITE_WAITING,
+  PH_INVITE_USED,
+  PH_INVITE_WITHDRAWN,
+  PH_INVITE_FAILED,
+} PhInviteState;
+
+#define PH_TYPE_INVITE_STATE (ph_invite_state_get_type ())
+GType ph_invite_state_get_type (void);
+
+#define PH_TYPE_INVITE (ph_invite_get_type ())
+G_DECLARE_FINAL_TYPE (PhInvite, ph_invite, PH, INVITE, GObject)
+
+/* Borrowed: the client owns it. */
+PhInvite *ph_invite_of (PhClient *client);
+
+/* Makes an invitation unless one is waiting. */
+void ph_invite_begin (PhInvite *self);
+void ph_invite_withdraw (PhInvite *self);
+/* The link has left the window: it outlives the dialog. */
+void ph_invite_set_copied (PhInvite *self);
+/* The dialog was closed: withdraws what nobody can have, and forgets what is over. */
+void ph_invite_leave (PhInvite *self);
+
+PhInviteState ph_invite_get_state (PhInvite *self);
+const char *ph_invite_get_link (PhInvite *self);
+const char *ph_invite_get_contact (PhInvite *self);
