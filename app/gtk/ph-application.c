@@ -7,6 +7,7 @@
 #include "app/gtk/ph-application.h"
 
 #include "app/engine/ph-app-id.h"
+#include "app/gtk/ph-application-dialogs.h"
 #include "app/gtk/ph-window.h"
 
 #include <glib/gi18n.h>
@@ -89,6 +90,7 @@ ph_application_startup (GApplication *application)
   G_APPLICATION_CLASS (ph_application_parent_class)->startup (application);
   gtk_window_set_default_icon_name (PH_APP_ID);
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
+  ph_application_add_dialogs (self);
   add_accels (self);
   self->client = ph_client_new (self->profile, &error);
   if (self->client == NULL) {

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Closures that many templates use:
+ *
+ *   gboolean has_text (text), is_empty (text)
+ *   gchararray escape_markup (text)      for properties that are markup: titles of status pages and rows */
+
+#pragma once
+
+#include <gtk/gtk.h>
+
+void ph_closures_bind (GtkWidgetClass *widget_class);
+
+/* Puts text on the clipboard and says so in a toast. */
+void ph_copy_text (GtkWidget *widget, const char *text, const char *said);
