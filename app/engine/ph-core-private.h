@@ -9,6 +9,8 @@
  *   ph-core-peer.c      contacts, their sessions and links
  *   ph-core-contact.c   what a person decides about a contact
  *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
+ *   ph-core-offer.c     offers that nobody has answered, sends that nobody has taken
+ *   ph-core-history.c   transfers that have ended, and what they consisted of
  *   ph-core-settings.c  settings
  *
  * Everything changes state and leaves the rest to ph_core_settle(), which is called at the end of every
@@ -38,6 +40,11 @@
 /* Transfers that ended are kept to know their ids again, without their manifests: a peer can make new ones
  * at the pace of its offers, for as long as the process lives. */
 #define PH_CORE_ENDED_MAX 64u
+/* An offer that has waited for so long gets a row, so that it is not forgotten with a crash. Most are answered
+ * before. */
+#define PH_CORE_OFFER_STORE_INTERVAL (2 * PH_SEC)
+/* Missed offers that are kept for each contact. */
+#define PH_CORE_MISSED_MAX 100u
 /* The span over which the shown rate is averaged. */
 #define PH_CORE_RATE_INTERVAL (2 * PH_SEC)
 
@@ -118,9 +125,14 @@ typedef struct {
   bool paused_there;
   bool accepted;
   bool in_session; /* the session knows it */
+  bool stored; /* it has a row */
+  bool missed; /* incoming: ended before this person answered */
+  GByteArray *digests; /* outgoing: of what was sent, 32 bytes an entry; zeros: not known */
+  bool digests_new; /* some are not stored */
 
   uint64_t bytes_done;
   uint64_t bytes_durable;
+  PhTime created_at; /* in this run */
   PhTime accepted_at; /* PH_NEVER: not in this run */
   PhTime started_at;
   PhTime ended_at;
@@ -192,6 +204,12 @@ struct _PhCore {
   GPtrArray *peers; /* PhPeer, owned */
   GPtrArray *transfers; /* PhTransfer, owned: unfinished, and the last that ended in this run */
   GPtrArray *scans; /* PhScanning, owned */
+
+  /* The transfer whose files were listed last: pages are asked for one after the other. */
+  PhTransferId listed_id;
+  PhManifest *listed_manifest; /* NULL: none */
+  bool is_private;
+  uint64_t queue_days; /* 0: for ever */
 };
 
 typedef struct {
@@ -311,8 +329,10 @@ void ph_core_note_seen (PhCore *self, const GPtrArray *peers);
 void ph_core_transfers_load (PhCore *self);
 /* Hands unfinished transfers to the session of `peer`, which has just been made. */
 void ph_core_transfers_restore (PhCore *self, PhPeer *peer);
-void ph_core_transfers_history (PhCore *self, const PhCommand *command);
 void ph_core_send (PhCore *self, const PhCommand *command);
+/* Looks at `paths`, and sends them. */
+void
+ph_core_send_paths (PhCore *self, uint32_t command, const PhPeer *peer, const char *const *paths);
 void ph_core_scans_check (PhCore *self);
 void ph_core_accept (PhCore *self, const PhCommand *command);
 void ph_core_decline (PhCore *self, const PhCommand *command);
@@ -336,7 +356,36 @@ const PhSessionHooks *ph_core_session_hooks (PhPeer *peer, PhSessionHooks *hooks
 void ph_transfer_free (gpointer data);
 void ph_scanning_free (gpointer data);
 
+/* ph-core-offer.c */
+/* An offer of an earlier run that nobody has answered: it waits for its sender. */
+void ph_core_load_offer (PhCore *self, const PhStoreTransfer *row);
+/* `peer` offers this again. False: it is another transfer. */
+bool ph_core_offer_again (PhCore *self, PhTransfer *transfer, PhPeer *peer, PhManifest *manifest);
+/* `peer` has told all that it offers. */
+void ph_core_offers_synced (PhCore *self, PhTime now, PhPeer *peer);
+/* When a send that nobody has taken is given up, in Unix seconds; 0: never. */
+int64_t ph_transfer_expires (const PhTransfer *self);
+void ph_core_offers_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_offers_next_timeout (PhCore *self, PhTime now);
+/* Before the end: what has no row gets one. */
+void ph_core_offers_stop (PhCore *self);
+
+/* ph-core-history.c */
+void ph_core_load_history (PhCore *self, const PhCommand *command);
+void ph_core_forget (PhCore *self, const PhCommand *command);
+void ph_core_list_files (PhCore *self, const PhCommand *command);
+void ph_core_send_again (PhCore *self, const PhCommand *command);
+/* An outgoing transfer sent entry `file`. */
+void ph_transfer_note_digest (PhTransfer *self, uint32_t file, const uint8_t sha256[PH_SHA256_LEN]);
+void ph_transfer_store_digests (PhTransfer *self);
+/* What a search looks at: names, folded. To be freed. */
+char *ph_transfer_words (const PhTransfer *self);
+
 /* ph-core-settings.c */
+/* Whether ended transfers are to leave no trace. */
+bool ph_core_is_private (PhCore *self);
+/* Lets what is set take effect, where it is not read anew each time. */
+void ph_core_settings_apply (PhCore *self);
 void ph_core_get_setting (PhCore *self, const PhCommand *command);
 void ph_core_set_setting (PhCore *self, const PhCommand *command);
 /* All of them. */

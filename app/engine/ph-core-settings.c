@@ -111,6 +111,43 @@ ph_core_tell_settings (PhCore *self)
     tell_setting (self, keys[i]);
 }
 
+static uint64_t
+number (PhCore *self, const char *key)
+{
+  g_autofree char *value = ph_core_setting (self, key);
+
+  return g_ascii_strtoull (value, NULL, 10);
+}
+
+static bool
+yes (PhCore *self, const char *key)
+{
+  g_autofree char *value = ph_core_setting (self, key);
+
+  return strcmp (value, "true") == 0;
+}
+
+bool
+ph_core_is_private (PhCore *self)
+{
+  return self->is_private;
+}
+
+void
+ph_core_settings_apply (PhCore *self)
+{
+  const uint64_t days = number (self, "queue-days");
+  const bool other_days = days != self->queue_days;
+
+  self->is_private = yes (self, "private-mode");
+  self->queue_days = days;
+  for (guint i = 0; other_days && i < self->transfers->len; i++) {
+    PhTransfer *transfer = self->transfers->pdata[i];
+
+    transfer->tell |= transfer->outgoing && !ph_transfer_state_ended (transfer->state);
+  }
+}
+
 static bool
 check_key (PhCore *self, const PhCommand *command)
 {
@@ -239,6 +276,7 @@ ph_core_set_setting (PhCore *self, const PhCommand *command)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "%s", error->message);
     return;
   }
+  ph_core_settings_apply (self);
   tell_setting (self, command->subject);
   if (self->connected) {
     ph_core_meetings_update (self);

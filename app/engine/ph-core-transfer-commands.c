@@ -90,10 +90,22 @@ ph_scanning_free (gpointer data)
 }
 
 void
+ph_core_send_paths (PhCore *self, uint32_t command, const PhPeer *peer, const char *const *paths)
+{
+  PhScanning *scanning;
+
+  scanning = g_new0 (PhScanning, 1);
+  scanning->core = self;
+  scanning->command = command;
+  scanning->peer = peer->id;
+  scanning->scan = ph_scan_start ((const char *const *)paths, ph_core_wake, self);
+  g_ptr_array_add (self->scans, scanning);
+}
+
+void
 ph_core_send (PhCore *self, const PhCommand *command)
 {
   PhPeer *peer = ph_core_need_peer (self, command);
-  PhScanning *scanning;
 
   if (peer == NULL)
     return;
@@ -106,12 +118,7 @@ ph_core_send (PhCore *self, const PhCommand *command)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE, _ ("There is nothing to send"));
     return;
   }
-  scanning = g_new0 (PhScanning, 1);
-  scanning->core = self;
-  scanning->command = command->number;
-  scanning->peer = peer->id;
-  scanning->scan = ph_scan_start ((const char *const *)command->paths, ph_core_wake, self);
-  g_ptr_array_add (self->scans, scanning);
+  ph_core_send_paths (self, command->number, peer, (const char *const *)command->paths);
 }
 
 static void
@@ -313,6 +320,12 @@ ph_core_accept (PhCore *self, const PhCommand *command)
 
   if (transfer == NULL)
     return;
+  if (!transfer->in_session) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_OFFLINE,
+                  _ ("%s is not there. You are asked again when they are"),
+                  transfer->peer->contact->name);
+    return;
+  }
   if (command->text != NULL) {
     folder = g_canonicalize_filename (command->text, NULL);
   } else {
@@ -343,9 +356,9 @@ ph_core_decline (PhCore *self, const PhCommand *command)
 
   if (transfer == NULL)
     return;
-  ph_session_decline (transfer->peer->session, now, &transfer->id, decline_reason (transfer));
-  /* A line in the history, so that it is not asked again; of what was offered nothing is kept. */
-  ph_transfer_store (transfer, PH_STORE_OFFERED, NULL);
+  /* One that is not connected learns it when it offers the transfer again. */
+  if (transfer->in_session)
+    ph_session_decline (transfer->peer->session, now, &transfer->id, decline_reason (transfer));
   ph_transfer_end (transfer, now, PH_TRANSFER_DECLINED,
                    ph_engine_error_code (PH_ENGINE_ERROR_DECLINED), NULL);
   ph_peer_update (transfer->peer, now);
@@ -410,7 +423,7 @@ offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
   PhTransfer *transfer = ph_core_find_transfer (self, &event->id);
 
   /* An id that another contact's transfer has: chance cannot do that. */
-  if (transfer != NULL) {
+  if (transfer != NULL && !ph_core_offer_again (self, transfer, peer, event->manifest)) {
     ph_session_decline (peer->session, now, &event->id, PH_DECLINE_OTHER);
     return;
   }
@@ -418,7 +431,8 @@ offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
     ph_session_decline (peer->session, now, &event->id, PH_DECLINE_PERSON);
     return;
   }
-  transfer = ph_transfer_new (self, peer, &event->id, false, event->manifest);
+  if (transfer == NULL)
+    transfer = ph_transfer_new (self, peer, &event->id, false, event->manifest);
   transfer->in_session = true;
   ph_transfer_news (transfer, PH_TRANSFER_OFFERED);
   ph_transfer_take_path (transfer, now);
@@ -527,6 +541,10 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     offered (self, now, peer, event);
     return;
   }
+  if (event->type == PH_SESSION_EVENT_SYNCED) {
+    ph_core_offers_synced (self, now, peer);
+    return;
+  }
   transfer = ph_core_find_transfer (self, &event->id);
   if (transfer == NULL || transfer->peer != peer || ph_transfer_state_ended (transfer->state))
     return;
@@ -557,6 +575,7 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     if (transfer->outgoing || transfer->accepted) {
       transfer->path.kind = PH_PATH_NONE;
       transfer->rate = 0;
+      ph_transfer_store_digests (transfer);
       ph_transfer_news (transfer, PH_TRANSFER_WAITING);
     }
     break;
@@ -568,12 +587,13 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     failed (transfer, now, event);
     break;
   case PH_SESSION_EVENT_CANCELLED:
-    ph_transfer_end (transfer, now, PH_TRANSFER_CANCELLED,
-                     ph_engine_error_code (PH_ENGINE_ERROR_CANCELLED),
-                     event->by_peer ? _ ("The other side cancelled") : NULL);
+    ph_transfer_end_by (transfer, now, PH_TRANSFER_CANCELLED,
+                        ph_engine_error_code (PH_ENGINE_ERROR_CANCELLED),
+                        event->by_peer ? _ ("The other side cancelled") : NULL, event->by_peer);
     break;
   case PH_SESSION_EVENT_FILE_RESTARTED:
   case PH_SESSION_EVENT_OFFER:
+  case PH_SESSION_EVENT_SYNCED:
   case PH_SESSION_EVENT_PEER:
   case PH_SESSION_EVENT_SIGNAL:
   case PH_SESSION_EVENT_LINK_ERROR:

@@ -25,6 +25,7 @@ ph_transfer_free (gpointer data)
   g_free (self->peer_name);
   g_free (self->folder);
   g_free (self->message);
+  g_clear_pointer (&self->digests, g_byte_array_unref);
   g_free (self);
 }
 
@@ -40,6 +41,23 @@ ph_core_find_transfer (const PhCore *self, const PhTransferId *id)
   return NULL;
 }
 
+void
+ph_transfer_set_manifest (PhTransfer *self, PhManifest *manifest)
+{
+  self->manifest = ph_manifest_ref (manifest);
+  self->files = ph_manifest_files (manifest);
+  self->bytes_total = ph_manifest_bytes (manifest);
+  g_ptr_array_set_size (self->top_names, 0);
+  for (uint32_t i = 0; i < ph_manifest_len (manifest) && self->top_names->len < TOP_NAMES_MAX;
+       i++) {
+    const PhEntry *entry = ph_manifest_entry (manifest, i);
+
+    if (strchr (entry->path, '/') == NULL)
+      g_ptr_array_add (self->top_names, g_strdup (entry->path));
+  }
+  g_ptr_array_add (self->top_names, NULL);
+}
+
 PhTransfer *
 ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoing,
                  PhManifest *manifest)
@@ -52,25 +70,19 @@ ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoi
   self->id = *id;
   sodium_bin2hex (self->text, sizeof self->text, id->bytes, sizeof id->bytes);
   self->outgoing = outgoing;
-  self->manifest = ph_manifest_ref (manifest);
-  self->files = ph_manifest_files (manifest);
-  self->bytes_total = ph_manifest_bytes (manifest);
   self->accepted_at = self->started_at = self->ended_at = self->direct_at = PH_NEVER;
   self->retry_at = PH_NEVER;
+  self->created_at = ph_core_now (core);
   self->created_unix = ph_core_unix_now ();
   self->code = "";
   self->commit.store = core->profile->store;
   self->commit.id = *id;
 
   self->top_names = g_ptr_array_new_with_free_func (g_free);
-  for (uint32_t i = 0; i < ph_manifest_len (manifest) && self->top_names->len < TOP_NAMES_MAX;
-       i++) {
-    const PhEntry *entry = ph_manifest_entry (manifest, i);
-
-    if (strchr (entry->path, '/') == NULL)
-      g_ptr_array_add (self->top_names, g_strdup (entry->path));
-  }
-  g_ptr_array_add (self->top_names, NULL);
+  if (manifest != NULL)
+    ph_transfer_set_manifest (self, manifest);
+  else
+    g_ptr_array_add (self->top_names, NULL);
   g_ptr_array_add (core->transfers, self);
   return self;
 }
@@ -147,6 +159,10 @@ tell (PhTransfer *self, PhTime now)
                                    : (int32_t)span_ms (self->accepted_at, self->started_at),
               .folder = self->folder,
               .paused_here = self->paused_here,
+              .missed = self->missed,
+              .can_send_again = self->outgoing && self->roots != NULL && self->peer != NULL
+                                && ph_transfer_state_ended (self->state),
+              .expires_at = ph_transfer_expires (self),
               .path = ph_path_kind_name (main_path (self)),
               .best_path = ph_path_kind_name (self->best_path),
               .transport = has_path ? "quic" : "",
@@ -280,6 +296,16 @@ open_source (void *user, const PhTransferId *id, PhStorageError *ret_error)
   return ph_file_source_new (&config);
 }
 
+static void
+sent (void *user, const PhTransferId *id, uint32_t file, const uint8_t sha256[PH_SHA256_LEN])
+{
+  const PhPeer *peer = user;
+  PhTransfer *transfer = ph_core_find_transfer (peer->core, id);
+
+  if (transfer != NULL && transfer->manifest != NULL)
+    ph_transfer_note_digest (transfer, file, sha256);
+}
+
 static PhPast
 recall (void *user, const PhTransferId *id, uint8_t ret_digest[PH_SHA256_LEN])
 {
@@ -310,31 +336,77 @@ recall (void *user, const PhTransferId *id, uint8_t ret_digest[PH_SHA256_LEN])
 const PhSessionHooks *
 ph_core_session_hooks (PhPeer *peer, PhSessionHooks *hooks)
 {
-  *hooks = (PhSessionHooks){open_source, recall, peer};
+  *hooks = (PhSessionHooks){open_source, recall, sent, peer};
   return hooks;
+}
+
+static PhStoreTransfer
+new_row (const PhTransfer *self, PhStoreState state)
+{
+  PhStoreTransfer row = {
+      .peer_name = self->peer->contact->name,
+      .incoming = !self->outgoing,
+      .state = state,
+      .files = self->files,
+      .bytes = self->bytes_total,
+      .destination = self->folder,
+      .created_at = self->created_unix,
+      .finished_at = self->finished_unix,
+      .missed = self->missed,
+  };
+
+  memcpy (row.id, self->id.bytes, sizeof row.id);
+  memcpy (row.peer, self->peer->id.key, sizeof row.peer);
+  return row;
 }
 
 bool
 ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error)
 {
+  PhStore *store = self->core->profile->store;
   g_autoptr (GBytes) manifest =
       state != PH_STORE_OFFERED ? ph_manifest_encode (self->manifest) : NULL;
   g_autofree char *title = g_strjoinv ("/", (char **)self->top_names->pdata);
-  PhStoreTransfer row = {
-      .peer_name = self->peer->contact->name,
-      .incoming = !self->outgoing,
-      .state = state,
-      .files = ph_manifest_files (self->manifest),
-      .bytes = ph_manifest_bytes (self->manifest),
-      .title = title,
-      .destination = self->folder,
-      .created_at = self->created_unix,
-  };
+  g_autofree char *words = ph_transfer_words (self);
+  PhStoreTransfer row = new_row (self, state);
 
-  memcpy (row.id, self->id.bytes, sizeof row.id);
-  memcpy (row.peer, self->peer->id.key, sizeof row.peer);
-  return ph_store_add_transfer (self->core->profile->store, &row, manifest,
-                                (const char *const *)self->roots, error);
+  row.title = title;
+  row.words = words;
+  if (self->stored) {
+    g_assert (state == PH_STORE_ACTIVE);
+    return ph_store_accept_offer (store, self->id.bytes, self->folder, manifest, error);
+  }
+  self->stored =
+      ph_store_add_transfer (store, &row, manifest, (const char *const *)self->roots, error);
+  return self->stored;
+}
+
+/* An offer that ended before it had a row: the row of its end, so that it is not asked again (declined) or is
+ * listed (missed). */
+static bool
+store_end (PhTransfer *self, PhStoreState state, GError **error)
+{
+  PhStore *store = self->core->profile->store;
+  g_autofree char *title = NULL, *words = NULL;
+  PhStoreTransfer row;
+
+  if (self->peer == NULL)
+    return true;
+  row = new_row (self, state);
+  title = g_strjoinv ("/", (char **)self->top_names->pdata);
+  words = ph_transfer_words (self);
+  row.code = (char *)self->code;
+  row.message = self->message;
+  if (!ph_core_is_private (self->core)) {
+    row.title = title;
+    row.words = words;
+  } else if (self->missed) {
+    return true;
+  } else {
+    row.peer_name = NULL;
+    row.hidden = true;
+  }
+  return ph_store_add_transfer (store, &row, NULL, NULL, error);
 }
 
 void
@@ -362,8 +434,8 @@ stored_state (PhTransferState state)
 }
 
 void
-ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
-                 const char *message)
+ph_transfer_end_by (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
+                    const char *message, bool by_peer)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) receipt = NULL;
@@ -387,6 +459,8 @@ ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char
       receipt = g_bytes_new (ph_manifest_digest (self->manifest), PH_SHA256_LEN);
   }
 
+  self->missed = !self->outgoing && !self->accepted && state == PH_TRANSFER_CANCELLED && by_peer;
+
   const PhStoreResult result = {
       .state = stored_state (state),
       .code = code,
@@ -396,11 +470,37 @@ ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char
       .bytes_done = self->bytes_done,
       .finished_at = self->finished_unix,
       .receipt = receipt,
+      .missed = self->missed,
+      .traceless = ph_core_is_private (self->core),
   };
+  PhStore *store = self->core->profile->store;
 
-  if (!ph_store_finish_transfer (self->core->profile->store, self->id.bytes, &result, &error))
+  if (!result.traceless)
+    ph_transfer_store_digests (self);
+  if (!(self->stored ? ph_store_finish_transfer (store, self->id.bytes, &result, &error)
+                     : store_end (self, result.state, &error))
+      || (self->missed
+          && !ph_store_trim_missed (store, self->peer->id.key, PH_CORE_MISSED_MAX, &error)))
     g_debug ("transfer %s: %s", self->text, error->message);
   g_clear_pointer (&self->manifest, ph_manifest_unref);
+  g_clear_pointer (&self->digests, g_byte_array_unref);
+}
+
+void
+ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
+                 const char *message)
+{
+  ph_transfer_end_by (self, now, state, code, message, false);
+}
+
+static void
+load_digests (PhTransfer *self)
+{
+  g_autoptr (GBytes) digests =
+      ph_store_get_digests (self->core->profile->store, self->id.bytes, NULL);
+
+  if (digests != NULL && g_bytes_get_size (digests) > 0)
+    self->digests = g_bytes_unref_to_array (g_steal_pointer (&digests));
 }
 
 /* What the checkpoint counts. */
@@ -445,24 +545,12 @@ load_row (PhCore *self, const PhStoreTransfer *row)
   transfer->accepted = row->state == PH_STORE_ACTIVE || row->state == PH_STORE_PAUSED;
   transfer->paused_here = row->state == PH_STORE_PAUSED || row->state == PH_STORE_HELD;
   transfer->state = PH_TRANSFER_WAITING;
+  transfer->stored = true;
   if (transfer->outgoing)
     transfer->roots = ph_store_get_roots (self->profile->store, row->id, NULL);
+  if (transfer->outgoing)
+    load_digests (transfer);
   return transfer;
-}
-
-/* Offers have rows only while they are being declined: what is left of that. Nobody accepted it. */
-static void
-finish_decline (PhCore *self, const PhStoreTransfer *row)
-{
-  const PhStoreResult result = {
-      .state = PH_STORE_DECLINED,
-      .code = ph_engine_error_code (PH_ENGINE_ERROR_DECLINED),
-      .finished_at = ph_core_unix_now (),
-  };
-  g_autoptr (GError) error = NULL;
-
-  if (!ph_store_finish_transfer (self->profile->store, row->id, &result, &error))
-    g_debug ("a declined transfer: %s", error->message);
 }
 
 void
@@ -475,7 +563,7 @@ ph_core_transfers_load (PhCore *self)
     const PhStoreTransfer *row = rows->pdata[i];
 
     if (row->incoming && row->state == PH_STORE_OFFERED)
-      finish_decline (self, row);
+      ph_core_load_offer (self, row);
     else
       load_row (self, row);
   }
@@ -489,7 +577,8 @@ ph_core_transfers_restore (PhCore *self, PhPeer *peer)
   for (guint i = 0; i < self->transfers->len; i++) {
     PhTransfer *transfer = self->transfers->pdata[i];
 
-    if (transfer->peer != peer || transfer->in_session || ph_transfer_state_ended (transfer->state))
+    if (transfer->peer != peer || transfer->in_session || ph_transfer_state_ended (transfer->state)
+        || (!transfer->outgoing && !transfer->accepted))
       continue;
     transfer->in_session = true;
     if (transfer->outgoing)
@@ -503,74 +592,14 @@ ph_core_transfers_restore (PhCore *self, PhPeer *peer)
   }
 }
 
-static PhTransferState
-shown_result (PhStoreState state)
-{
-  switch (state) {
-  case PH_STORE_DELIVERED:
-    return PH_TRANSFER_DONE;
-  case PH_STORE_DECLINED:
-    return PH_TRANSFER_DECLINED;
-  case PH_STORE_CANCELLED:
-    return PH_TRANSFER_CANCELLED;
-  default:
-    return PH_TRANSFER_FAILED;
-  }
-}
-
-void
-ph_core_transfers_history (PhCore *self, const PhCommand *command)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) rows =
-      ph_store_list_transfers (self->profile->store, PH_STORE_FINISHED, command->amount, &error);
-
-  if (rows == NULL) {
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "%s", error->message);
-    return;
-  }
-  for (guint i = 0; i < rows->len; i++) {
-    const PhStoreTransfer *row = rows->pdata[i];
-    char id[2 * PH_STORE_TRANSFER_LEN + 1];
-    char contact[PH_DEVICE_ID_STRING_MAX];
-    g_auto (GStrv) names = g_strsplit (row->title, "/", -1);
-    PhDeviceId peer;
-
-    memcpy (peer.key, row->peer, sizeof peer.key);
-    sodium_bin2hex (id, sizeof id, row->id, sizeof row->id);
-
-    const PhEvent event = {
-        .type = PH_EVENT_HISTORY,
-        .command = command->number,
-        .transfer =
-            {
-                .id = id,
-                .contact = ph_device_id_format (&peer, contact),
-                .contact_name = row->peer_name,
-                .direction = row->incoming ? PH_DIRECTION_RECEIVE : PH_DIRECTION_SEND,
-                .state = shown_result (row->state),
-                .names = (const char *const *)names,
-                .files = row->files,
-                .bytes_total = row->bytes,
-                .bytes_done = row->bytes_done,
-                .rate = row->rate,
-                .created_at = row->created_at,
-                .finished_at = row->finished_at,
-                .first_byte_ms = -1,
-                .direct_ms = -1,
-                .folder = row->destination,
-                .path = row->path,
-                .code = row->code,
-                .message = row->message,
-            },
-    };
-
-    self->emit (&event, self->user_data);
-  }
-  ph_core_done (self, command->number, NULL, NULL);
-}
-
 /* --- Paths and trouble -------------------------------------------------------------------------- */
+
+/* An offer of an earlier run: paths to its sender do not concern it before it is made again. */
+static bool
+waits_for_sender (const PhTransfer *self)
+{
+  return !self->outgoing && !self->accepted && !self->in_session;
+}
 
 static void
 clear_trouble (PhTransfer *self)
@@ -586,7 +615,8 @@ ph_core_transfers_path (PhCore *self, PhTime now, PhPeer *peer, const PhPath *pa
   for (guint i = 0; i < self->transfers->len; i++) {
     PhTransfer *transfer = self->transfers->pdata[i];
 
-    if (transfer->peer != peer || ph_transfer_state_ended (transfer->state))
+    if (transfer->peer != peer || waits_for_sender (transfer)
+        || ph_transfer_state_ended (transfer->state))
       continue;
     ph_transfer_set_path (transfer, now, path);
     if (transfer->state == PH_TRANSFER_WAITING || transfer->state == PH_TRANSFER_CONNECTING) {
@@ -628,7 +658,8 @@ ph_core_transfers_connecting (PhCore *self, PhPeer *peer)
   for (guint i = 0; i < self->transfers->len; i++) {
     PhTransfer *transfer = self->transfers->pdata[i];
 
-    if (transfer->peer != peer || transfer->state != PH_TRANSFER_WAITING)
+    if (transfer->peer != peer || waits_for_sender (transfer)
+        || transfer->state != PH_TRANSFER_WAITING)
       continue;
     clear_trouble (transfer);
     ph_transfer_news (transfer, PH_TRANSFER_CONNECTING);

@@ -5,9 +5,11 @@
 
 #include "app/engine/ph-core-private.h"
 
-/* Lives in `core` until it has ended, and a while beyond. `peer` NULL: the contact is gone. */
+/* Lives in `core` until it has ended, and a while beyond. `peer` NULL: the contact is gone. `manifest` NULL:
+ * not known yet, ph_transfer_set_manifest() brings it. */
 PhTransfer *ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoing,
                              PhManifest *manifest);
+void ph_transfer_set_manifest (PhTransfer *self, PhManifest *manifest);
 PhTransfer *ph_core_find_transfer (const PhCore *self, const PhTransferId *id);
 
 /* Sets the state and sees to it that a snapshot goes out. */
@@ -18,8 +20,11 @@ void ph_transfer_take_path (PhTransfer *self, PhTime now);
 /* Final, once: row, receipt and snapshot. `code` is static. */
 void ph_transfer_end (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
                       const char *message);
+/* `by_peer`: an offer that this person has not answered was missed. */
+void ph_transfer_end_by (PhTransfer *self, PhTime now, PhTransferState state, const char *code,
+                         const char *message, bool by_peer);
 
-/* Adds the row; OFFERED, for a decline, without the manifest. */
+/* Adds the row, OFFERED without the manifest; of an offer that has one makes it accepted. */
 bool ph_transfer_store (PhTransfer *self, PhStoreState state, GError **error);
 void ph_transfer_set_stored (PhTransfer *self, PhStoreState state);
 /* A sink at the transfer's checkpoint, or at the beginning. */

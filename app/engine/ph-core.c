@@ -66,6 +66,7 @@ arm (PhCore *self, PhTime now)
 
   next = ph_time_min (next, ph_core_peers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_transfers_next_timeout (self));
+  next = ph_time_min (next, ph_core_offers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_network_next_timeout (self));
   next = ph_time_min (next, ph_core_nat_next_timeout (self));
   ph_timer_arm (self->timer, next);
@@ -102,6 +103,7 @@ timer_fired (void *user, PhTime now)
   ph_endpoint_handle_timeout (self->endpoint, now);
   ph_core_nat_handle_timeout (self, now);
   ph_core_peers_handle_timeout (self, now);
+  ph_core_offers_handle_timeout (self, now);
   ph_core_settle (self);
 }
 
@@ -196,6 +198,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->transfers = g_ptr_array_new_with_free_func (ph_transfer_free);
   self->scans = g_ptr_array_new_with_free_func (ph_scanning_free);
 
+  ph_core_settings_apply (self);
   if (!ph_store_expire (profile->store, ph_core_unix_now (), &error))
     g_debug ("store: %s", error->message);
   ph_core_peers_load (self);
@@ -208,12 +211,14 @@ ph_core_free (PhCore *self)
 {
   const PhTime now = ph_core_now (self);
 
+  ph_core_offers_stop (self);
   ph_core_peers_say_goodbye (self, now);
   ph_core_network_transmit (self, now);
 
   g_ptr_array_unref (self->scans);
   g_ptr_array_unref (self->peers); /* sessions, and with them sources and sinks */
   g_ptr_array_unref (self->transfers);
+  g_clear_pointer (&self->listed_manifest, ph_manifest_unref);
   ph_core_meetings_stop (self);
   g_ptr_array_unref (self->pendings);
   g_ptr_array_unref (self->meetings);
@@ -307,7 +312,7 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_pause (self, command, false);
     break;
   case PH_COMMAND_HISTORY:
-    ph_core_transfers_history (self, command);
+    ph_core_load_history (self, command);
     break;
   case PH_COMMAND_GET_SETTING:
     ph_core_get_setting (self, command);
@@ -332,8 +337,14 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_dismiss_alert (self, command);
     break;
   case PH_COMMAND_SEND_AGAIN:
+    ph_core_send_again (self, command);
+    break;
   case PH_COMMAND_LIST_FILES:
+    ph_core_list_files (self, command);
+    break;
   case PH_COMMAND_FORGET:
+    ph_core_forget (self, command);
+    break;
   case PH_COMMAND_CHECK_NETWORK:
   case PH_COMMAND_TEST_SERVER:
   case PH_COMMAND_EXPLAIN_CONTACT:

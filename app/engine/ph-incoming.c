@@ -269,6 +269,7 @@ ph_incoming_handle_sync (PhSession *self, PhTime now, PhPeerLink *on, uint64_t s
     if (in->serial <= serial)
       ph_incoming_cancelled (self, now, in, "the sender does not know it any more");
   }
+  ph_session_event (self, PH_SESSION_EVENT_SYNCED, NULL, false);
 }
 
 /* --- Ends --------------------------------------------------------------------------------------- */

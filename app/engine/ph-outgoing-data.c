@@ -116,6 +116,9 @@ add_chunk (PhSession *self, PhOutgoing *out, PhSourceChunk *chunk)
     return;
   }
 
+  if (chunk->end && self->hooks.sent != NULL)
+    self->hooks.sent (self->hooks.user, &out->id, chunk->file, chunk->sha256);
+
   PhWriter w =
       gather (self, out, PH_RECORD_HEAD_MAX + (copy ? chunk->data.len + PH_SHA256_LEN : 0));
 

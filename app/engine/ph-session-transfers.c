@@ -169,3 +169,11 @@ ph_session_storage_ready (PhSession *self, PhTime now)
     ph_incoming_poll_sink (self, now, self->incoming->pdata[i]);
   ph_session_settle (self, now);
 }
+
+bool
+ph_session_knows (const PhSession *self, const PhTransferId *id)
+{
+  const PhIncoming *in = ph_session_find_incoming (self, id);
+
+  return in != NULL && in->state != PH_IN_ENDED;
+}

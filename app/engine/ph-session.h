@@ -82,6 +82,9 @@ typedef struct {
    * when an unknown id is offered, so that a receipt can be given again for 30 days and a question is
    * not asked twice. */
   PhPast (*recall) (void *user, const PhTransferId *id, uint8_t ret_digest[PH_SHA256_LEN]);
+  /* All of entry `file` of outgoing transfer `id` is queued, and has this digest. May be NULL. */
+  void (*sent) (void *user, const PhTransferId *id, uint32_t file,
+                const uint8_t sha256[PH_SHA256_LEN]);
   void *user;
 } PhSessionHooks;
 
@@ -123,6 +126,8 @@ typedef enum {
   PH_SESSION_EVENT_FAILED,
   /* Both directions, final: `by_peer`, or confirms ph_session_cancel(). */
   PH_SESSION_EVENT_CANCELLED,
+  /* The peer has told all that it offers over a new link: what ph_session_knows() not, it has given up. */
+  PH_SESSION_EVENT_SYNCED,
   /* A signal of the peer's connector: `signal`. */
   PH_SESSION_EVENT_SIGNAL,
   /* The peer broke the protocol on `link`, which the session has given up: close it with
@@ -214,6 +219,8 @@ bool ph_session_resume (PhSession *self, PhTime now, const PhTransferId *id);
 /* Some source or sink of this session called its `ready`. */
 void ph_session_storage_ready (PhSession *self, PhTime now);
 
+/* Whether the peer offers incoming transfer `id`, or it is under way. */
+bool ph_session_knows (const PhSession *self, const PhTransferId *id);
 /* Transfers that are not over, both directions. */
 unsigned ph_session_transfers (const PhSession *self);
 

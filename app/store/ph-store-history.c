@@ -30,7 +30,8 @@ ph_store_list_history (PhStore *self, const PhStoreHistoryQuery *query, GError *
   const int before_len = query->before_id != NULL ? PH_STORE_TRANSFER_LEN : 0;
   g_autoptr (PhStatement) statement =
       ph_store_query (self, error,
-                      "SELECT " PH_STORE_TRANSFER_COLUMNS ", words FROM transfers"
+                      "SELECT " PH_STORE_TRANSFER_COLUMNS ", words,"
+                      " EXISTS (SELECT 1 FROM roots WHERE transfer = id) FROM transfers"
                       " WHERE state >= ?1 AND hidden = 0 AND (?2 IS NULL OR peer = ?2)"
                       " AND (?3 IS NULL OR finished_at < ?4 OR (finished_at = ?4 AND id > ?3))"
                       " AND missed >= ?5 ORDER BY finished_at DESC, id",
@@ -41,8 +42,12 @@ ph_store_list_history (PhStore *self, const PhStoreHistoryQuery *query, GError *
   while (ok && (query->limit == 0 || list->len < query->limit)
          && ph_store_step (self, statement, &ok, error)) {
     if (holds_words ((const char *)sqlite3_column_text (statement, PH_STORE_TRANSFER_N_COLUMNS),
-                     query->words))
-      g_ptr_array_add (list, ph_store_transfer_from_row (statement));
+                     query->words)) {
+      PhStoreTransfer *row = ph_store_transfer_from_row (statement);
+
+      row->has_roots = sqlite3_column_int (statement, PH_STORE_TRANSFER_N_COLUMNS + 1) != 0;
+      g_ptr_array_add (list, row);
+    }
   }
   return ok ? g_steal_pointer (&list) : NULL;
 }

@@ -46,8 +46,8 @@ GBytes *ph_column_gbytes (PhStatement *statement, int column);
 
 #define PH_STORE_TRANSFER_COLUMNS                                                                  \
   "id, peer, peer_name, incoming, state, files, bytes, bytes_done, title, destination, code, "     \
-  "message, path, rate, position, created_at, finished_at, missed"
-#define PH_STORE_TRANSFER_N_COLUMNS 18
+  "message, path, rate, position, created_at, finished_at, missed, hidden"
+#define PH_STORE_TRANSFER_N_COLUMNS 19
 PhStoreTransfer *ph_store_transfer_from_row (PhStatement *statement);
 /* Within a transaction: takes everything from finished transfers but what answers their senders. As
  * ph_store_forget(), but that none is no error. */

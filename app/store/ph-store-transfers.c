@@ -46,13 +46,13 @@ insert_transfer (PhStore *self, const PhStoreTransfer *t, GError **error)
     return false;
   return ph_store_run (self, error,
                        "INSERT INTO transfers (" PH_STORE_TRANSFER_COLUMNS ", words)"
-                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       "bbsiiiiispsssiiiiis", t->id, PH_STORE_TRANSFER_LEN, t->peer,
+                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                       "bbsiiiiispsssiiiiiis", t->id, PH_STORE_TRANSFER_LEN, t->peer,
                        PH_STORE_KEY_LEN, t->peer_name != NULL ? t->peer_name : "",
                        (int64_t)t->incoming, (int64_t)t->state, (int64_t)t->files,
                        (int64_t)t->bytes, (int64_t)t->bytes_done, t->title != NULL ? t->title : "",
                        t->destination, t->code, t->message, t->path, (int64_t)t->rate, position,
-                       t->created_at, t->finished_at, (int64_t)t->missed,
+                       t->created_at, t->finished_at, (int64_t)t->missed, (int64_t)t->hidden,
                        t->words != NULL ? t->words : "");
 }
 
@@ -125,6 +125,7 @@ ph_store_transfer_from_row (PhStatement *statement)
   t->created_at = sqlite3_column_int64 (statement, 15);
   t->finished_at = sqlite3_column_int64 (statement, 16);
   t->missed = sqlite3_column_int (statement, 17) != 0;
+  t->hidden = sqlite3_column_int (statement, 18) != 0;
   return t;
 }
 

@@ -46,6 +46,8 @@ typedef struct {
   char *path; /* finished: "lan", "udp", "tcp" or "relay", or NULL */
   uint64_t rate; /* finished: bytes a second, 0 unknown */
   bool missed; /* incoming, cancelled: ended before this person answered */
+  bool hidden; /* finished; not listed, only kept to answer its sender */
+  bool has_roots; /* it can be sent again; read by ph_store_list_history() only */
   char *words; /* for searches: folded names, one a line; written, not read back */
   int64_t position; /* order of the queue towards a peer: lower goes first */
   int64_t created_at;

@@ -54,7 +54,7 @@ start (PhSessionPeer *peer)
 {
   PhSessionConfig config = {
       .device_name = peer->name,
-      .hooks = {open_source, recall, peer},
+      .hooks = {open_source, recall, NULL, peer},
       .trace = peer->trace,
   };
 
@@ -208,6 +208,8 @@ ph_session_peer_poll (PhSessionPeer *peer, PhTime now)
     switch (event.type) {
     case PH_SESSION_EVENT_PEER:
       g_assert_true (g_utf8_validate (event.name, -1, NULL));
+      break;
+    case PH_SESSION_EVENT_SYNCED:
       break;
     case PH_SESSION_EVENT_SIGNAL:
       g_ptr_array_add (peer->signals, g_bytes_ref (event.signal));

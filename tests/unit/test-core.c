@@ -134,8 +134,8 @@ test_declined_leaves_no_manifest (void)
   const PhTransferId id = {{1, 2, 3}};
   PhRendezvousAddress address;
   PhIdentity identity;
-  PhPeer *peer;
   World w = {0};
+  PhPeer *peer;
 
   world_open (&w, dir);
   ph_rendezvous_address_parse ("ws://127.0.0.1:1", &address);
@@ -147,9 +147,8 @@ test_declined_leaves_no_manifest (void)
                                  " BEGIN SELECT RAISE (ABORT, 'a manifest'); END",
                                  NULL, NULL, NULL),
                    ==, SQLITE_OK);
-  ph_transfer_store (ph_transfer_new (w.core, peer, &id, false, manifest), PH_STORE_OFFERED,
-                     &error);
-  g_assert_no_error (error);
+  ph_transfer_end (ph_transfer_new (w.core, peer, &id, false, manifest), PH_SEC,
+                   PH_TRANSFER_DECLINED, "declined", NULL);
   world_close (&w);
 
   world_open (&w, dir);
@@ -220,6 +219,105 @@ test_contacts_as_stored (void)
   world_close (&w);
 }
 
+static PhPeer *
+add_peer (World *w)
+{
+  g_autoptr (GError) error = NULL;
+  PhRendezvousAddress address;
+  PhIdentity identity;
+  PhPeer *peer;
+
+  ph_rendezvous_address_parse ("ws://127.0.0.1:1", &address);
+  ph_identity_generate (&identity, &w->core->random);
+  peer = ph_core_add_peer (w->core, &identity.id, "Ada", &address, &error);
+  g_assert_no_error (error);
+  return peer;
+}
+
+static PhStoreState
+stored (const World *w, const PhTransferId *id)
+{
+  g_autoptr (PhStoreTransfer) row = ph_store_get_transfer (w->profile->store, id->bytes, NULL);
+
+  return row != NULL ? row->state : PH_STORE_QUEUED;
+}
+
+/* What was asked before the program ended is still there to be answered, or is told as missed. */
+static void
+test_offer_waits_over_restart (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhManifest) manifest = small_manifest ();
+  const PhTransferId quick = {{1}}, patient = {{2}}, left = {{3}};
+  PhTransfer *transfer;
+  World w = {0};
+  PhPeer *peer;
+
+  world_open (&w, dir);
+  peer = add_peer (&w);
+  transfer = ph_transfer_new (w.core, peer, &quick, false, manifest);
+  ph_transfer_news (transfer, PH_TRANSFER_OFFERED);
+  ph_core_offers_handle_timeout (w.core, ph_core_now (w.core));
+  g_assert_cmpint (stored (&w, &quick), ==, PH_STORE_QUEUED);
+  ph_transfer_end (transfer, 1000 * PH_SEC, PH_TRANSFER_DECLINED, "declined", NULL);
+  g_assert_cmpint (stored (&w, &quick), ==, PH_STORE_DECLINED);
+
+  transfer = ph_transfer_new (w.core, peer, &patient, false, manifest);
+  ph_transfer_news (transfer, PH_TRANSFER_OFFERED);
+  ph_core_offers_handle_timeout (w.core, ph_time_add (ph_core_now (w.core), 3 * PH_SEC));
+  g_assert_cmpint (stored (&w, &patient), ==, PH_STORE_OFFERED);
+  transfer = ph_transfer_new (w.core, peer, &left, false, manifest);
+  ph_transfer_news (transfer, PH_TRANSFER_OFFERED);
+  world_close (&w);
+
+  world_open (&w, dir);
+  g_assert_cmpuint (w.core->transfers->len, ==, 2);
+  transfer = ph_core_find_transfer (w.core, &left);
+  g_assert_nonnull (transfer);
+  g_assert_cmpint (transfer->state, ==, PH_TRANSFER_WAITING);
+  g_assert_cmpstr (transfer->top_names->pdata[0], ==, "f");
+  peer = w.core->peers->pdata[0];
+  g_assert_false (ph_core_offer_again (w.core, transfer, NULL, manifest));
+  g_assert_true (ph_core_offer_again (w.core, transfer, peer, manifest));
+  transfer->in_session = true;
+
+  /* The other one is not offered any more. */
+  ph_peer_connect (peer);
+  ph_core_offers_synced (w.core, ph_core_now (w.core), peer);
+  g_assert_cmpint (transfer->state, ==, PH_TRANSFER_WAITING);
+  transfer = ph_core_find_transfer (w.core, &patient);
+  g_assert_cmpint (transfer->state, ==, PH_TRANSFER_CANCELLED);
+  g_assert_true (transfer->missed);
+  world_close (&w);
+}
+
+/* Nobody comes: that is told in the end, and not before. */
+static void
+test_queue_expires (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhManifest) manifest = small_manifest ();
+  const PhTransferId id = {{1}};
+  const PhTime now = PH_SEC;
+  PhTransfer *transfer;
+  World w = {0};
+
+  world_open (&w, dir);
+  transfer = ph_transfer_new (w.core, add_peer (&w), &id, true, manifest);
+  ph_transfer_news (transfer, PH_TRANSFER_WAITING);
+  g_assert_true (ph_transfer_store (transfer, PH_STORE_QUEUED, NULL));
+  g_assert_cmpint (ph_transfer_expires (transfer), ==, transfer->created_unix + 14 * 86400);
+  transfer->created_unix -= 14 * 86400 - 100;
+  ph_core_offers_handle_timeout (w.core, now);
+  g_assert_cmpint (transfer->state, ==, PH_TRANSFER_WAITING);
+  transfer->created_unix -= 100;
+  ph_core_offers_handle_timeout (w.core, now);
+  g_assert_cmpint (transfer->state, ==, PH_TRANSFER_FAILED);
+  g_assert_cmpstr (transfer->code, ==, "expired");
+  g_assert_cmpint (stored (&w, &id), ==, PH_STORE_FAILED);
+  world_close (&w);
+}
+
 /* What is in the way is news each time it is tried, and none once a path is there. */
 static void
 test_trouble_is_told (void)
@@ -270,6 +368,8 @@ main (int argc, char **argv)
   g_test_add_func ("/core/declined-leaves-no-manifest", test_declined_leaves_no_manifest);
   g_test_add_func ("/core/own-name", test_own_name);
   g_test_add_func ("/core/contacts-as-stored", test_contacts_as_stored);
+  g_test_add_func ("/core/offer-waits-over-restart", test_offer_waits_over_restart);
+  g_test_add_func ("/core/queue-expires", test_queue_expires);
   g_test_add_func ("/core/trouble-is-told", test_trouble_is_told);
   return g_test_run ();
 }
