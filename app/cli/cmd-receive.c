@@ -138,8 +138,11 @@ drop_offer (Receive *self, const PhTransferView *view)
 /* --- Transfers ----------------------------------------------------------------------------------- */
 
 static void
-note_end (Receive *self, const PhFollow *follow)
+note_end (Receive *self, PhFollow *follow)
 {
+  if (follow->counted)
+    return;
+  follow->counted = true;
   self->ended++;
   self->status = MAX (self->status, follow->status);
   if (self->count > 0 && self->ended >= self->count)
@@ -168,7 +171,9 @@ handle_transfer (Receive *self, const PhTransferView *view)
     drop_offer (self, view);
   }
   ph_follow_show (follow, view);
-  if (follow->ended)
+  if (follow->stalled) /* it is this person's turn, with another command */
+    follow->status = PH_EXIT_FAILED;
+  if (follow->ended || follow->stalled)
     note_end (self, follow);
 }
 

@@ -40,7 +40,7 @@ follow_event (PhCli *cli, const PhEvent *event, void *user)
   if (!cli->done && ph_transfer_state_ended (event->transfer.state))
     return;
   ph_follow_show (follow, &event->transfer);
-  if (follow->ended)
+  if (follow->ended || (follow->stalled && cli->done))
     ph_cli_quit (cli);
 }
 
@@ -48,10 +48,12 @@ follow_event (PhCli *cli, const PhEvent *event, void *user)
 static PhExit
 follow_to_end (PhCli *cli, PhFollow *follow)
 {
-  while (!follow->ended && ph_cli_run (cli))
+  while (!follow->ended && !follow->stalled && ph_cli_run (cli))
     ;
   if (follow->ended)
     return follow->status;
+  if (follow->stalled)
+    return PH_EXIT_FAILED;
   if (cli->timed_out)
     return ph_output_fail (
         PH_EXIT_TIMED_OUT, "timed-out",

@@ -150,7 +150,8 @@ tell_trouble (PhFollow *self, const PhTransferView *view)
   g_autofree char *message = ph_words_message (view->message);
   JsonBuilder *object;
 
-  if (view->state != PH_TRANSFER_WAITING || view->code[0] == '\0') {
+  if ((view->state != PH_TRANSFER_WAITING && view->state != PH_TRANSFER_PAUSED)
+      || view->code[0] == '\0') {
     g_clear_pointer (&self->trouble, g_free);
     return;
   }
@@ -354,11 +355,12 @@ ph_follow_show (PhFollow *self, const PhTransferView *view)
     return;
   if (!self->started)
     self->bytes_before = view->bytes_done;
+  self->stalled = view->state == PH_TRANSFER_PAUSED && view->paused_here && view->code[0] != '\0';
+  tell_trouble (self, view);
   if (view->state != self->state)
     tell_state (self, view);
   self->state = view->state;
   tell_message (self, view);
-  tell_trouble (self, view);
   tell_path (self, view);
   tell_progress (self, view);
   if (ph_transfer_state_ended (view->state))

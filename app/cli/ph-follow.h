@@ -18,6 +18,8 @@ typedef struct {
   uint64_t bytes_before; /* what was there already: not part of the speed */
   bool one_of_many; /* set by the owner: lines say which transfer they are about */
   bool started;
+  bool stalled; /* waits for this person to make room, or to bring the folder back */
+  bool counted; /* the owner's */
   bool ended;
   PhExit status; /* once ended */
 } PhFollow;

@@ -122,7 +122,9 @@ typedef struct {
   PhStorageError refused; /* incoming: why it could not be accepted when that was last tried */
   PhTransferState state;
   bool paused_here;
-  bool paused_there;
+  PhPause paused_there;
+  PhStorageError stalled; /* incoming: paused because of this; OK: not */
+  char *stalled_message;
   bool accepted;
   bool in_session; /* the session knows it */
   bool stored; /* it has a row */

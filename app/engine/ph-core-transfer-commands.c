@@ -67,6 +67,22 @@ ph_storage_error_text (PhStorageError error, bool here)
   }
 }
 
+const char *
+ph_storage_stall_text (PhStorageError error, bool here)
+{
+  if (error == PH_STORAGE_NO_SPACE)
+    return here
+               ? _ ("There is not enough space in the folder. What has arrived is kept: make room, "
+                    "then resume")
+               : _ ("There is not enough space at the other side. What has arrived is kept; it "
+                    "goes on when they have made room and resume it");
+  return here
+             ? _ ("The folder cannot be written. What has arrived is kept: check that the folder is "
+                  "there and yours, then resume")
+             : _ ("The other side cannot write into the folder it chose. It goes on when they "
+                  "have mended that and resume it");
+}
+
 static void
 fail_storage (PhCore *self, uint32_t command, PhStorageError error, const char *detail)
 {
@@ -383,6 +399,31 @@ ph_core_cancel (PhCore *self, const PhCommand *command)
   ph_core_done (self, command->number, NULL, transfer->text);
 }
 
+/* Goes on after room was made. */
+static void
+unstall (PhCore *self, PhTransfer *transfer, const PhCommand *command)
+{
+  const uint64_t left =
+      transfer->bytes_total - MIN (transfer->bytes_durable, transfer->bytes_total);
+  char detail[160] = "";
+  const PhStorageError error = ph_storage_check_folder (transfer->folder, left, NULL, detail);
+
+  if (error != PH_STORAGE_OK) {
+    fail_storage (self, command->number, error, detail);
+    return;
+  }
+  transfer->stalled = PH_STORAGE_OK;
+  g_clear_pointer (&transfer->stalled_message, g_free);
+  transfer->paused_here = false;
+  ph_transfer_set_stored (transfer, PH_STORE_ACTIVE);
+  transfer->rate = 0;
+  transfer->told_at = 0;
+  transfer->tell = true;
+  ph_session_unstall (transfer->peer->session, ph_core_now (self), &transfer->id,
+                      ph_transfer_make_sink (transfer));
+  ph_core_done (self, command->number, NULL, transfer->text);
+}
+
 void
 ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
 {
@@ -394,6 +435,10 @@ ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
   if (!transfer->outgoing && !transfer->accepted) {
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
                   _ ("Transfer “%s” has not begun: accept or decline it first"), command->subject);
+    return;
+  }
+  if (!pause && transfer->stalled != PH_STORAGE_OK) {
+    unstall (self, transfer, command);
     return;
   }
   if (transfer->paused_here != pause) {
@@ -532,6 +577,29 @@ failed (PhTransfer *self, PhTime now, const PhSessionEvent *event)
   ph_transfer_end (self, now, PH_TRANSFER_FAILED, ph_engine_error_code ((int)code), message);
 }
 
+static void
+stalled (PhTransfer *self, const PhSessionEvent *event)
+{
+  const uint64_t left = self->bytes_total - MIN (self->bytes_durable, self->bytes_total);
+  char detail[160];
+
+  /* How much is missing is said by the check; what the write said only where that finds nothing. */
+  if (ph_storage_check_folder (self->folder, left, NULL, detail) == PH_STORAGE_OK)
+    g_strlcpy (detail, event->message, sizeof detail);
+  self->stalled = event->storage;
+  g_free (self->stalled_message);
+  self->stalled_message =
+      *detail != '\0'
+          ? g_strdup_printf ("%s (%s)", ph_storage_stall_text (event->storage, true), detail)
+          : g_strdup (ph_storage_stall_text (event->storage, true));
+  self->paused_here = true;
+  self->bytes_done = self->bytes_durable;
+  self->rate = 0;
+  ph_transfer_set_stored (self, PH_STORE_PAUSED);
+  ph_transfer_news (self, self->state);
+  self->told_at = 0;
+}
+
 void
 ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
 {
@@ -567,9 +635,12 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     break;
   case PH_SESSION_EVENT_PAUSED:
   case PH_SESSION_EVENT_RESUMED:
-    transfer->paused_there = event->type == PH_SESSION_EVENT_PAUSED;
+    transfer->paused_there = event->pause;
     ph_transfer_news (transfer, transfer->state);
     transfer->told_at = 0;
+    break;
+  case PH_SESSION_EVENT_STALLED:
+    stalled (transfer, event);
     break;
   case PH_SESSION_EVENT_WAITING:
     if (transfer->outgoing || transfer->accepted) {

@@ -26,6 +26,7 @@ ph_transfer_free (gpointer data)
   g_free (self->folder);
   g_free (self->message);
   g_clear_pointer (&self->digests, g_byte_array_unref);
+  g_free (self->stalled_message);
   g_free (self);
 }
 
@@ -130,6 +131,39 @@ shown_state (const PhTransfer *self)
   return self->state;
 }
 
+/* Why it is paused, if that is not a person's wish. */
+static PhStorageError
+held_by (const PhTransfer *self)
+{
+  if (ph_transfer_state_ended (self->state))
+    return PH_STORAGE_OK;
+  if (self->stalled != PH_STORAGE_OK)
+    return self->stalled;
+  return self->paused_there == PH_PAUSE_NO_SPACE     ? PH_STORAGE_NO_SPACE
+         : self->paused_there == PH_PAUSE_UNWRITABLE ? PH_STORAGE_UNWRITABLE
+                                                     : PH_STORAGE_OK;
+}
+
+static const char *
+trouble_code (const PhTransfer *self)
+{
+  const PhStorageError error = held_by (self);
+
+  return error == PH_STORAGE_OK ? self->code
+                                : ph_engine_error_code ((int)ph_storage_error_code (error));
+}
+
+static const char *
+trouble_message (const PhTransfer *self)
+{
+  const PhStorageError error = held_by (self);
+
+  if (error == PH_STORAGE_OK)
+    return self->message;
+  return self->stalled != PH_STORAGE_OK ? self->stalled_message
+                                        : ph_storage_stall_text (error, false);
+}
+
 static void
 tell (PhTransfer *self, PhTime now)
 {
@@ -174,8 +208,8 @@ tell (PhTransfer *self, PhTime now)
               .direct_ms = self->direct_at == PH_NEVER
                                ? -1
                                : (int32_t)span_ms (self->accepted_at, self->direct_at),
-              .code = self->code,
-              .message = self->message,
+              .code = trouble_code (self),
+              .message = trouble_message (self),
               .retry_ms = self->retry_at == PH_NEVER ? 0 : span_ms (now, self->retry_at),
           },
   };
@@ -482,6 +516,9 @@ ph_transfer_end_by (PhTransfer *self, PhTime now, PhTransferState state, const c
       || (self->missed
           && !ph_store_trim_missed (store, self->peer->id.key, PH_CORE_MISSED_MAX, &error)))
     g_debug ("transfer %s: %s", self->text, error->message);
+  if (self->stalled != PH_STORAGE_OK) /* the session has no sink that would do it */
+    ph_file_sink_remove_parts (self->folder, self->id.bytes, self->manifest);
+  self->stalled = PH_STORAGE_OK;
   g_clear_pointer (&self->manifest, ph_manifest_unref);
   g_clear_pointer (&self->digests, g_byte_array_unref);
 }
@@ -539,6 +576,7 @@ load_row (PhCore *self, const PhStoreTransfer *row)
     transfer->peer_name = g_strdup (row->peer_name);
   transfer->folder = g_strdup (row->destination);
   transfer->bytes_done = row->incoming ? bytes_durable (self, row, manifest) : row->bytes_done;
+  transfer->bytes_durable = transfer->bytes_done;
   transfer->created_unix = row->created_at;
   transfer->finished_unix = row->finished_at;
   transfer->rate = row->rate;

@@ -33,3 +33,5 @@ PhSink *ph_transfer_make_sink (PhTransfer *self);
 /* The code and the sentence for what went wrong with files. The sentence is translated and static. */
 PhEngineError ph_storage_error_code (PhStorageError error);
 const char *ph_storage_error_text (PhStorageError error, bool here);
+/* The same for a transfer that waits until the receiver has mended it. */
+const char *ph_storage_stall_text (PhStorageError error, bool here);

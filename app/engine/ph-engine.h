@@ -155,7 +155,7 @@ typedef struct {
   uint32_t rtt_ms;
   int32_t direct_ms; /* acceptance to the first direct path; -1 none */
 
-  /* Ended badly, or WAITING and why: */
+  /* Ended badly; or WAITING, or PAUSED for want of room or a folder, and why: */
   const char *code; /* ph_engine_error_code(), "" if all is well */
   const char *message;
   uint32_t retry_ms; /* WAITING: when it is tried again, also said by `message`; 0: not by time */

@@ -22,14 +22,13 @@ read_bounded (PhReader *r, uint64_t max)
   return value;
 }
 
-static bool
-read_bool (PhReader *r)
+/* Reasons that are not known count as a person's. */
+static PhPause
+read_pause (PhReader *r)
 {
   const uint8_t value = ph_read_u8 (r);
 
-  if (value > 1)
-    ph_reader_poison (r);
-  return value == 1;
+  return value <= PH_PAUSE_LAST ? (PhPause)value : PH_PAUSE_PERSON;
 }
 
 static PhSlice
@@ -129,7 +128,7 @@ write_body (PhWriter *w, const PhFrame *frame)
     ph_write_u8 (w, frame->decline);
     break;
   case PH_FRAME_PAUSE:
-    ph_write_u8 (w, frame->pause ? 1 : 0);
+    ph_write_u8 (w, (uint8_t)frame->pause);
     break;
   case PH_FRAME_FAILED:
     write_failed (w, &frame->failed);
@@ -264,7 +263,7 @@ read_body (PhReader *r, PhFrame *frame)
     frame->decline = ph_read_u8 (r);
     break;
   case PH_FRAME_PAUSE:
-    frame->pause = read_bool (r);
+    frame->pause = read_pause (r);
     break;
   case PH_FRAME_FAILED:
     read_failed (r, &frame->failed);

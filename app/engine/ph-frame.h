@@ -59,6 +59,15 @@ typedef enum {
   PH_FAILURE_LAST = PH_FAILURE_GONE,
 } PhFailure;
 
+/* PAUSE: that side's wish. */
+typedef enum {
+  PH_PAUSE_NONE = 0, /* go on */
+  PH_PAUSE_PERSON = 1,
+  PH_PAUSE_NO_SPACE = 2, /* the receiver has no room for the rest, */
+  PH_PAUSE_UNWRITABLE = 3, /* or cannot write into the folder; it keeps what it has */
+  PH_PAUSE_LAST = PH_PAUSE_UNWRITABLE,
+} PhPause;
+
 #define PH_FRAME_OPTIONAL 0x20u
 
 typedef enum {
@@ -69,7 +78,7 @@ typedef enum {
   PH_FRAME_ACCEPT = 0x05, /* receiver: send from here; each has a new attempt number */
   PH_FRAME_DECLINE = 0x06, /* receiver */
   PH_FRAME_CANCEL = 0x07, /* either */
-  PH_FRAME_PAUSE = 0x08, /* either: the state of that side's wish, on or off */
+  PH_FRAME_PAUSE = 0x08, /* either: the state of that side's wish, and why */
   PH_FRAME_FAILED = 0x09, /* either */
   PH_FRAME_RECEIPT = 0x0a, /* receiver: everything is on disk and verified */
   PH_FRAME_PROGRESS = PH_FRAME_OPTIONAL | 0x01, /* receiver */
@@ -124,7 +133,7 @@ typedef struct {
     PhFrameOffer offer;
     PhFrameAccept accept;
     uint8_t decline; /* PhDeclineReason */
-    bool pause;
+    PhPause pause;
     PhFrameFailed failed;
     uint8_t receipt_digest[PH_SHA256_LEN];
     PhFrameProgress progress;

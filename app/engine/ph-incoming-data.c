@@ -96,7 +96,7 @@ ph_incoming_say_accept (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink 
 {
   PhFrame frame = {.type = PH_FRAME_ACCEPT, .id = in->id};
 
-  frame.accept.paused = in->paused_here;
+  frame.accept.paused = in->paused_here != PH_PAUSE_NONE;
   frame.accept.restarted = in->restarted;
   frame.accept.attempt = in->attempt;
   frame.accept.point = in->point;
@@ -122,7 +122,7 @@ ph_incoming_new_attempt (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink
     in->broken = false;
     in->sink->klass->resume_point (in->sink, &in->point);
     ph_incoming_drain_sink (self, now, in);
-    if (in->state == PH_IN_ENDED)
+    if (in->state == PH_IN_ENDED || ph_incoming_is_stalled (in))
       return;
   } while (in->broken);
   ph_incoming_credit (in, UINT64_MAX);

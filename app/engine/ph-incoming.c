@@ -184,7 +184,7 @@ handle_new_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *fr
   in->entries = offer->entries;
   in->bytes_total = offer->bytes;
   in->serial = offer->serial;
-  in->paused_there = offer->paused;
+  in->paused_there = offer->paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE;
   g_ptr_array_add (in->seen_on, on);
   self->incoming_manifest_bytes += in->manifest_size;
   if (offer->manifest.len > 0)
@@ -230,11 +230,21 @@ agree_on_attempt (PhSession *self, PhTime now, PhPeerLink *on, PhIncoming *in,
     ph_incoming_say_accept (self, now, in, on);
 }
 
+/* There is nowhere to write to: the sender is told instead of where to go on. */
+static void
+stay_stalled (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *on,
+              const PhFrameOffer *offer)
+{
+  in->attempt = MAX (in->attempt, offer->attempt);
+  ph_incoming_say_pause (self, now, in, on);
+}
+
 void
 ph_incoming_handle_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *frame)
 {
   PhIncoming *in = ph_session_find_incoming (self, &frame->id);
   const PhFrameOffer *offer = &frame->offer;
+  const PhPause paused = offer->paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE;
 
   if (in == NULL) {
     handle_new_offer (self, now, on, frame);
@@ -248,12 +258,14 @@ ph_incoming_handle_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhF
   if (!g_ptr_array_find (in->seen_on, on, NULL))
     g_ptr_array_add (in->seen_on, on);
   if (in->state == PH_IN_MANIFEST)
-    in->paused_there = offer->paused;
+    in->paused_there = paused;
   else
-    ph_session_note_pause (self, &in->id, false, &in->paused_there, offer->paused);
+    ph_session_note_pause (self, &in->id, false, &in->paused_there, paused);
 
   if (in->state == PH_IN_MANIFEST && in->manifest_on == NULL)
     want_manifest (self, now, in, on);
+  else if (ph_incoming_is_stalled (in))
+    stay_stalled (self, now, in, on, offer);
   else if (in->state == PH_IN_RECEIVING)
     agree_on_attempt (self, now, on, in, offer);
 }
@@ -366,7 +378,7 @@ ph_incoming_link_lost (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *
     return;
   if (other == NULL)
     ph_session_event (self, PH_SESSION_EVENT_WAITING, &in->id, false);
-  else if (in->state == PH_IN_RECEIVING && in->broken)
+  else if (in->state == PH_IN_RECEIVING && in->broken && !ph_incoming_is_stalled (in))
     ph_incoming_new_attempt (self, now, in, other);
 }
 
@@ -433,6 +445,43 @@ handle_written (PhSession *self, PhTime now, PhIncoming *in, uint64_t bytes)
   in->started = true;
 }
 
+bool
+ph_incoming_is_stalled (const PhIncoming *in)
+{
+  return in->paused_here > PH_PAUSE_PERSON;
+}
+
+void
+ph_incoming_say_pause (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *on)
+{
+  ph_session_send (self, now, on,
+                   &(PhFrame){.type = PH_FRAME_PAUSE, .id = in->id, .pause = in->paused_here});
+}
+
+/* A person can make room, or bring the folder back. What is durable stays until then. */
+static void
+stall (PhSession *self, PhTime now, PhIncoming *in, const PhSinkEvent *why)
+{
+  PhSessionEvent *event = ph_session_event (self, PH_SESSION_EVENT_STALLED, &in->id, false);
+
+  event->storage = why->error;
+  event->file = why->point.file;
+  g_strlcpy (event->message, why->message, sizeof event->message);
+  if (in->state == PH_IN_FINISHING)
+    ph_incoming_enter (self, now, in, PH_IN_RECEIVING, "stalled");
+  ph_session_trace (self, now, "receive %02x%02x: stalled: %s", in->id.bytes[0], in->id.bytes[1],
+                    why->message);
+  ph_incoming_drop_attempt (self, in, PH_SESSION_CODE_STALE);
+  in->sink->klass->free (in->sink);
+  in->sink = NULL;
+  in->paused_here = why->error == PH_STORAGE_NO_SPACE ? PH_PAUSE_NO_SPACE : PH_PAUSE_UNWRITABLE;
+  in->attempt++; /* what still comes of the last one is stale */
+  in->attempt_used = false;
+  in->broken = true;
+  in->progress_dirty = false;
+  ph_incoming_say_pause (self, now, in, ph_session_control_link (self));
+}
+
 void
 ph_incoming_drain_sink (PhSession *self, PhTime now, PhIncoming *in)
 {
@@ -455,6 +504,10 @@ ph_incoming_drain_sink (PhSession *self, PhTime now, PhIncoming *in)
       handle_finished (self, now, in);
       return;
     case PH_SINK_ERROR:
+      if (event.error == PH_STORAGE_NO_SPACE || event.error == PH_STORAGE_UNWRITABLE) {
+        stall (self, now, in, &event);
+        return;
+      }
       ph_incoming_fail (
           self, now, in,
           &(PhFrameFailed){PH_FAILURE_STORAGE, (uint8_t)event.error, event.point.file},
@@ -470,7 +523,7 @@ ph_incoming_poll_sink (PhSession *self, PhTime now, PhIncoming *in)
   if (in->sink == NULL)
     return;
   ph_incoming_drain_sink (self, now, in);
-  if (in->state == PH_IN_ENDED)
+  if (in->state == PH_IN_ENDED || ph_incoming_is_stalled (in))
     return;
   if (in->restarted) {
     if (in->state == PH_IN_FINISHING)

@@ -193,7 +193,8 @@ ph_outgoing_handle_accept (PhSession *self, PhTime now, PhOutgoing *out, PhPeerL
   if (!out->accepted)
     ph_session_event (self, PH_SESSION_EVENT_ACCEPTED, &out->id, true);
   out->accepted = true;
-  ph_session_note_pause (self, &out->id, true, &out->paused_there, accept->paused);
+  ph_session_note_pause (self, &out->id, true, &out->paused_there,
+                         accept->paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE);
   if (accept->restarted)
     ph_session_event (self, PH_SESSION_EVENT_FILE_RESTARTED, &out->id, true)->file =
         accept->point.file;

@@ -235,13 +235,17 @@ ph_session_handle_control (PhSession *self, PhTime now, PhPeerStream *stream, Ph
 }
 
 void
-ph_session_note_pause (PhSession *self, const PhTransferId *id, bool outgoing, bool *paused,
-                       bool now_paused)
+ph_session_note_pause (PhSession *self, const PhTransferId *id, bool outgoing, PhPause *paused,
+                       PhPause now_paused)
 {
+  PhSessionEvent *event;
+
   if (*paused == now_paused)
     return;
   *paused = now_paused;
-  ph_session_event (self, now_paused ? PH_SESSION_EVENT_PAUSED : PH_SESSION_EVENT_RESUMED, id,
-                    outgoing)
-      ->by_peer = true;
+  event = ph_session_event (
+      self, now_paused != PH_PAUSE_NONE ? PH_SESSION_EVENT_PAUSED : PH_SESSION_EVENT_RESUMED, id,
+      outgoing);
+  event->by_peer = true;
+  event->pause = now_paused;
 }

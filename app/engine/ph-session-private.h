@@ -83,7 +83,7 @@ struct _PhOutgoing {
   bool started; /* told */
   bool offered_before;
   bool paused_here;
-  bool paused_there;
+  PhPause paused_there;
 
   /* The attempt: what the last ACCEPT began. */
   uint64_t attempt;
@@ -139,10 +139,10 @@ struct _PhIncoming {
   PhPeerLink *manifest_on; /* WANT was said there */
   PhPeerStream *manifest_stream;
 
-  PhSink *sink; /* owned */
+  PhSink *sink; /* owned; NULL before it is accepted, and while it is stalled */
   bool started; /* told */
-  bool paused_here;
-  bool paused_there;
+  PhPause paused_here; /* NO_SPACE, UNWRITABLE: stalled, there is no sink */
+  PhPause paused_there;
 
   /* The attempt. */
   uint64_t attempt;
@@ -251,8 +251,8 @@ void ph_session_begin_link (PhSession *self, PhTime now, PhPeerLink *on);
 /* Offers of everything that was offered before, and SYNC: after this both sides agree on what exists. */
 void ph_session_offer_all (PhSession *self, PhTime now, PhPeerLink *on);
 /* The peer's wish to pause, as it stands now. */
-void ph_session_note_pause (PhSession *self, const PhTransferId *id, bool outgoing, bool *paused,
-                            bool now_paused);
+void ph_session_note_pause (PhSession *self, const PhTransferId *id, bool outgoing, PhPause *paused,
+                            PhPause now_paused);
 void ph_session_handle_control (PhSession *self, PhTime now, PhPeerStream *stream, PhSlice bytes);
 
 /* --- ph-session-streams.c ----------------------------------------------------------------------- */
@@ -326,6 +326,10 @@ void ph_incoming_link_lost (PhSession *self, PhTime now, PhIncoming *in, PhPeerL
 void ph_incoming_poll_sink (PhSession *self, PhTime now, PhIncoming *in);
 /* Takes what the sink has to say, without acting on restarts. */
 void ph_incoming_drain_sink (PhSession *self, PhTime now, PhIncoming *in);
+/* No sink: no room, or no folder. */
+bool ph_incoming_is_stalled (const PhIncoming *in);
+/* Says PAUSE as it stands. */
+void ph_incoming_say_pause (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *on);
 /* Says PROGRESS if it is time. */
 void ph_incoming_progress (PhSession *self, PhTime now, PhIncoming *in);
 

@@ -287,6 +287,6 @@ ph_session_handle_reset (PhSession *self, PhTime now, PhPeerLink *on, int64_t id
     return;
   if (in->state == PH_IN_MANIFEST)
     in->manifest_on = NULL; /* asked for again with the next offer */
-  else if (in->state == PH_IN_RECEIVING)
+  else if (in->state == PH_IN_RECEIVING && !ph_incoming_is_stalled (in))
     ph_incoming_new_attempt (self, now, in, ph_session_data_link (self));
 }

@@ -72,7 +72,7 @@ ph_session_restore_incoming (PhSession *self, PhTime now, const PhTransferId *id
   memcpy (in->digest, ph_manifest_digest (manifest), PH_SHA256_LEN);
   in->entries = ph_manifest_len (manifest);
   in->bytes_total = ph_manifest_bytes (manifest);
-  in->paused_here = paused;
+  in->paused_here = paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE;
   in->sink = sink;
   ph_incoming_enter (self, now, in, PH_IN_RECEIVING, "restored");
   ph_session_settle (self, now);
@@ -135,12 +135,13 @@ set_paused (PhSession *self, PhTime now, const PhTransferId *id, bool paused)
 {
   PhOutgoing *out = ph_session_find_outgoing (self, id);
   PhIncoming *in = ph_session_find_incoming (self, id);
-  PhFrame frame = {.type = PH_FRAME_PAUSE, .id = *id, .from_sender = out != NULL, .pause = paused};
+  const PhPause pause = paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE;
+  PhFrame frame = {.type = PH_FRAME_PAUSE, .id = *id, .from_sender = out != NULL, .pause = pause};
 
   if (out != NULL && out->paused_here != paused)
     out->paused_here = paused;
-  else if (out == NULL && in != NULL && in->sink != NULL && in->paused_here != paused)
-    in->paused_here = paused;
+  else if (out == NULL && in != NULL && in->sink != NULL && in->paused_here != pause)
+    in->paused_here = pause;
   else
     return false;
   ph_session_send (self, now, ph_session_control_link (self), &frame);
@@ -158,6 +159,22 @@ bool
 ph_session_resume (PhSession *self, PhTime now, const PhTransferId *id)
 {
   return set_paused (self, now, id, false);
+}
+
+bool
+ph_session_unstall (PhSession *self, PhTime now, const PhTransferId *id, PhSink *sink)
+{
+  PhIncoming *in = ph_session_find_incoming (self, id);
+
+  if (in == NULL || !ph_incoming_is_stalled (in)) {
+    sink->klass->free (sink);
+    return false;
+  }
+  in->sink = sink;
+  in->paused_here = PH_PAUSE_NONE;
+  ph_incoming_new_attempt (self, now, in, ph_session_data_link (self));
+  ph_session_settle (self, now);
+  return true;
 }
 
 void

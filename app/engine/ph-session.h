@@ -110,9 +110,12 @@ typedef enum {
    * the owner coalesces for display. Numbers can fall when a file is restarted. `resumed`: where the receiver
    * stands as it accepts, or goes on; nothing travelled to get there. */
   PH_SESSION_EVENT_PROGRESS,
-  /* Both directions: the peer paused (resumed) the transfer. */
+  /* Both directions: the peer paused (resumed) the transfer; `pause` says why. */
   PH_SESSION_EVENT_PAUSED,
   PH_SESSION_EVENT_RESUMED,
+  /* Incoming: its sink cannot go on for want of room or of its folder: `storage`, `message`. The sink is freed
+   * as it is, the transfer is paused; ph_session_unstall() goes on with another one. */
+  PH_SESSION_EVENT_STALLED,
   /* Both directions: `file` did not match and is sent again from its start. */
   PH_SESSION_EVENT_FILE_RESTARTED,
   /* Both directions: no link carries the transfer any more; it goes on with the next one. */
@@ -151,6 +154,7 @@ typedef struct {
   uint64_t bytes_durable;
   uint64_t bytes_total;
   bool resumed; /* PROGRESS */
+  PhPause pause; /* PAUSED */
   PhLink *link; /* PEER (NULL if it is gone already), LINK_ERROR; borrowed */
   uint64_t link_code; /* PhSessionCode */
   const char *reason; /* LINK_ERROR: a static string for the log */
@@ -215,6 +219,10 @@ bool ph_session_cancel (PhSession *self, PhTime now, const PhTransferId *id);
 /* Either direction. Bytes under way still arrive. A transfer goes on when neither side has it paused. */
 bool ph_session_pause (PhSession *self, PhTime now, const PhTransferId *id);
 bool ph_session_resume (PhSession *self, PhTime now, const PhTransferId *id);
+
+/* After EVENT_STALLED: goes on with `sink`, at the transfer's checkpoint, and is not paused any more here. Takes
+ * `sink` in any case. */
+bool ph_session_unstall (PhSession *self, PhTime now, const PhTransferId *id, PhSink *sink);
 
 /* Some source or sink of this session called its `ready`. */
 void ph_session_storage_ready (PhSession *self, PhTime now);

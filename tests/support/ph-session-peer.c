@@ -180,6 +180,13 @@ handle_transfer_event (PhSessionPeer *peer, PhTime now, const PhSessionEvent *ev
     g_assert_cmpuint (event->bytes_total, ==, ph_manifest_bytes (transfer->manifest));
     transfer->bytes_written_told = event->bytes_written;
     break;
+  case PH_SESSION_EVENT_PAUSED:
+  case PH_SESSION_EVENT_RESUMED:
+    transfer->pause = event->pause;
+    break;
+  case PH_SESSION_EVENT_STALLED:
+    transfer->stalled = *event;
+    break;
   case PH_SESSION_EVENT_DELIVERED:
   case PH_SESSION_EVENT_RECEIVED:
     note_past (transfer, PH_PAST_RECEIVED);

@@ -22,6 +22,8 @@ typedef struct {
   unsigned told[PH_SESSION_EVENTS];
   PhSessionEvent last; /* of its events; owned parts cleared */
   uint64_t bytes_written_told;
+  PhPause pause; /* the other side's, as told */
+  PhSessionEvent stalled; /* the last one */
 } PhPeerTransfer;
 
 typedef struct {

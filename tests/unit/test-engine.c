@@ -4,6 +4,7 @@
 
 #include "tests/unit/engine-world.h"
 
+#include <sys/resource.h>
 #include <glib/gstdio.h>
 
 /* --- Tests -------------------------------------------------------------------------------------- */
@@ -236,6 +237,66 @@ test_restarts (void)
   pair_free (pair);
 }
 
+/* No room in mid-transfer: what has arrived stays, both people are told, and it goes on after room was made,
+ * over a restart too. Writing past a file size limit stands for the full disk. */
+static void
+test_disk_full (void)
+{
+  for (int restart = 0; restart < 2; restart++) {
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+    const struct rlimit tight = {4000000, RLIM_INFINITY};
+    Pair *pair = pair_new ();
+    g_autofree char *file = write_file (pair->files, "large", 8000000);
+    g_autofree char *arrived = g_build_filename (pair->downloads, "large", NULL);
+    g_autofree char *id = send_and_wait_for_offer (pair, file);
+
+    g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &tight), ==, 0);
+    finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+    wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED)
+                && is_in (pair->left, id, PH_TRANSFER_PAUSED));
+    g_assert_cmpstr (seen (pair->right, id)->code, ==, "no-space");
+    g_assert_cmpstr (seen (pair->left, id)->code, ==, "no-space");
+    g_assert_cmpuint (count_entries (pair->downloads), ==, 1); /* the parts */
+    g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &none), ==, 0);
+    if (restart) {
+      node_close (pair->right);
+      node_open (pair->right);
+      ph_engine_connect (pair->right->engine);
+      wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED));
+    }
+    finish (pair->right, ph_engine_resume (pair->right->engine, id));
+    assert_delivered (pair, id);
+    assert_same_file (file, arrived);
+    g_assert_cmpuint (count_entries (pair->downloads), ==, 1);
+    pair_free (pair);
+  }
+}
+
+/* A transfer that is given up while it waits for room leaves nothing. */
+static void
+test_disk_full_and_cancelled (void)
+{
+  for (int by_receiver = 0; by_receiver < 2; by_receiver++) {
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+    const struct rlimit tight = {4000000, RLIM_INFINITY};
+    Pair *pair = pair_new ();
+    g_autofree char *file = write_file (pair->files, "large", 8000000);
+    g_autofree char *id = send_and_wait_for_offer (pair, file);
+    Node *who = by_receiver ? pair->right : pair->left;
+
+    g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &tight), ==, 0);
+    finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+    wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED)
+                && is_in (pair->left, id, PH_TRANSFER_PAUSED));
+    g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &none), ==, 0);
+    finish (who, ph_engine_cancel (who->engine, id));
+    wait_until (is_in (pair->left, id, PH_TRANSFER_CANCELLED)
+                && is_in (pair->right, id, PH_TRANSFER_CANCELLED));
+    g_assert_cmpuint (count_entries (pair->downloads), ==, 0);
+    pair_free (pair);
+  }
+}
+
 static void
 test_errors_say_what_to_do (void)
 {
@@ -425,6 +486,8 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/pause-and-resume", test_pause_and_resume);
   g_test_add_func ("/engine/restarts", test_restarts);
   g_test_add_func ("/engine/meeting-point-gone", test_meeting_point_gone);
+  g_test_add_func ("/engine/disk-full", test_disk_full);
+  g_test_add_func ("/engine/disk-full-and-cancelled", test_disk_full_and_cancelled);
   g_test_add_func ("/engine/errors-say-what-to-do", test_errors_say_what_to_do);
   g_test_add_func ("/engine/blocked-and-removed", test_blocked_and_removed);
   g_test_add_func ("/engine/removed-in-mid-transfer", test_removed_in_mid_transfer);

@@ -68,7 +68,7 @@ test_frames (void)
       {.type = PH_FRAME_DECLINE, .id = id, .decline = PH_DECLINE_NO_SPACE},
       {.type = PH_FRAME_CANCEL, .id = id, .from_sender = true},
       {.type = PH_FRAME_CANCEL, .id = id},
-      {.type = PH_FRAME_PAUSE, .id = id, .pause = true},
+      {.type = PH_FRAME_PAUSE, .id = id, .pause = PH_PAUSE_NO_SPACE},
       {.type = PH_FRAME_FAILED, .id = id, .failed = {1, 2, UINT32_MAX}},
       {.type = PH_FRAME_RECEIPT, .id = id, .receipt_digest = {1}},
       {.type = PH_FRAME_PROGRESS, .id = id, .progress = {1, UINT64_MAX, 0}},
