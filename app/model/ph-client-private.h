@@ -11,8 +11,8 @@ struct _PhClient {
   PhEngine *engine; /* NULL after ph_client_close() */
   GListStore *contacts;
   GListStore *transfers;
-  GHashTable *contacts_by_id; /* PhContactItem, borrowed from the list */
-  GHashTable *transfers_by_id; /* likewise */
+  GHashTable *contacts_by_id; /* PhContactItem, owned: hidden ones are in no list */
+  GHashTable *transfers_by_id; /* likewise PhTransferItem */
   GHashTable *settings; /* key -> value */
   GHashTable *settings_set; /* keys that are not at their default */
   GHashTable *commands; /* command -> GTask, until it is done */

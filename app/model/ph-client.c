@@ -59,13 +59,20 @@ contact_event (PhClient *self, const PhContactView *view)
 {
   PhContactItem *known = g_hash_table_lookup (self->contacts_by_id, view->id);
   g_autoptr (PhContactItem) item = NULL;
+  guint position;
 
   if (known != NULL) {
+    const bool renamed = strcmp (ph_contact_item_name (known), view->name) != 0;
+
     ph_contact_item_show (known, view);
+    /* Sorted and filtered lists look at an item when it comes. */
+    if (renamed && g_list_store_find (self->contacts, known, &position))
+      g_list_model_items_changed (G_LIST_MODEL (self->contacts), position, 1, 1);
     return;
   }
   item = ph_contact_item_new (view);
-  g_hash_table_insert (self->contacts_by_id, (char *)ph_contact_item_id (item), item);
+  g_hash_table_insert (self->contacts_by_id, (char *)ph_contact_item_id (item),
+                       g_object_ref (item));
   /* Oldest first, so that the newest ends up at the top. */
   for (guint i = g_list_model_get_n_items (G_LIST_MODEL (self->transfers)); i > 0; i--) {
     g_autoptr (PhTransferItem) transfer =
@@ -80,12 +87,11 @@ contact_event (PhClient *self, const PhContactView *view)
 static void
 contact_removed_event (PhClient *self, const char *id)
 {
-  PhContactItem *item = g_hash_table_lookup (self->contacts_by_id, id);
+  g_autoptr (PhContactItem) item = NULL;
   guint position;
 
-  if (item == NULL)
+  if (!g_hash_table_steal_extended (self->contacts_by_id, id, NULL, (gpointer *)&item))
     return;
-  g_hash_table_remove (self->contacts_by_id, id);
   if (g_list_store_find (self->contacts, item, &position))
     g_list_store_remove (self->contacts, position);
 }
@@ -122,20 +128,44 @@ newest_first (gconstpointer a, gconstpointer b, gpointer unused)
   return x->created_at > y->created_at ? -1 : 1;
 }
 
-static PhTransferItem *
-add_transfer (PhClient *self, const PhTransferView *view, PhContactItem *contact)
+static void
+list_transfer (PhClient *self, PhTransferItem *item)
 {
-  g_autoptr (PhTransferItem) item = ph_transfer_item_new (view);
+  const PhTransferView *view = ph_transfer_item_view (item);
+  PhContactItem *contact = g_hash_table_lookup (self->contacts_by_id, view->contact);
   g_autoptr (PhTransferItem) head = g_list_model_get_item (G_LIST_MODEL (self->transfers), 0);
 
-  g_hash_table_insert (self->transfers_by_id, (char *)ph_transfer_item_id (item), item);
+  /* Of two made in the same second, the one that was heard of later goes first. */
   if (head == NULL || ph_transfer_item_view (head)->created_at <= view->created_at)
     g_list_store_insert (self->transfers, 0, item);
   else
     g_list_store_insert_sorted (self->transfers, item, newest_first, NULL);
   if (contact != NULL)
     ph_contact_item_add_transfer (contact, item);
-  return item; /* the list's */
+}
+
+static void
+unlist_transfer (PhClient *self, PhTransferItem *item)
+{
+  const char *contact_id = ph_transfer_item_view (item)->contact;
+  PhContactItem *contact = g_hash_table_lookup (self->contacts_by_id, contact_id);
+  guint position;
+
+  if (contact != NULL)
+    ph_contact_item_remove_transfer (contact, item);
+  if (g_list_store_find (self->transfers, item, &position))
+    g_list_store_remove (self->transfers, position);
+}
+
+/* The item is borrowed. */
+static PhTransferItem *
+add_transfer (PhClient *self, const PhTransferView *view)
+{
+  PhTransferItem *item = ph_transfer_item_new (view);
+
+  g_hash_table_insert (self->transfers_by_id, (char *)ph_transfer_item_id (item), item);
+  list_transfer (self, item);
+  return item;
 }
 
 static void
@@ -151,7 +181,7 @@ transfer_event (PhClient *self, const PhTransferView *view)
     if (contact != NULL)
       ph_contact_item_update (contact);
   } else {
-    item = add_transfer (self, view, contact);
+    item = add_transfer (self, view);
     changed = true;
   }
   if (!changed)
@@ -179,29 +209,20 @@ setting_event (PhClient *self, const PhSettingView *view)
 }
 
 static void
-forget_transfer (PhClient *self, PhTransferItem *item)
-{
-  const char *contact_id = ph_transfer_item_view (item)->contact;
-  PhContactItem *contact = g_hash_table_lookup (self->contacts_by_id, contact_id);
-  guint position;
-
-  g_hash_table_remove (self->transfers_by_id, ph_transfer_item_id (item));
-  if (contact != NULL)
-    ph_contact_item_remove_transfer (contact, item);
-  if (g_list_store_find (self->transfers, item, &position))
-    g_list_store_remove (self->transfers, position);
-}
-
-static void
 forgotten_event (PhClient *self, const char *id, const char *contact)
 {
-  for (guint i = g_list_model_get_n_items (G_LIST_MODEL (self->transfers)); i > 0; i--) {
-    g_autoptr (PhTransferItem) item = g_list_model_get_item (G_LIST_MODEL (self->transfers), i - 1);
-    const PhTransferView *view = ph_transfer_item_view (item);
+  GHashTableIter iter;
+  gpointer value;
 
-    if (ph_transfer_state_ended (view->state) && (*id == '\0' || g_str_equal (view->id, id))
-        && (*contact == '\0' || g_str_equal (view->contact, contact)))
-      forget_transfer (self, item);
+  g_hash_table_iter_init (&iter, self->transfers_by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const PhTransferView *view = ph_transfer_item_view (value);
+
+    if (!ph_transfer_state_ended (view->state) || (*id != '\0' && !g_str_equal (view->id, id))
+        || (*contact != '\0' && !g_str_equal (view->contact, contact)))
+      continue;
+    unlist_transfer (self, value);
+    g_hash_table_iter_remove (&iter);
   }
   g_signal_emit (self, signals[HISTORY_CHANGED], 0);
 }
@@ -369,8 +390,8 @@ ph_client_init (PhClient *self)
   self->contacts = g_list_store_new (PH_TYPE_CONTACT_ITEM);
   self->transfers = g_list_store_new (PH_TYPE_TRANSFER_ITEM);
   self->network = ph_network_item_new ();
-  self->contacts_by_id = g_hash_table_new (g_str_hash, g_str_equal);
-  self->transfers_by_id = g_hash_table_new (g_str_hash, g_str_equal);
+  self->contacts_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
+  self->transfers_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->settings = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   self->settings_set = g_hash_table_new (g_str_hash, g_str_equal);
   self->commands = g_hash_table_new (NULL, NULL);
@@ -390,7 +411,7 @@ recent_loaded (GObject *object, GAsyncResult *result, gpointer data)
     const PhTransferView *view = ph_transfer_item_view (rows->pdata[i - 1]);
 
     if (!g_hash_table_contains (self->transfers_by_id, view->id))
-      add_transfer (self, view, g_hash_table_lookup (self->contacts_by_id, view->contact));
+      add_transfer (self, view);
   }
 }
 
@@ -501,4 +522,31 @@ bool
 ph_client_setting_is_set (PhClient *self, const char *key)
 {
   return g_hash_table_contains (self->settings_set, key);
+}
+
+/* --- Removals that may be undone ----------------------------------------------------------------- */
+
+void
+ph_client_set_contact_hidden (PhClient *self, PhContactItem *contact, bool hidden)
+{
+  guint position;
+  const bool listed = g_list_store_find (self->contacts, contact, &position);
+
+  if (hidden && listed)
+    g_list_store_remove (self->contacts, position);
+  else if (!hidden && !listed
+           && ph_client_find_contact (self, ph_contact_item_id (contact)) != NULL)
+    g_list_store_append (self->contacts, contact);
+}
+
+void
+ph_client_set_transfer_hidden (PhClient *self, PhTransferItem *transfer, bool hidden)
+{
+  const bool listed = g_list_store_find (self->transfers, transfer, NULL);
+
+  if (hidden && listed)
+    unlist_transfer (self, transfer);
+  else if (!hidden && !listed
+           && ph_client_find_transfer (self, ph_transfer_item_id (transfer)) != NULL)
+    list_transfer (self, transfer);
 }

@@ -54,6 +54,10 @@ unsigned ph_client_get_running (PhClient *self);
 PhContactItem *ph_client_find_contact (PhClient *self, const char *id);
 PhTransferItem *ph_client_find_transfer (PhClient *self, const char *id);
 
+/* Takes an item out of the lists, or puts it back: a removal that the person may still undo. */
+void ph_client_set_contact_hidden (PhClient *self, PhContactItem *contact, bool hidden);
+void ph_client_set_transfer_hidden (PhClient *self, PhTransferItem *transfer, bool hidden);
+
 /* A setting's value as last heard; "" before it is loaded and if it is unset. */
 const char *ph_client_get_setting (PhClient *self, const char *key);
 bool ph_client_get_flag (PhClient *self, const char *key); /* of a yes-or-no one */

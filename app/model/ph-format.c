@@ -215,10 +215,16 @@ said (const char *format, const char *name)
 static char *
 offered (const PhTransferView *view)
 {
+  g_autofree char *who = ph_format_name (view->contact_name);
+  g_autofree char *size = g_format_size (view->bytes_total);
+
   if (view->direction == PH_DIRECTION_SEND)
     /* Translators: %s is the name of a person or device */
-    return said (_ ("Waiting for %s to accept"), view->contact_name);
-  return ph_format_amount (view->files, view->bytes_total);
+    return g_strdup_printf (_ ("Waiting for %s to accept"), who);
+  /* Translators: a person or device, a count of files, and an amount of data such as "3.1 MB" */
+  return g_strdup_printf (ngettext ("%s wants to send you %u file, %s",
+                                    "%s wants to send you %u files, %s", view->files),
+                          who, view->files, size);
 }
 
 static char *

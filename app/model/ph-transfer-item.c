@@ -143,7 +143,8 @@ icon_name (const PhTransferView *view)
   case PH_TRANSFER_PAUSED:
   case PH_TRANSFER_CHECKING:
   default:
-    return view->direction == PH_DIRECTION_SEND ? "go-up-symbolic" : "go-down-symbolic";
+    return view->direction == PH_DIRECTION_SEND ? "document-send-symbolic"
+                                                : "document-save-symbolic";
   }
 }
 
