@@ -72,6 +72,9 @@ add_accels (PhApplication *self)
       {"app.preferences", {"<Control>comma"}},
       {"app.shortcuts", {"<Control>question"}},
       {"app.add-person", {"<Control>n"}},
+      {"win.search", {"<Control>f"}},
+      {"win.send-files", {"<Control>o"}},
+      {"win.send-folder", {"<Control><Shift>o"}},
       {"window.close", {"<Control>w"}},
   };
 

@@ -4,6 +4,9 @@
 
 #include "app/gtk/ph-window.h"
 
+#include "app/gtk/ph-people-page.h"
+#include "app/gtk/ph-person-page.h"
+
 #include <glib/gi18n.h>
 
 struct _PhWindow {
@@ -13,6 +16,8 @@ struct _PhWindow {
 
   AdwNavigationSplitView *split_view;
   AdwToastOverlay *toasts;
+  PhPeoplePage *people_page;
+  PhPersonPage *person_page;
 };
 
 enum { PROP_0, PROP_CLIENT, N_PROPS };
@@ -20,6 +25,68 @@ enum { PROP_0, PROP_CLIENT, N_PROPS };
 static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (PhWindow, ph_window, ADW_TYPE_APPLICATION_WINDOW)
+
+/* --- Pages --------------------------------------------------------------------------------------- */
+
+static void
+person_selected (PhWindow *self)
+{
+  PhContactItem *contact = NULL;
+
+  g_object_get (self->people_page, "selected", &contact, NULL);
+  ph_person_page_set_contact (self->person_page, contact);
+  if (contact == NULL)
+    adw_navigation_split_view_set_show_content (self->split_view, FALSE);
+  g_clear_object (&contact);
+}
+
+static void
+person_activated (PhWindow *self, PhContactItem *contact)
+{
+  adw_navigation_split_view_set_show_content (self->split_view, TRUE);
+}
+
+void
+ph_window_show_contact (PhWindow *self, PhContactItem *contact)
+{
+  g_return_if_fail (PH_IS_WINDOW (self));
+  ph_people_page_select (self->people_page, contact);
+  adw_navigation_split_view_set_show_content (self->split_view, contact != NULL);
+}
+
+PhContactItem *
+ph_window_get_contact (PhWindow *self)
+{
+  g_return_val_if_fail (PH_IS_WINDOW (self), NULL);
+  if (adw_navigation_split_view_get_collapsed (self->split_view)
+      && !adw_navigation_split_view_get_show_content (self->split_view))
+    return NULL;
+  return ph_person_page_get_contact (self->person_page);
+}
+
+/* --- Actions ------------------------------------------------------------------------------------- */
+
+static void
+search_activated (GtkWidget *widget, const char *name, GVariant *parameter)
+{
+  PhWindow *self = PH_WINDOW (widget);
+
+  adw_navigation_split_view_set_show_content (self->split_view, FALSE);
+  ph_people_page_search (self->people_page);
+}
+
+/* win.paste and its like are person.paste of the page that is shown. */
+static void
+person_action_activated (GtkWidget *widget, const char *name, GVariant *parameter)
+{
+  PhWindow *self = PH_WINDOW (widget);
+  g_autofree char *action = g_strconcat ("person.", name + strlen ("win."), NULL);
+
+  if (ph_window_get_contact (self) != NULL)
+    gtk_widget_activate_action_variant (GTK_WIDGET (self->person_page), action, NULL);
+}
+
+/* --- Object -------------------------------------------------------------------------------------- */
 
 static void
 ph_window_dispose (GObject *object)
@@ -77,11 +144,25 @@ ph_window_class_init (PhWindowClass *klass)
   gtk_widget_class_set_template_from_resource (widget_class, "/org/porthole/Porthole/ph-window.ui");
   gtk_widget_class_bind_template_child (widget_class, PhWindow, split_view);
   gtk_widget_class_bind_template_child (widget_class, PhWindow, toasts);
+  gtk_widget_class_bind_template_child (widget_class, PhWindow, people_page);
+  gtk_widget_class_bind_template_child (widget_class, PhWindow, person_page);
+  gtk_widget_class_bind_template_callback (widget_class, person_activated);
+  gtk_widget_class_bind_template_callback (widget_class, person_selected);
+
+  gtk_widget_class_install_action (widget_class, "win.search", NULL, search_activated);
+  gtk_widget_class_install_action (widget_class, "win.send-files", NULL, person_action_activated);
+  gtk_widget_class_install_action (widget_class, "win.send-folder", NULL, person_action_activated);
+  gtk_widget_class_install_action (widget_class, "win.paste", NULL, person_action_activated);
+  /* Not an accelerator of the application: a text field comes first. */
+  gtk_widget_class_add_binding_action (widget_class, GDK_KEY_v, GDK_CONTROL_MASK, "win.paste",
+                                       NULL);
 }
 
 static void
 ph_window_init (PhWindow *self)
 {
+  g_type_ensure (PH_TYPE_PEOPLE_PAGE);
+  g_type_ensure (PH_TYPE_PERSON_PAGE);
   gtk_widget_init_template (GTK_WIDGET (self));
 }
 
@@ -98,16 +179,75 @@ ph_window_get_client (PhWindow *self)
   return self->client;
 }
 
-void
-ph_window_show_contact (PhWindow *self, PhContactItem *contact)
-{
-  g_return_if_fail (PH_IS_WINDOW (self));
-  adw_navigation_split_view_set_show_content (self->split_view, contact != NULL);
-}
+/* --- Toasts and troubles ------------------------------------------------------------------------- */
 
 void
 ph_window_add_toast (PhWindow *self, AdwToast *toast)
 {
   g_return_if_fail (PH_IS_WINDOW (self));
   adw_toast_overlay_add_toast (self->toasts, toast);
+}
+
+/* What a toast with Undo is about. */
+typedef struct {
+  void (*undo) (gpointer data);
+  void (*commit) (gpointer data);
+  gpointer data;
+  GDestroyNotify free_data;
+} Undo;
+
+static void
+undo_clicked (AdwToast *toast, Undo *undo)
+{
+  undo->undo (undo->data);
+  undo->commit = NULL;
+}
+
+/* With the toast, however it went: when its time was over, or with the window. */
+static void
+undo_gone (gpointer data, GClosure *closure)
+{
+  Undo *undo = data;
+
+  if (undo->commit != NULL)
+    undo->commit (undo->data);
+  undo->free_data (undo->data);
+  g_free (undo);
+}
+
+void
+ph_window_offer_undo (PhWindow *self, const char *title, void (*undo) (gpointer data),
+                      void (*commit) (gpointer data), gpointer data, GDestroyNotify free_data)
+{
+  AdwToast *toast = adw_toast_new (title);
+  Undo *offer = g_new0 (Undo, 1);
+
+  g_return_if_fail (PH_IS_WINDOW (self));
+
+  *offer = (Undo){undo, commit, data, free_data};
+  adw_toast_set_use_markup (toast, FALSE);
+  adw_toast_set_button_label (toast, _ ("_Undo"));
+  g_signal_connect_data (toast, "button-clicked", G_CALLBACK (undo_clicked), offer, undo_gone,
+                         G_CONNECT_DEFAULT);
+  ph_window_add_toast (self, toast);
+}
+
+PhWindow *
+ph_window_of (GtkWidget *widget)
+{
+  GtkWidget *window = gtk_widget_get_ancestor (widget, PH_TYPE_WINDOW);
+
+  return window != NULL ? PH_WINDOW (window) : NULL;
+}
+
+void
+ph_window_report (GtkWidget *widget, const char *heading, const GError *error)
+{
+  AdwAlertDialog *dialog;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  dialog = ADW_ALERT_DIALOG (adw_alert_dialog_new (heading, error->message));
+  adw_alert_dialog_add_response (dialog, "close", _ ("_Close"));
+  adw_dialog_present (ADW_DIALOG (dialog), widget);
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* All people, to be searched, and to drop files on.
+ *
+ * Properties: client; selected (PhContactItem): whose page is shown. Signal: activated (PhContactItem): the
+ * person was clicked or Enter was pressed. */
+
+#pragma once
+
+#include "app/model/ph-client.h"
+
+#include <adwaita.h>
+
+#define PH_TYPE_PEOPLE_PAGE (ph_people_page_get_type ())
+G_DECLARE_FINAL_TYPE (PhPeoplePage, ph_people_page, PH, PEOPLE_PAGE, AdwNavigationPage)
+
+void ph_people_page_select (PhPeoplePage *self, PhContactItem *contact);
+void ph_people_page_search (PhPeoplePage *self);

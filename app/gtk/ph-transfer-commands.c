@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#define G_LOG_DOMAIN "porthole"
+
+#include "app/gtk/ph-transfer-commands.h"
+
+#include "app/engine/ph-safe-name.h"
+#include "app/gtk/ph-window.h"
+#include "app/model/ph-format.h"
+
+#include <glib/gi18n.h>
+
+/* Which transfer, and where it was asked for. */
+typedef struct {
+  GtkWidget *widget;
+  PhClient *client;
+  PhTransferItem *transfer;
+  GtkDropDown *sizes; /* of ph_transfer_always_accept() */
+} Request;
+
+static Request *
+request_new (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  Request *request = g_new0 (Request, 1);
+
+  request->widget = g_object_ref (widget);
+  request->client = g_object_ref (client);
+  request->transfer = g_object_ref (transfer);
+  return request;
+}
+
+static void
+request_free (Request *request)
+{
+  g_object_unref (request->widget);
+  g_object_unref (request->client);
+  g_object_unref (request->transfer);
+  g_free (request);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Request, request_free)
+
+/* --- Simple ones --------------------------------------------------------------------------------- */
+
+static void
+finish (PhClient *client, GAsyncResult *result, gpointer data, const char *heading)
+{
+  g_autoptr (GtkWidget) widget = data;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = ph_client_finish (client, result, &error);
+
+  if (text == NULL)
+    ph_window_report (widget, heading, error);
+}
+
+static void
+accepted (GObject *source, GAsyncResult *result, gpointer data)
+{
+  finish (PH_CLIENT (source), result, data, _ ("This Cannot Be Accepted"));
+}
+
+static void
+changed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  finish (PH_CLIENT (source), result, data, _ ("That Did Not Work"));
+}
+
+static void
+sent_again (GObject *source, GAsyncResult *result, gpointer data)
+{
+  finish (PH_CLIENT (source), result, data, _ ("Nothing Was Sent"));
+}
+
+void
+ph_transfer_accept (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  ph_client_accept_async (client, ph_transfer_item_id (transfer), NULL, accepted,
+                          g_object_ref (widget));
+}
+
+void
+ph_transfer_decline (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  ph_client_decline_async (client, ph_transfer_item_id (transfer), changed, g_object_ref (widget));
+}
+
+void
+ph_transfer_pause (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  ph_client_pause_async (client, ph_transfer_item_id (transfer), changed, g_object_ref (widget));
+}
+
+void
+ph_transfer_resume (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  ph_client_resume_async (client, ph_transfer_item_id (transfer), changed, g_object_ref (widget));
+}
+
+void
+ph_transfer_cancel (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  ph_client_cancel_async (client, ph_transfer_item_id (transfer), changed, g_object_ref (widget));
+}
+
+void
+ph_transfer_send_again (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  ph_client_send_again_async (client, ph_transfer_item_id (transfer), sent_again,
+                              g_object_ref (widget));
+}
+
+void
+ph_transfer_details (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  gtk_widget_activate_action (widget, "app.transfer-details", "s", ph_transfer_item_id (transfer));
+}
+
+/* --- Into another folder ------------------------------------------------------------------------- */
+
+static void
+folder_chosen (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Request) request = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GFile) folder =
+      gtk_file_dialog_select_folder_finish (GTK_FILE_DIALOG (source), result, &error);
+
+  if (folder != NULL && g_file_peek_path (folder) != NULL)
+    ph_client_accept_async (request->client, ph_transfer_item_id (request->transfer),
+                            g_file_peek_path (folder), accepted, g_object_ref (request->widget));
+  else if (folder == NULL && !g_error_matches (error, GTK_DIALOG_ERROR, GTK_DIALOG_ERROR_DISMISSED))
+    ph_window_report (request->widget, _ ("This Folder Cannot Be Used"), error);
+}
+
+void
+ph_transfer_accept_into (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  g_autoptr (GtkFileDialog) dialog = gtk_file_dialog_new ();
+
+  gtk_file_dialog_set_title (dialog, _ ("Save Into"));
+  gtk_file_dialog_set_accept_label (dialog, _ ("_Accept"));
+  gtk_file_dialog_select_folder (dialog, GTK_WINDOW (gtk_widget_get_root (widget)), NULL,
+                                 folder_chosen, request_new (widget, client, transfer));
+}
+
+/* --- Always -------------------------------------------------------------------------------------- */
+
+/* Caps to choose from; 0: none. */
+static const uint64_t caps[] = {UINT64_C (100000000), UINT64_C (1000000000), UINT64_C (10000000000),
+                                0};
+
+static GtkWidget *
+new_sizes (void)
+{
+  GtkStringList *names = gtk_string_list_new (NULL);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (caps); i++) {
+    g_autofree char *size = ph_format_size (caps[i]);
+
+    if (caps[i] == 0)
+      gtk_string_list_append (names, _ ("Of any size"));
+    else
+      /* Translators: %s is an amount of data such as "100 MB" */
+      gtk_string_list_take (names, g_strdup_printf (_ ("Up to %s"), size));
+  }
+  return gtk_drop_down_new (G_LIST_MODEL (names), NULL);
+}
+
+static void
+always_answered (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Request) request = data;
+  const char *response = adw_alert_dialog_choose_finish (ADW_ALERT_DIALOG (source), result);
+  const guint chosen = gtk_drop_down_get_selected (request->sizes);
+  const PhTransferView *view = ph_transfer_item_view (request->transfer);
+
+  if (!g_str_equal (response, "always") || chosen >= G_N_ELEMENTS (caps))
+    return;
+  ph_client_set_auto_accept_async (request->client, view->contact, true, caps[chosen], changed,
+                                   g_object_ref (request->widget));
+  ph_transfer_accept (request->widget, request->client, request->transfer);
+}
+
+void
+ph_transfer_always_accept (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  g_autofree char *name = ph_format_name (ph_transfer_item_view (transfer)->contact_name);
+  AdwAlertDialog *dialog = ADW_ALERT_DIALOG (adw_alert_dialog_new (NULL, NULL));
+  Request *request = request_new (widget, client, transfer);
+  GtkWidget *sizes = new_sizes ();
+
+  /* Translators: %s is the name of a person or device */
+  adw_alert_dialog_format_heading (dialog, _ ("Always Accept from %s?"), name);
+  adw_alert_dialog_set_body (
+      dialog, _ ("What they send is saved in the download folder without asking. You can change "
+                 "this in the details of this person."));
+  adw_alert_dialog_add_responses (dialog, "cancel", _ ("_Cancel"), "always", _ ("_Always Accept"),
+                                  NULL);
+  adw_alert_dialog_set_response_appearance (dialog, "always", ADW_RESPONSE_SUGGESTED);
+  adw_alert_dialog_set_default_response (dialog, "always");
+  adw_alert_dialog_set_close_response (dialog, "cancel");
+  gtk_accessible_update_property (GTK_ACCESSIBLE (sizes), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  _ ("Largest Size"), -1);
+  adw_alert_dialog_set_extra_child (dialog, sizes);
+  request->sizes = GTK_DROP_DOWN (sizes);
+  adw_alert_dialog_choose (dialog, widget, NULL, always_answered, request);
+}
+
+/* --- Opening ------------------------------------------------------------------------------------- */
+
+static void
+file_launched (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GtkWidget) widget = data;
+  g_autoptr (GError) error = NULL;
+
+  if (!gtk_file_launcher_launch_finish (GTK_FILE_LAUNCHER (source), result, &error)
+      && !g_error_matches (error, GTK_DIALOG_ERROR, GTK_DIALOG_ERROR_DISMISSED))
+    ph_window_report (widget, _ ("This Cannot Be Opened"), error);
+}
+
+static void
+folder_launched (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GtkWidget) widget = data;
+  g_autoptr (GError) error = NULL;
+
+  if (!gtk_file_launcher_open_containing_folder_finish (GTK_FILE_LAUNCHER (source), result, &error)
+      && !g_error_matches (error, GTK_DIALOG_ERROR, GTK_DIALOG_ERROR_DISMISSED))
+    ph_window_report (widget, _ ("This Cannot Be Opened"), error);
+}
+
+/* The first of the received files; the folder it is in if it has another name there. */
+static GFile *
+received_file (const PhTransferView *view)
+{
+  g_autofree char *name =
+      view->names != NULL && view->names[0] != NULL ? ph_safe_name (view->names[0], true) : NULL;
+  g_autofree char *path = name != NULL ? g_build_filename (view->folder, name, NULL) : NULL;
+
+  return g_file_new_for_path (
+      path != NULL && g_file_test (path, G_FILE_TEST_EXISTS) ? path : view->folder);
+}
+
+void
+ph_transfer_open (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  const PhTransferView *view = ph_transfer_item_view (transfer);
+  const bool is_one = view->names != NULL && view->names[0] != NULL && view->names[1] == NULL;
+  g_autoptr (GFile) file = is_one ? received_file (view) : g_file_new_for_path (view->folder);
+  g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (file);
+
+  gtk_file_launcher_launch (launcher, GTK_WINDOW (gtk_widget_get_root (widget)), NULL,
+                            file_launched, g_object_ref (widget));
+}
+
+void
+ph_transfer_show_in_folder (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  g_autoptr (GFile) file = received_file (ph_transfer_item_view (transfer));
+  g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (file);
+
+  gtk_file_launcher_open_containing_folder (launcher, GTK_WINDOW (gtk_widget_get_root (widget)),
+                                            NULL, folder_launched, g_object_ref (widget));
+}
+
+/* --- Forgetting ---------------------------------------------------------------------------------- */
+
+static void
+forget_undone (gpointer data)
+{
+  const Request *request = data;
+
+  ph_client_set_transfer_hidden (request->client, request->transfer, false);
+}
+
+static void
+forget_committed (gpointer data)
+{
+  const Request *request = data;
+
+  ph_client_forget_async (request->client, ph_transfer_item_id (request->transfer), NULL, NULL,
+                          NULL);
+}
+
+void
+ph_transfer_forget (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
+{
+  PhWindow *window = ph_window_of (widget);
+
+  if (window == NULL)
+    return;
+  ph_client_set_transfer_hidden (client, transfer, true);
+  ph_window_offer_undo (
+      window, _ ("Removed from the history"), forget_undone, forget_committed,
+      request_new (window != NULL ? GTK_WIDGET (window) : widget, client, transfer),
+      (GDestroyNotify)request_free);
+}
