@@ -279,11 +279,29 @@ add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n)
   json_builder_set_member_name (json, "public");
   json_builder_begin_array (json);
   for (size_t i = 0; i < n; i++) {
+    if (candidates[i].type == PH_CANDIDATE_RELAY)
+      continue;
     if (candidates[i].type == PH_CANDIDATE_SRFLX
         || ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL)
       json_builder_add_string_value (json, ph_addr_format (&candidates[i].addr, text));
   }
   json_builder_end_array (json);
+}
+
+/* Told by what came of asking for an allocation; without a server to ask there is no relay. */
+static PhNatAnswer
+relay_answer (const PhCore *self)
+{
+  switch (ph_relays_state (ph_gatherer_relays (ph_endpoint_gatherer (self->endpoint)))) {
+  case PH_RELAYS_HAVE:
+    return PH_NAT_YES;
+  case PH_RELAYS_TRYING:
+    return PH_NAT_UNTESTED;
+  case PH_RELAYS_IDLE:
+  case PH_RELAYS_NONE:
+  default:
+    return PH_NAT_NO;
+  }
 }
 
 /* What was not tested is "unknown" or null. "port_step" is null where no steps were looked for, 0 where
@@ -301,7 +319,7 @@ ph_core_nat_report (PhCore *self)
   bool ipv6 = false;
 
   for (size_t i = 0; i < n; i++)
-    ipv6 |= candidates[i].addr.family == PH_FAMILY_IPV6
+    ipv6 |= candidates[i].type != PH_CANDIDATE_RELAY && candidates[i].addr.family == PH_FAMILY_IPV6
             && ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL;
 
   json_builder_begin_object (json);
@@ -321,7 +339,7 @@ ph_core_nat_report (PhCore *self)
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);
   add_answer (json, "portmap", PH_NAT_UNTESTED);
-  add_answer (json, "relay", PH_NAT_UNTESTED);
+  add_answer (json, "relay", relay_answer (self));
   json_builder_end_object (json);
 
   root = json_builder_get_root (json);

@@ -66,6 +66,8 @@ ph_core_network_transmit (PhCore *self, PhTime now)
     /* What a socket cannot take is lost, as on any network. */
     if (udp != NULL)
       ph_udp_send (udp, &tx);
+    else
+      ph_core_relay_transmit (self, &tx);
     sent = true;
     tx = (PhTransmit){.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
   }
@@ -179,6 +181,7 @@ void
 ph_core_network_stop (PhCore *self)
 {
   ph_core_nat_stop (self);
+  ph_core_relay_stop (self);
   cancel_lookups (self);
   g_clear_pointer (&self->monitor, ph_interface_monitor_free);
 }
@@ -242,6 +245,7 @@ ph_core_network_update_servers (PhCore *self)
   }
   if (self->lookups->len == 0)
     ph_endpoint_set_stun_servers (self->endpoint, ph_core_now (self), NULL, 0);
+  ph_core_relay_update_servers (self);
 }
 
 /* --- The report --------------------------------------------------------------------------------- */
@@ -252,6 +256,7 @@ ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms)
   const PhReportWait wait = {command, ph_time_add (ph_core_now (self), timeout_ms * PH_MSEC)};
 
   g_array_append_val (self->reports, wait);
+  ph_endpoint_set_relay_wanted (self->endpoint, ph_core_now (self), true);
 }
 
 /* A meeting point that we are about to reach may hand out STUN servers. */
@@ -268,9 +273,9 @@ may_get_servers (const PhCore *self)
 void
 ph_core_network_check_reports (PhCore *self, PhTime now)
 {
-  const bool told = self->lookups->len == 0 && !may_get_servers (self)
-                    && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint))
-                    && !ph_core_nat_is_pending (self);
+  const bool told =
+      self->lookups->len == 0 && !ph_core_relay_is_looking (self) && !may_get_servers (self)
+      && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint)) && !ph_core_nat_is_pending (self);
 
   for (guint i = self->reports->len; i-- > 0;) {
     const PhReportWait wait = g_array_index (self->reports, PhReportWait, i);
@@ -280,6 +285,8 @@ ph_core_network_check_reports (PhCore *self, PhTime now)
 
       g_array_remove_index (self->reports, i);
       ph_core_done (self, wait.command, NULL, report);
+      if (self->reports->len == 0)
+        ph_endpoint_set_relay_wanted (self->endpoint, now, false);
     }
   }
 }

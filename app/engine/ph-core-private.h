@@ -4,6 +4,7 @@
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
  *   ph-core-nat.c       what kind of NAT this is, and the network report
+ *   ph-core-relay.c     TURN servers and the streams to them
  *   ph-core-meeting.c   rendezvous servers
  *   ph-core-invitation.c  how people become contacts
  *   ph-core-peer.c      contacts, their sessions and links
@@ -29,6 +30,7 @@
 #include "net/io/ph-interfaces.h"
 #include "net/io/ph-rendezvous-driver.h"
 #include "net/io/ph-resolver.h"
+#include "net/io/ph-stream.h"
 #include "net/io/ph-timer.h"
 #include "net/io/ph-udp.h"
 #include "net/nat/ph-nat-discovery.h"
@@ -63,6 +65,18 @@ typedef struct {
   PhCore *core;
   PhResolve *resolve;
 } PhLookup;
+
+/* Addresses of one TURN server's name that are used. */
+#define PH_CORE_RELAY_ADDRS_MAX 4
+
+/* A TURN server by name, and what the name stands for once `resolve` is NULL. */
+typedef struct {
+  PhCore *core;
+  PhIceServer server;
+  PhResolve *resolve; /* owned */
+  PhAddr addrs[PH_CORE_RELAY_ADDRS_MAX];
+  size_t n_addrs;
+} PhRelayLookup;
 
 /* A rendezvous server that we are or want to be connected to. */
 typedef struct {
@@ -189,6 +203,8 @@ struct _PhCore {
   PhInterfaceMonitor *monitor;
   GPtrArray *lookups; /* PhLookup, owned */
   GArray *stun_addrs; /* PhAddr */
+  GPtrArray *relay_lookups; /* PhRelayLookup, owned */
+  GPtrArray *relay_streams; /* PhStream, owned */
   uint8_t *tx_buffer; /* PH_TRANSMIT_MAX */
   PhBufPool *pool; /* for sources */
   GArray *reports; /* PhReportWait: commands that wait for STUN */
@@ -242,6 +258,17 @@ bool ph_core_network_transmit (PhCore *self, PhTime now);
 void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
 void ph_core_network_check_reports (PhCore *self, PhTime now);
 PhTime ph_core_network_next_timeout (const PhCore *self);
+
+/* ph-core-relay.c */
+void ph_core_relay_init (PhCore *self);
+void ph_core_relay_stop (PhCore *self);
+/* Looks up the TURN servers of settings and meetings anew, and tells the endpoint their credentials. */
+void ph_core_relay_update_servers (PhCore *self);
+bool ph_core_relay_is_looking (const PhCore *self);
+/* Connects and closes streams as the endpoint wishes; whether there was anything to do. */
+bool ph_core_relay_settle (PhCore *self);
+/* False if tx->socket is no stream to a relay. */
+bool ph_core_relay_transmit (PhCore *self, const PhTransmit *tx);
 
 /* ph-core-nat.c */
 /* A run when STUN has answered, unless the last one asked the same servers on the same network. */

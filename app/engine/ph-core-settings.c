@@ -187,7 +187,7 @@ stun_servers_are_sane (const char *value)
   return true;
 }
 
-/* turn: and turns: URIs (RFC 7065), parted by commas or spaces. */
+/* turn: and turns: URIs (RFC 7065) with credentials, parted by commas or spaces. */
 static bool
 turn_servers_are_sane (const char *value)
 {
@@ -196,8 +196,7 @@ turn_servers_are_sane (const char *value)
   for (size_t i = 0; uris[i] != NULL; i++) {
     PhIceServer parsed;
 
-    if (*uris[i] != '\0'
-        && (!ph_ice_server_parse (uris[i], &parsed) || parsed.kind == PH_ICE_SERVER_STUN))
+    if (*uris[i] != '\0' && !ph_ice_server_parse_own (uris[i], &parsed))
       return false;
   }
   return true;
@@ -225,11 +224,13 @@ check_value (PhCore *self, const PhCommand *command)
     return false;
   }
   if (strcmp (command->subject, "turn") == 0 && !turn_servers_are_sane (value)) {
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
-                  _ ("“%s” is not the address of a TURN server. They look like "
-                     "turn:turn.example.org:3478 or turns:turn.example.org; several are parted by "
-                     "commas"),
-                  value);
+    ph_core_fail (
+        self, command->number, PH_ENGINE_ERROR_BAD_VALUE,
+        /* Translators: NAME and PASSWORD stand for what the person has for the server. */
+        _ ("“%s” is not the address of a TURN server with a name and a password. They look "
+           "like turn:NAME:PASSWORD@turn.example.org:3478 or "
+           "turns:NAME:PASSWORD@turn.example.org; several are parted by commas"),
+        value);
     return false;
   }
   if (strcmp (command->subject, "download-dir") == 0 && !g_path_is_absolute (value)) {

@@ -88,6 +88,7 @@ ph_core_settle (PhCore *self)
     busy = ph_core_peers_settle (self, now);
     busy |= ph_core_network_transmit (self, now);
     busy |= ph_core_nat_settle (self, now);
+    busy |= ph_core_relay_settle (self);
   } while (busy || self->settle_again);
   ph_core_network_check_reports (self, now);
   ph_core_transfers_tell (self, now);
@@ -189,6 +190,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_udp_free);
   self->lookups = g_ptr_array_new_with_free_func (g_free);
   self->stun_addrs = g_array_new (FALSE, TRUE, sizeof (PhAddr));
+  ph_core_relay_init (self);
   self->nat_wanted_since = PH_NEVER;
   self->presence_by = PH_NEVER;
   self->reports = g_array_new (FALSE, TRUE, sizeof (PhReportWait));
@@ -226,6 +228,8 @@ ph_core_free (PhCore *self)
   g_ptr_array_unref (self->sockets);
   g_ptr_array_unref (self->lookups);
   g_array_unref (self->stun_addrs);
+  g_ptr_array_unref (self->relay_lookups);
+  g_ptr_array_unref (self->relay_streams);
   g_array_unref (self->reports);
   ph_endpoint_free (self->endpoint);
   g_source_destroy (self->wake);

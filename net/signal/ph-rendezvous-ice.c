@@ -82,6 +82,38 @@ ph_ice_server_parse (const char *uri, PhIceServer *ret_server)
   return true;
 }
 
+/* Percent-encoded text from `text` to `end` into `out`. */
+static bool
+decode (const char *text, const char *end, char *out, size_t cap)
+{
+  g_autofree char *plain = g_uri_unescape_segment (text, end, NULL);
+
+  return plain != NULL && *plain != '\0' && g_utf8_validate (plain, -1, NULL)
+         && g_strlcpy (out, plain, cap) < cap;
+}
+
+bool
+ph_ice_server_parse_own (const char *text, PhIceServer *ret_server)
+{
+  const char *scheme_end = strchr (text, ':');
+  const char *name = scheme_end != NULL ? scheme_end + 1 : NULL;
+  const char *name_end = name != NULL ? strchr (name, ':') : NULL;
+  const char *at = name_end != NULL ? strchr (name_end, '@') : NULL;
+  PhIceServer server;
+
+  if (at == NULL)
+    return false;
+
+  g_autofree char *uri = g_strdup_printf ("%.*s%s", (int)(name - text), text, at + 1);
+
+  if (!ph_ice_server_parse (uri, &server) || server.kind == PH_ICE_SERVER_STUN
+      || !decode (name, name_end, server.username, sizeof server.username)
+      || !decode (name_end + 1, at, server.password, sizeof server.password))
+    return false;
+  *ret_server = server;
+  return true;
+}
+
 bool
 ph_ice_servers_equal (const PhIceServers *a, const PhIceServers *b)
 {

@@ -26,4 +26,7 @@ typedef struct {
 
 /* False for anything that is not one of the URIs above. Credentials are left empty. */
 bool ph_ice_server_parse (const char *uri, PhIceServer *ret_server);
+/* The same with the credentials in it, as a person writes it down: "turn:NAME:PASSWORD@HOST:PORT"; what has a
+ * meaning in there (":", "@", "%") is percent-encoded. TURN only, and only with credentials. */
+bool ph_ice_server_parse_own (const char *text, PhIceServer *ret_server);
 bool ph_ice_servers_equal (const PhIceServers *a, const PhIceServers *b);

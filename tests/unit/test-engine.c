@@ -323,12 +323,14 @@ test_errors_say_what_to_do (void)
   finish (pair->left, ph_engine_set_setting (pair->left->engine, "stun", ""));
   finish_badly (pair->left, ph_engine_set_setting (pair->left->engine, "turn", "stun:a.example"),
                 PH_ENGINE_ERROR_BAD_VALUE);
-  finish_badly (pair->left,
-                ph_engine_set_setting (pair->left->engine, "turn", "turn:a.example?transport=sctp"),
-                PH_ENGINE_ERROR_BAD_VALUE);
+  finish_badly (
+      pair->left,
+      ph_engine_set_setting (pair->left->engine, "turn", "turn:me:secret@a.example?transport=sctp"),
+      PH_ENGINE_ERROR_BAD_VALUE);
   finish (pair->left,
           ph_engine_set_setting (pair->left->engine, "turn",
-                                 "turn:a.example:3478?transport=tcp, turns:[::1], turn:1.2.3.4"));
+                                 "turn:me:secret@a.example:3478?transport=tcp, turns:a:b@[::1], "
+                                 "turn:a:b@1.2.3.4"));
   finish (pair->left, ph_engine_set_setting (pair->left->engine, "turn", ""));
   finish_badly (pair->left, ph_engine_cancel (pair->left->engine, "0000"),
                 PH_ENGINE_ERROR_UNKNOWN_TRANSFER);

@@ -110,6 +110,44 @@ test_ice_uris (void)
 }
 
 static void
+test_own_turn_uris (void)
+{
+  static const struct {
+    const char *text;
+    const char *host_port; /* NULL: refused */
+    const char *username;
+    const char *password;
+  } cases[] = {
+      {"turn:me:secret@t", "t:3478", "me", "secret"},
+      {"turns:me:a%40b%3Ac%25@[2001:db8::1]", "[2001:db8::1]:5349", "me", "a@b:c%"},
+      {"turn:1%3Ax:p@t:9?transport=tcp", "t:9", "1:x", "p"},
+      {"turn:t", NULL, NULL, NULL},
+      {"turn:me@t", NULL, NULL, NULL},
+      {"turn::p@t", NULL, NULL, NULL},
+      {"turn:me:@t", NULL, NULL, NULL},
+      {"turn:me:p@", NULL, NULL, NULL},
+      {"turn:me:%zz@t", NULL, NULL, NULL},
+      {"turn:me:%00@t", NULL, NULL, NULL},
+      {"turn:me:%ff@t", NULL, NULL, NULL},
+      {"stun:me:p@t", NULL, NULL, NULL},
+      {"", NULL, NULL, NULL},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    PhIceServer server;
+
+    g_test_message ("%s", cases[i].text);
+    g_assert_true (ph_ice_server_parse_own (cases[i].text, &server)
+                   == (cases[i].host_port != NULL));
+    if (cases[i].host_port == NULL)
+      continue;
+    g_assert_cmpstr (server.host_port, ==, cases[i].host_port);
+    g_assert_cmpstr (server.username, ==, cases[i].username);
+    g_assert_cmpstr (server.password, ==, cases[i].password);
+  }
+}
+
+static void
 test_base64_is_strict (void)
 {
   uint8_t out[8];
@@ -370,6 +408,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/invitation/addresses", test_addresses);
   g_test_add_func ("/invitation/ice-uris", test_ice_uris);
+  g_test_add_func ("/invitation/own-turn-uris", test_own_turn_uris);
   g_test_add_func ("/invitation/base64-is-strict", test_base64_is_strict);
   g_test_add_func ("/invitation/link-round-trip", test_link_round_trip);
   g_test_add_func ("/invitation/damaged-links", test_damaged_links);
