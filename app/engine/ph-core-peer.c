@@ -199,7 +199,7 @@ ph_core_rename_peer (PhCore *self, const PhCommand *command)
   ph_core_done (self, command->number, NULL, peer->text);
 }
 
-/* Ends everything with this peer and its links. */
+/* Ends everything with this peer and its links. The link's last word says so: there is no time for more. */
 static void
 cut_off (PhCore *self, PhPeer *peer)
 {
@@ -207,7 +207,7 @@ cut_off (PhCore *self, PhPeer *peer)
   ph_core_transfers_forget_peer (self, peer);
   peer->online = false;
   if (peer->connector != NULL)
-    ph_connector_close (peer->connector, ph_core_now (self), PH_SESSION_CODE_NONE, "");
+    ph_connector_close (peer->connector, ph_core_now (self), PH_SESSION_CODE_OVER, "");
 }
 
 void
@@ -400,6 +400,9 @@ handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
     break;
   case PH_CONNECTOR_EVENT_LINK_CLOSED:
     ph_trace (&core->trace, now, "engine", "link closed: %s", event->link_event.reason);
+    if (event->link_event.error == PH_LINK_ERROR_APPLICATION
+        && event->link_event.code == PH_SESSION_CODE_OVER)
+      ph_session_cancelled_all (self->session, now);
     ph_session_link_closed (self->session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_FAILED:

@@ -130,6 +130,26 @@ ph_session_cancel (PhSession *self, PhTime now, const PhTransferId *id)
   return true;
 }
 
+void
+ph_session_cancelled_all (PhSession *self, PhTime now)
+{
+  for (unsigned i = 0; i < self->outgoing->len; i++) {
+    PhOutgoing *out = self->outgoing->pdata[i];
+
+    if (out->state == PH_OUT_ENDED)
+      continue;
+    ph_session_event (self, PH_SESSION_EVENT_CANCELLED, &out->id, true)->by_peer = true;
+    ph_outgoing_end (self, now, out, "the peer gave everything up");
+  }
+  for (unsigned i = 0; i < self->incoming->len; i++) {
+    PhIncoming *in = self->incoming->pdata[i];
+
+    if (in->state != PH_IN_ENDED)
+      ph_incoming_cancelled (self, now, in, "the peer gave everything up");
+  }
+  ph_session_settle (self, now);
+}
+
 static bool
 set_paused (PhSession *self, PhTime now, const PhTransferId *id, bool paused)
 {

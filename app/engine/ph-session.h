@@ -173,6 +173,7 @@ typedef enum {
   PH_SESSION_CODE_SILENT = 5, /* no HELLO */
   PH_SESSION_CODE_STALE = 6, /* stream: of an attempt that was given up */
   PH_SESSION_CODE_GONE = 7, /* stream: of a transfer that is over */
+  PH_SESSION_CODE_OVER = 8, /* link: all transfers are cancelled, the peer is no contact any more */
 } PhSessionCode;
 
 PhSession *ph_session_new (const PhSessionConfig *config);
@@ -220,6 +221,8 @@ bool ph_session_cancel (PhSession *self, PhTime now, const PhTransferId *id);
 bool ph_session_pause (PhSession *self, PhTime now, const PhTransferId *id);
 bool ph_session_resume (PhSession *self, PhTime now, const PhTransferId *id);
 
+/* The peer closed a link with PH_SESSION_CODE_OVER: it has cancelled everything. */
+void ph_session_cancelled_all (PhSession *self, PhTime now);
 /* After EVENT_STALLED: goes on with `sink`, at the transfer's checkpoint, and is not paused any more here. Takes
  * `sink` in any case. */
 bool ph_session_unstall (PhSession *self, PhTime now, const PhTransferId *id, PhSink *sink);
