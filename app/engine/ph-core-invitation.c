@@ -69,9 +69,28 @@ become_contacts (PhCore *self, PhPending *pending, const PhDeviceId *id, const c
   g_ptr_array_remove (self->pendings, pending);
 }
 
+/* The link of somebody who is a contact on both sides: presence is told to no others. Adding them once more
+ * changes nothing, and is no error. */
+static bool
+is_contact_already (PhCore *self, const PhPending *pending, PhRendezvousCode code)
+{
+  const PhPeer *peer = ph_core_find_peer (self, &pending->invitation.inviter);
+
+  return pending->type == PH_PENDING_ADD && peer != NULL && !peer->contact->blocked
+         && (code == PH_RENDEZVOUS_INVITATION_USED || code == PH_RENDEZVOUS_UNKNOWN_INVITATION
+             || code == PH_RENDEZVOUS_INVITATION_ENDED)
+         && ph_core_is_online (self, &peer->id);
+}
+
 static void
 fail_pending (PhCore *self, PhPending *pending, PhRendezvousCode code)
 {
+  if (is_contact_already (self, pending, code)) {
+    ph_core_done (self, pending->command, NULL,
+                  ph_core_find_peer (self, &pending->invitation.inviter)->text);
+    g_ptr_array_remove (self->pendings, pending);
+    return;
+  }
   switch ((int)code) {
   case PH_RENDEZVOUS_INVITATION_USED:
     ph_core_fail (self, pending->command, PH_ENGINE_ERROR_INVITATION_USED,
@@ -96,8 +115,10 @@ fail_pending (PhCore *self, PhPending *pending, PhRendezvousCode code)
                   _ ("This is your own invitation: send it to the person you want to add"));
     break;
   case PH_RENDEZVOUS_INVITER_OFFLINE:
-    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_OFFLINE,
-                  _ ("Whoever made this invitation is not online. Try again when they are"));
+    ph_core_fail (
+        self, pending->command, PH_ENGINE_ERROR_OFFLINE,
+        _ ("Whoever made this invitation is not online, and only they know whether it can "
+           "still be used. Try again when they are"));
     break;
   case PH_RENDEZVOUS_TIMED_OUT:
     if (pending->meeting->status != PH_STATUS_ONLINE)

@@ -434,6 +434,8 @@ handle_answer (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
   bool accepted;
   const char *envelope = NULL;
   const char *code = ph_json_string (message, "code");
+  const bool used =
+      code != NULL && ph_rendezvous_code_parse (code) == PH_RENDEZVOUS_INVITATION_USED;
 
   if (!ph_json_bytes (message, "lookup", lookup.bytes, sizeof lookup.bytes)
       || !ph_json_bytes (message, "to", to.key, sizeof to.key)
@@ -448,8 +450,11 @@ handle_answer (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
 
   if (invitation == NULL || !ph_device_id_equal (&invitation->owner, &conn->key))
     return;
-  ph_invitation_store_end (self->invitations, now, &lookup,
-                           accepted ? PH_INVITATION_IS_USED : PH_INVITATION_IS_ENDED, &to);
+  /* Who has used it stays known, whoever comes later. */
+  if (!used || invitation->state == PH_INVITATION_IS_OPEN)
+    ph_invitation_store_end (self->invitations, now, &lookup,
+                             accepted || used ? PH_INVITATION_IS_USED : PH_INVITATION_IS_ENDED,
+                             &to);
   ph_trace (&self->trace, now, "rooms", "an invitation of %s was %s",
             ph_rooms_short_id (&conn->key).text, accepted ? "used" : "answered wrongly");
   /* Only to somebody who asked: an answer is no way to reach strangers. */
@@ -465,10 +470,8 @@ handle_answer (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
   else
     json_object_set_string_member (
         relayed, "code",
-        ph_rendezvous_code_string (
-            code != NULL && ph_rendezvous_code_parse (code) == PH_RENDEZVOUS_INVITATION_USED
-                ? PH_RENDEZVOUS_INVITATION_USED
-                : PH_RENDEZVOUS_INVITATION_ENDED));
+        ph_rendezvous_code_string (used ? PH_RENDEZVOUS_INVITATION_USED
+                                        : PH_RENDEZVOUS_INVITATION_ENDED));
   ph_rooms_send (self, now, accepter, relayed);
 }
 

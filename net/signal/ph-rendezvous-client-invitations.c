@@ -134,29 +134,40 @@ ph_client_invite_refused (PhRendezvousClient *self, const PhLookupId *lookup, Ph
     fail_invitation (self, invitation, code);
 }
 
-static void
-send_answer (PhRendezvousClient *self, const PhClientInvitation *invitation, const PhDeviceId *to,
-             PhRendezvousCode refusal)
+static JsonObject *
+begin_answer (const PhLookupId *lookup, const PhDeviceId *to, bool accepted)
 {
   JsonObject *message = ph_json_message ("answer");
 
-  ph_json_set_bytes (message, "lookup",
-                     ph_slice (invitation->lookup.bytes, sizeof invitation->lookup.bytes));
+  ph_json_set_bytes (message, "lookup", ph_slice (lookup->bytes, sizeof lookup->bytes));
   ph_json_set_bytes (message, "to", ph_slice (to->key, sizeof to->key));
-  json_object_set_boolean_member (message, "accepted", refusal == PH_RENDEZVOUS_OK);
-  if (refusal == PH_RENDEZVOUS_OK) {
-    uint8_t sealed[PH_ACCEPTANCE_MAX];
-    PhAcceptance welcome = {PH_ACCEPTANCE_WELCOME, self->identity->id, *to, ""};
+  json_object_set_boolean_member (message, "accepted", accepted);
+  return message;
+}
 
-    g_strlcpy (welcome.name, self->name, sizeof welcome.name);
+static void
+send_refusal (PhRendezvousClient *self, const PhLookupId *lookup, const PhDeviceId *to,
+              PhRendezvousCode code)
+{
+  JsonObject *message = begin_answer (lookup, to, false);
 
-    const size_t len = ph_acceptance_seal (&welcome, invitation->invitation.secret, self->identity,
-                                           &self->random, sealed);
+  json_object_set_string_member (message, "code", ph_rendezvous_code_string (code));
+  ph_client_send (self, message);
+}
 
-    ph_json_set_bytes (message, "envelope", ph_slice (sealed, len));
-  } else {
-    json_object_set_string_member (message, "code", ph_rendezvous_code_string (refusal));
-  }
+static void
+send_welcome (PhRendezvousClient *self, const PhClientInvitation *invitation, const PhDeviceId *to)
+{
+  JsonObject *message = begin_answer (&invitation->lookup, to, true);
+  uint8_t sealed[PH_ACCEPTANCE_MAX];
+  PhAcceptance words = {PH_ACCEPTANCE_WELCOME, self->identity->id, *to, ""};
+
+  g_strlcpy (words.name, self->name, sizeof words.name);
+
+  const size_t len = ph_acceptance_seal (&words, invitation->invitation.secret, self->identity,
+                                         &self->random, sealed);
+
+  ph_json_set_bytes (message, "envelope", ph_slice (sealed, len));
   ph_client_send (self, message);
 }
 
@@ -167,8 +178,11 @@ ph_client_handle_acceptance (PhRendezvousClient *self, PhTime now, const PhLooku
   PhClientInvitation *invitation = find_invitation (self, lookup);
   PhAcceptance acceptance;
 
-  if (invitation == NULL || now >= invitation->expires_at)
+  /* The server knows of it, so it was ours: of an earlier run, and used or withdrawn in it. */
+  if (invitation == NULL || now >= invitation->expires_at) {
+    send_refusal (self, lookup, from, PH_RENDEZVOUS_INVITATION_USED);
     return;
+  }
 
   const bool right =
       ph_acceptance_open (sealed, PH_ACCEPTANCE_ACCEPT, invitation->invitation.secret,
@@ -176,21 +190,21 @@ ph_client_handle_acceptance (PhRendezvousClient *self, PhTime now, const PhLooku
 
   if (invitation->used) {
     /* Once only; but who has used it may hear the answer again. */
-    send_answer (self, invitation, from,
-                 right && ph_device_id_equal (from, &invitation->used_by)
-                     ? PH_RENDEZVOUS_OK
-                     : PH_RENDEZVOUS_INVITATION_USED);
+    if (right && ph_device_id_equal (from, &invitation->used_by))
+      send_welcome (self, invitation, from);
+    else
+      send_refusal (self, lookup, from, PH_RENDEZVOUS_INVITATION_USED);
     return;
   }
   if (!right) {
-    send_answer (self, invitation, from, PH_RENDEZVOUS_INVITATION_ENDED);
+    send_refusal (self, lookup, from, PH_RENDEZVOUS_INVITATION_ENDED);
     fail_invitation (self, invitation, PH_RENDEZVOUS_WRONG_SECRET);
     return;
   }
   invitation->used = true;
   invitation->used_by = *from;
   invitation->expires_at = ph_time_add (now, PH_RENDEZVOUS_USED_MEMORY);
-  send_answer (self, invitation, from, PH_RENDEZVOUS_OK);
+  send_welcome (self, invitation, from);
 
   PhClientEvent *event = ph_client_event (self, PH_RENDEZVOUS_EVENT_INVITATION_USED);
 

@@ -54,6 +54,31 @@ test_invitation_makes_contacts (void)
   pair_free (pair);
 }
 
+/* Whoever made a link has restarted since it was used: they answer at once, and know whose contact they are. */
+static void
+test_used_invitation_after_a_restart (void)
+{
+  Pair *pair = pair_new ();
+  Node *third = node_new ();
+  g_autofree char *left_id = g_strdup (ph_engine_device_id (pair->left->engine));
+
+  node_close (pair->left);
+  wait_until (!seen_contact (pair->right, left_id)->online);
+  node_open (pair->left);
+  ph_engine_connect (pair->left->engine);
+  ph_engine_connect (third->engine);
+  wait_until (seen_contact (pair->right, left_id)->online);
+  for (int i = 0; i < 2; i++) {
+    g_assert_cmpstr (
+        finish (pair->right, ph_engine_add (pair->right->engine, pair->left->link, NULL)), ==,
+        left_id);
+    finish_badly (third, ph_engine_add (third->engine, pair->left->link, NULL),
+                  PH_ENGINE_ERROR_INVITATION_USED);
+  }
+  node_free (third);
+  pair_free (pair);
+}
+
 static void
 test_file_is_delivered (void)
 {
@@ -478,6 +503,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/profile-has-one-owner", test_profile_has_one_owner);
   g_test_add_func ("/engine/key-is-private-and-kept", test_key_is_private_and_kept);
   g_test_add_func ("/engine/invitation-makes-contacts", test_invitation_makes_contacts);
+  g_test_add_func ("/engine/used-invitation-after-a-restart", test_used_invitation_after_a_restart);
   g_test_add_func ("/engine/file-is-delivered", test_file_is_delivered);
   g_test_add_func ("/engine/second-file-does-not-replace", test_second_file_does_not_replace);
   g_test_add_func ("/engine/folder-with-everything", test_folder_with_everything);
