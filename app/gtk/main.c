@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "app/gtk/ph-application.h"
+#include "app/gtk/ph-loop-times.h"
 
 #include <glib/gi18n.h>
 #include <locale.h>
@@ -32,6 +33,7 @@ main (int argc, char **argv)
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
 
+  ph_loop_times_start ();
   application = ph_application_new (find_profile (argc, argv));
   return g_application_run (G_APPLICATION (application), argc, argv);
 }

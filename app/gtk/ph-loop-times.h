@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How long the main loop is busy at a time: what a person feels as a window that does not answer. For
+ * tests: with PORTHOLE_LOOP_TIMES=FILE in the environment every SIGUSR1 writes what was measured since the
+ * last one to FILE, as a JSON object, and begins anew:
+ *
+ *   turns                          how often the loop woke and dispatched
+ *   turn_p99_ms, turn_max_ms       what one turn took, painting left out
+ *   frames, frame_p99_ms, frame_max_ms   what painting one frame took: style, layout, drawing */
+
+#pragma once
+
+/* Does nothing unless the environment asks for it. On the main thread, before the loop runs. */
+void ph_loop_times_start (void);
