@@ -7,6 +7,7 @@
     sim    whole stacks on a virtual clock over simulated networks
     fuzz   every codec for some seconds, starting from its committed corpus
     lab    the real programs between the kernel's NATs
+    ui     the real windows, driven from outside by a screen reader's means, mouse and keys
 
 What is counted is the single case: a TAP line, a fuzz target, a lab scenario.
 """
@@ -19,6 +20,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -28,7 +30,7 @@ sys.path[:0] = [str(TOP / 'tests'), str(TOP / 'tests/lab')]
 
 import checks  # noqa: E402
 
-SUITES = ('unit', 'sim', 'fuzz', 'lab')
+SUITES = ('unit', 'sim', 'fuzz', 'lab', 'ui')
 FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
 LOG_LINES = 60  # of a failed test, shown
 LAB_LOG_LINES = 150  # several programs tell
@@ -217,6 +219,33 @@ def run_lab(tally, long):
     ticker('')
 
 
+def run_ui(tally, kind, long):
+    """The journeys that run this build. Each prints what it measured; that is shown as well."""
+    argv = [sys.executable, str(TOP / 'tests/ui/ui.py'), '--json', '--build', kind, *(['--long'] if long else [])]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    said, ended = [], 0
+    reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
+    reader.start()
+    for line in process.stdout:
+        outcome = json.loads(line)
+        name = f'ui/{outcome["name"]}'
+        ended += 1
+        ticker(f'ui: {ended} {outcome["name"]}')
+        if outcome['result'] == 'fail':
+            tally.fail(name, outcome['log'], lines=LAB_LOG_LINES)
+        elif outcome['result'] == 'skip':
+            tally.skip(name, outcome['log'])
+        else:
+            tally.ok()
+            if outcome['log']:
+                print(f'{name}: {outcome["log"]}', flush=True)
+    process.wait()
+    reader.join()
+    ticker('')
+    if not ended or process.returncode not in (0, 1):
+        tally.fail(f'ui (exit status {process.returncode})', ''.join(said))
+
+
 # --- Main -----------------------------------------------------------------------------------------
 
 def plan(wanted, long):
@@ -231,8 +260,12 @@ def plan(wanted, long):
         yield 'sim', ['release'], lambda tally: run_meson(tally, 'sim', 'release', ['--suite', 'sim'], environment, 2)
     if 'lab' in wanted:
         yield 'lab', ['release'], lambda tally: run_lab(tally, long)
+    if 'ui' in wanted:
+        yield 'ui', ['release'], lambda tally: run_ui(tally, 'release', long)
     if 'unit' in wanted:
         yield 'asan', ['asan'], lambda tally: run_meson(tally, 'asan', 'asan', ['--no-suite', 'fuzz'], {}, 4)
+    if 'ui' in wanted:
+        yield 'ui random', ['asan'], lambda tally: run_ui(tally, 'asan', long)
     if 'fuzz' in wanted:
         yield 'fuzz', ['fuzz', 'fuzzers'], lambda tally: run_fuzz(tally, seconds)
 
@@ -240,7 +273,7 @@ def plan(wanted, long):
 def main():
     parser = argparse.ArgumentParser(prog='./run test', usage='%(prog)s [--long] [SUITE...]',
                                      description='Suites: ' + ', '.join(SUITES) + '; all of them when none is named.')
-    parser.add_argument('--long', action='store_true', help='fuzz for longer, simulate more, all pairs in the lab')
+    parser.add_argument('--long', action='store_true', help='fuzz for longer, simulate more, all pairs in the lab, more random input')
     parser.add_argument('suites', nargs='*', metavar='SUITE')
     arguments = parser.parse_args()
     for suite in arguments.suites:

@@ -45,7 +45,7 @@ class Program:
         self.process = lab.network.start(
             host, self.argv, stdin=subprocess.PIPE if text is not None else stdin,
             stdout=subprocess.PIPE, stderr=self._file, text=True, encoding='utf-8', errors='replace',
-            env=dict(os.environ, LC_ALL='C.UTF-8', **(env or {})))
+            env={**os.environ, 'LC_ALL': 'C.UTF-8', **(env or {})})
         if text is not None:
             self.process.stdin.write(text)
             self.process.stdin.close()

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A desktop of its own to run programs on: an X server, a window manager, a compositor, a session bus
+and the accessibility bus. Mouse and keyboard come from xdotool, as if a person moved them.
+
+One server and one bus serve programs in different network namespaces: both listen on paths."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(TOP / 'tests/lab')]
+
+from network import LabError  # noqa: E402
+
+SCREEN = (2400, 1200)
+START_SECONDS = 30
+POLL_SECONDS = 0.05
+SETTLE_PICTURES = 20
+DRAG_STEPS = 8  # GTK starts a drag after some movement, and X tells the target at the next one
+
+
+def wait_for(what, condition, seconds=30.0):
+    """Polls `condition` until it is true and returns its value; LabError names what did not come."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise LabError(f'{what}: not within {seconds:.0f} s')
+        time.sleep(POLL_SECONDS)
+
+
+class Desktop:
+    """Use it in a `with`; everything it started is gone afterwards. There can be one in a process:
+    the accessibility library keeps its connection for good."""
+
+    def __init__(self, screen=SCREEN):
+        self.screen = screen
+        self.env = {}  # what programs need to appear on it
+        self._folder = None
+        self._programs = []
+        self._input = None
+
+    def __enter__(self):
+        # A display's name is a file in /tmp, and a server in another namespace takes it for a stale one.
+        os.unshare(os.CLONE_NEWNS)
+        subprocess.run(['mount', '--make-rprivate', '/'], check=True)
+        subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/tmp'], check=True)
+        self._folder = tempfile.TemporaryDirectory(prefix='desktop-')
+        try:
+            self._start_display()
+            self._start_bus()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for program in reversed(self._programs):
+            if program.poll() is None:
+                program.kill()
+                program.wait()
+        self._folder.cleanup()
+
+    def _start(self, argv, **options):
+        program = subprocess.Popen(argv, env=dict(os.environ, **self.env), **options)
+        self._programs.append(program)
+        return program
+
+    def _start_display(self):
+        width, height = self.screen
+        read, write = os.pipe()
+        log = open(self._folder.name + '/xvfb.log', 'w', encoding='utf-8')
+        server = self._start(['Xvfb', '-displayfd', str(write), '-screen', '0', f'{width}x{height}x24', '-nolisten', 'tcp',
+                              '-dpi', '96', '-noreset'], pass_fds=[write], stdout=log, stderr=log)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            number = pipe.readline().strip()
+        if not number:
+            server.wait()
+            raise LabError('Xvfb: ' + Path(log.name).read_text(encoding='utf-8')[-500:])
+        self.env['DISPLAY'] = f':{number}'
+        quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+        # Without a compositor GTK draws a border of its own, and 360 pixels become 350.
+        self._start(['openbox', '--config-file', self._openbox_config()], **quiet)
+        self._start(['xcompmgr'], **quiet)
+        wait_for('openbox', lambda: 'window id #' in self._run(['xprop', '-root', '_NET_SUPPORTING_WM_CHECK']),
+                 START_SECONDS)
+
+    def _openbox_config(self):
+        """Windows open where they are put, and there is one desktop: nothing is left to chance."""
+        path = Path(self._folder.name, 'openbox.xml')
+        path.write_text('''<?xml version="1.0" encoding="UTF-8"?>
+<openbox_config xmlns="http://openbox.org/3.4/rc">
+  <focus><focusNew>yes</focusNew><followMouse>no</followMouse></focus>
+  <placement><policy>Smart</policy></placement>
+  <desktops><number>1</number></desktops>
+  <mouse><context name="Client">
+    <mousebind button="Left" action="Press"><action name="Focus"/><action name="Raise"/></mousebind>
+  </context></mouse>
+</openbox_config>
+''', encoding='utf-8')
+        return path
+
+    def _start_bus(self):
+        address = f'unix:path={self._folder.name}/bus'
+        read, write = os.pipe()
+        self._start(['dbus-daemon', '--session', '--nofork', '--nopidfile', f'--address={address}',
+                     f'--print-address={write}'], pass_fds=[write], stderr=subprocess.DEVNULL)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            if not pipe.readline():
+                raise LabError('dbus-daemon ended at once')
+        runtime = Path(self._folder.name, 'runtime')
+        runtime.mkdir(mode=0o700)
+        self.env.update({
+            'DBUS_SESSION_BUS_ADDRESS': address, 'XDG_RUNTIME_DIR': str(runtime), 'GDK_BACKEND': 'x11',
+            'GSK_RENDERER': 'cairo', 'GTK_A11Y': 'atspi', 'GSETTINGS_BACKEND': 'memory', 'XDG_CURRENT_DESKTOP': 'GNOME',
+            'LIBGL_ALWAYS_SOFTWARE': '1', 'GTK_USE_PORTAL': '0', 'GDK_DEBUG': 'no-portals', 'ADW_DISABLE_PORTAL': '1',
+            'GIO_USE_VFS': 'local'})
+        # The accessibility library of this process reads them when it is first used.
+        os.environ.update(self.env)
+
+    def _run(self, argv):
+        return subprocess.run(argv, env=dict(os.environ, **self.env), capture_output=True, text=True, check=False,
+                              timeout=60).stdout
+
+    # --- Mouse and keyboard ------------------------------------------------------------------------
+
+    def xdotool(self, *words):
+        done = subprocess.run(['xdotool', *(str(word) for word in words)], env=dict(os.environ, **self.env),
+                              capture_output=True, text=True, check=False, timeout=60)
+        return done.stdout.strip()
+
+    def click(self, x, y, button=1):
+        self.xdotool('mousemove', x, y, 'click', button)
+
+    def key(self, *names):
+        self.xdotool('key', '--clearmodifiers', *names)
+
+    def type(self, text):
+        self.xdotool('type', '--delay', 5, text)
+
+    def drag(self, start, end, over=lambda: None):
+        """Drags from one point to another; `over` is called where the pointer hovers over the target,
+        before the button is let go."""
+        self.xdotool('mousemove', *start, 'mousedown', 1)
+        for step in range(1, 4):
+            self.xdotool('mousemove', start[0] + 6 * step, start[1] + 3 * step, 'sleep', 0.05)
+        for step in range(1, DRAG_STEPS + 1):
+            self.xdotool('mousemove', *(round(a + (b - a) * step / DRAG_STEPS) for a, b in zip(start, end)),
+                         'sleep', 0.03)
+        # A target answers a movement over it.
+        for shift in (1, 0, 1, 0):
+            self.xdotool('mousemove', end[0] + shift, end[1], 'sleep', 0.05)
+        try:
+            over()
+        finally:
+            self.xdotool('mouseup', 1)
+
+    # --- Windows ------------------------------------------------------------------------------------
+
+    def windows(self, pid):
+        """The visible windows of a process, oldest first."""
+        found = self.xdotool('search', '--onlyvisible', '--pid', pid).split()
+        return [window for window in found if self.xdotool('getwindowname', window)]
+
+    def geometry(self, window):
+        """(x, y, width, height) on the screen."""
+        lines = self.xdotool('getwindowgeometry', '--shell', window).splitlines()
+        values = dict(line.split('=') for line in lines)
+        return tuple(int(values[key]) for key in ('X', 'Y', 'WIDTH', 'HEIGHT'))
+
+    def place(self, window, x, y, width=None, height=None):
+        if width:
+            self.xdotool('windowsize', window, width, height)
+        self.xdotool('windowmove', window, x, y)
+        self.xdotool('windowactivate', '--sync', window)
+
+    def settled_picture(self, path, window):
+        """The picture once nothing moves on it any more; after some seconds it is taken as it is."""
+        seen = None
+        for _ in range(SETTLE_PICTURES):
+            self.picture(path, window)
+            bytes_now = subprocess.run(['convert', str(path), 'rgb:-'], capture_output=True, check=True).stdout
+            if bytes_now == seen:
+                break
+            seen = bytes_now
+            time.sleep(POLL_SECONDS)
+        return path
+
+    def picture(self, path, window='root'):
+        """Takes a picture of a window, or of the whole screen."""
+        subprocess.run(['import', '-silent', '-window', str(window), str(path)], env=dict(os.environ, **self.env),
+                       check=True, timeout=60)
+        return path

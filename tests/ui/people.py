@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People with a desktop: the lab's two persons, each with a Porthole window of their own.
+
+Both windows are on one screen; each program is in the network namespace of its person's host, behind
+that person's NAT."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from desktop import TOP, wait_for
+from network import LabError, Network
+from pilot import Pilot
+from programs import Lab, Program
+
+APP_ID = 'org.porthole.Porthole'
+LOG_LINES = 40  # of each window that has said something, shown with a failure
+# What GLib prints for a mistake in the program. A window that says so is a window that failed.
+MISTAKE = re.compile(r'-(CRITICAL|WARNING) \*\*:|(CRITICAL|WARNING) \*\*:|Sanitizer|runtime error:')
+# Of the platform and not of Porthole: the X server has no input method and no session manager.
+NOT_OURS = re.compile(r'Unable to acquire session bus|dconf|Vulkan|libEGL|MESA|GtkSettings|'
+                      r'Unable to acquire the address of the accessibility bus')
+
+
+def program(build):
+    return TOP / 'build' / build / 'app/gtk/porthole'
+
+
+class Window(Pilot):
+    """A running Porthole of a person."""
+
+    def __init__(self, desktop, person, process):
+        self.person = person
+        self.process = process  # Program
+        super().__init__(desktop, process.process.pid, person.name)
+
+    def mistakes(self):
+        """Lines of its log that no program should print."""
+        lines = self.process.log.read_text(encoding='utf-8', errors='replace').splitlines()
+        return [line for line in lines if MISTAKE.search(line) and not NOT_OURS.search(line)]
+
+    def action(self, name):
+        """Activates an action of the application by D-Bus: the same in every language."""
+        profile = str(self.person.profile)
+        digest = hashlib.sha256(profile.encode()).hexdigest()[:16]  # ph_app_id_for_profile()
+        done = subprocess.run(['gapplication', 'action', f'{APP_ID}.P{digest}', name], capture_output=True, text=True,
+                              check=False, timeout=60)
+        if done.returncode != 0:
+            raise LabError(f'{self.label}: action {name}: {done.stderr.strip()}')
+
+    def quit(self, seconds=30):
+        """As a person does; what goes on in the background goes on."""
+        self.focus()
+        self.desktop.key('ctrl+q')
+        self.process.wait_exit(seconds)
+
+
+class Household:
+    """A lab with a desktop: the servers run, left and right each can open a window."""
+
+    def __init__(self, desktop, network=None, build='release'):
+        self.desktop = desktop
+        self.build = build
+        self.lab = Lab(network or Network('port-restricted', 'address-restricted'))
+        self.windows = []
+
+    def __enter__(self):
+        self.lab.__enter__()
+        try:
+            self.lab.start_coturn()
+            self.lab.start_rendezvous()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, Exception):
+            error.logs = self._window_logs()
+        self.lab.__exit__(kind, error, trace)
+
+    def _window_logs(self):
+        """What the windows' programs have said; the servers' logs would bury it."""
+        said = [(each.name, each.log.read_text(encoding='utf-8', errors='replace').splitlines()[1:])
+                for each in self.lab.programs if each.name.endswith('-porthole')]
+        return '\n'.join('\n'.join([f'--- {name}', *lines[-LOG_LINES:]]) for name, lines in said if lines)
+
+    @property
+    def left(self):
+        return self.lab.left
+
+    @property
+    def right(self):
+        return self.lab.right
+
+    def settings(self, person, animations=False):
+        """What a person's toolkit is set to: without animations nothing has to be waited for."""
+        folder = Path(person.env['XDG_CONFIG_HOME'], 'gtk-4.0')
+        folder.mkdir(parents=True, exist_ok=True)
+        Path(folder, 'settings.ini').write_text(
+            f'[Settings]\ngtk-enable-animations={int(animations)}\ngtk-cursor-blink=0\n', encoding='utf-8')
+
+    def start(self, person, *arguments, env=None):
+        """Starts the person's Porthole; returns the running program, with or without a window."""
+        if not program(self.build).exists():
+            raise LabError(f'build/{self.build} has no porthole')
+        self.settings(person)
+        downloads = Path(person.env['HOME'], 'Downloads')
+        downloads.mkdir(exist_ok=True)
+        environment = dict(self.desktop.env, **{key: value for key, value in person.env.items()
+                                                if key != 'XDG_RUNTIME_DIR'})
+        environment.update({'G_ENABLE_DIAGNOSTIC': '1', **(env or {})})
+        return Program(self.lab, f'{person.name}-porthole', person.host,
+                       [program(self.build), '--profile', person.profile, *arguments], env=environment)
+
+    def open(self, person, *arguments, env=None, place=None, size=None):
+        """Opens the person's window and, unless told otherwise, puts left to the left and right to the right."""
+        window = self.adopt(person, self.start(person, *arguments, env=env))
+        x, y = place or ((20, 40) if person is self.left else (1240, 40))
+        wait_for('a window', lambda: self.desktop.windows(window.pid))
+        self.desktop.place(window.window(), x, y, *(size or (1000, 700)))
+        return window
+
+    def adopt(self, person, process):
+        """The window of a program that was started before."""
+        window = Window(self.desktop, person, process)
+        self.windows.append(window)
+        return window
+
+    def check_logs(self):
+        """Raises if any window has complained about itself."""
+        for window in self.windows:
+            found = window.mistakes()
+            if found:
+                raise LabError(f'{window.label} printed: ' + '\n'.join(found[:10]))
+
+
+def own_networks_only():
+    """The desktop and its programs are never on the machine's own network."""
+    outer = os.environ.get('PORTHOLE_OUTER_NETNS')
+    if not outer or os.readlink('/proc/self/ns/net') == outer:
+        raise LabError('start this with ./run: it needs a network namespace of its own')
