@@ -188,11 +188,13 @@ class Lab:
 
     # --- Servers ----------------------------------------------------------------------------------
 
-    def start_coturn(self):
-        """STUN with RFC 5780 (that is what the two addresses are for), and TURN over UDP, TCP and TLS."""
+    def start_coturn(self, *options):
+        """STUN with RFC 5780 (that is what the two addresses are for), and TURN over UDP, TCP and TLS. One that is
+        started again has the same secret."""
         self.turn_secret = self.work / 'turn-secret'
-        self.turn_secret.write_text(secrets.token_hex(16))
-        self.turn_secret.chmod(0o600)
+        if not self.turn_secret.exists():
+            self.turn_secret.write_text(secrets.token_hex(16))
+            self.turn_secret.chmod(0o600)
         listen = [option for address in self.network.public_addresses for option in ('-L', address)]
         certificate, key = self.certify('relay', self.network.public_addresses)
         coturn = Program(self, 'coturn', self.network.public, [
@@ -200,7 +202,7 @@ class Lab:
             f'--static-auth-secret={self.turn_secret.read_text()}', '--realm=lab', '--no-dtls',
             f'--tls-listening-port={TURNS_PORT}', f'--cert={certificate}', f'--pkey={key}',
             '--no-cli', '--log-file=stdout', '--simple-log', f'--pidfile={self.work}/coturn.pid',
-            f'--userdb={self.work}/coturn.db'])
+            f'--userdb={self.work}/coturn.db', *options])
         self._await_stun(coturn)
         return coturn
 
@@ -240,14 +242,16 @@ class Lab:
                     except (TimeoutError, ConnectionRefusedError):
                         continue
 
-    def start_rendezvous(self, certificate=None):
-        """Returns the program; its address is then in `self.rendezvous`. `certificate`: (file, key) for wss."""
+    def start_rendezvous(self, certificate=None, secret=None, relays=True):
+        """Returns the program; its address is then in `self.rendezvous`. `certificate`: (file, key) for wss;
+        `secret`: a file with another one than coturn's; `relays`: whether it names any."""
         relay = self.network.public.address
         uris = [f'turn:{relay}:{STUN_PORT}', f'turn:{relay}:{STUN_PORT}?transport=tcp', f'turns:{relay}:{TURNS_PORT}']
         server = Program(self, 'rendezvous', self.network.public, [
             SERVER, '--listen', f'{self.network.rendezvous_address}:{RENDEZVOUS_PORT}',
-            '--stun-uri', f'stun:{relay}:{STUN_PORT}', *(f'--turn-uri={uri}' for uri in uris),
-            '--turn-secret-file', self.turn_secret,
+            '--stun-uri', f'stun:{relay}:{STUN_PORT}',
+            *([f'--turn-uri={uri}' for uri in uris] + ['--turn-secret-file', secret or self.turn_secret]
+              if relays else []),
             *(['--tls-cert', certificate[0], '--tls-key', certificate[1]] if certificate else [])])
         line = server.wait_line(START_SECONDS)
         if line is None:

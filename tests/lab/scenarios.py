@@ -281,6 +281,128 @@ def every_pair(left, right):
     check_pair(left, right)
 
 
+# --- Relays ---------------------------------------------------------------------------------------
+
+@scenario(('symmetric', 'symmetric'), ('udp-blocked', 'symmetric'), ('tcp-443-only', 'symmetric'))
+def relayed(left, right):
+    """Where no punch gets through, the relay does: over UDP, over TCP, over TLS on port 443."""
+    programs()
+    with Lab(Network(left, right)) as lab:
+        lab.set_up()
+        file = lab.work / 'relayed.bin'
+        write_random(file, 20_000_000)
+        delivered = transfer(lab, file)
+        must(delivered['path'] == delivered['best_path'] == 'relay', json.dumps(delivered))
+        must(delivered['direct_ms'] is None, json.dumps(delivered))
+        must(lab.network.crossed() > 20_000_000, 'and where did it go?')
+
+
+def sending(lab, size):
+    """A receiver and a sender of a file of that size, on a line where that takes some seconds."""
+    lab.network.hold(SLOW)
+    file = lab.work / 'file.bin'
+    write_random(file, size)
+    receiver = lab.right.receive()
+    return file, receiver, lab.left.cli('send', lab.left.contact, file)
+
+
+def arrives(lab, file, receiver, sender, seconds):
+    sender.expect_exit(0, seconds)
+    receiver.expect_exit(0, 30)
+    compare(file, lab.right.inbox / file.name)
+    return sender.last_event('delivered')
+
+
+def await_bytes(sender, least):
+    return sender.wait_event('progress', 60, lambda event: event['bytes'] >= least)
+
+
+def await_path(sender, *kinds):
+    return sender.wait_event('path', 60, lambda event: event['path'] in kinds)
+
+
+@scenario()
+def relay_restarts():
+    """coturn is killed in mid-file and started again a moment later: the file goes on."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        coturn = lab.start_coturn()
+        lab.start_rendezvous()
+        lab.introduce()
+        file, receiver, sender = sending(lab, SLOW_FILE)
+        await_bytes(sender, SLOW_FILE // 4)
+        coturn.kill()
+        lab.start_coturn()
+        delivered = arrives(lab, file, receiver, sender, 60)
+        must(delivered['path'] == 'relay', json.dumps(delivered))
+
+
+@scenario()
+def relay_refuses():
+    """A meeting point that shares no secret with coturn: the sender ends when its time is over, the report
+    says that there is no relay, and where a direct path is possible nothing is missed."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        lab.start_coturn()
+        other = lab.work / 'other-secret'
+        other.write_text('another secret altogether')
+        lab.start_rendezvous(secret=other)
+        lab.introduce()
+        client = lab.left.do('nat')
+        must(client.events[-1]['relay'] is False, json.dumps(client.events[-1]))
+        file = lab.work / 'refused.bin'
+        write_random(file, 100_000)
+        receiver = lab.right.receive()
+        sender = lab.left.do('send', lab.left.contact, file, '--timeout', '10', status=4)
+        must(sender.last_event('failed')['code'] == 'timed-out', json.dumps(sender.last_event('failed')))
+        receiver.kill()
+
+
+@scenario()
+def relay_full():
+    """A relay with one place left is enough for two."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        lab.start_coturn('--total-quota=1')
+        lab.start_rendezvous()
+        lab.introduce()
+        file = lab.work / 'full.bin'
+        write_random(file, 1_000_000)
+        must(transfer(lab, file)['path'] == 'relay', 'not relayed')
+
+
+@scenario()
+def relay_becomes_direct():
+    """A file begins over the relay, and goes on directly when that becomes possible."""
+    programs()
+    with Lab(Network('port-restricted', 'port-restricted')) as lab:
+        lab.set_up()
+        lab.network.part()
+        file, receiver, sender = sending(lab, 3 * SLOW_FILE)
+        await_path(sender, 'relay')
+        await_bytes(sender, 1_000_000)
+        lab.network.part(False)
+        await_path(sender, 'udp')
+        delivered = arrives(lab, file, receiver, sender, 60)
+        must(delivered['best_path'] == 'udp' and delivered['direct_ms'] > 0, json.dumps(delivered))
+
+
+@scenario()
+def direct_dies():
+    """The direct path dies in mid-file: the relay takes over, and the path is used again when it is back."""
+    programs()
+    with Lab(Network('port-restricted', 'port-restricted')) as lab:
+        lab.set_up()
+        file, receiver, sender = sending(lab, 3 * SLOW_FILE)
+        await_path(sender, 'udp')
+        await_bytes(sender, 10_000_000)
+        lab.network.part()
+        await_path(sender, 'relay')
+        lab.network.part(False)
+        await_path(sender, 'udp')
+        arrives(lab, file, receiver, sender, 60)
+
+
 def self_signed(lab, name):
     """(certificate, key) that nobody vouches for."""
     certificate, key = lab.work / f'{name}.pem', lab.work / f'{name}.key'
@@ -317,7 +439,9 @@ def no_path():
     """Where no path can be, the sender ends when its time is over, and nothing goes over the public host."""
     programs()
     with Lab(Network('symmetric', 'symmetric')) as lab:
-        lab.set_up()
+        lab.start_coturn()
+        lab.start_rendezvous(relays=False)
+        lab.introduce()
         file = lab.work / 'stuck.bin'
         write_random(file, 1_000_000)
         before = lab.network.crossed()
