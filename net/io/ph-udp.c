@@ -39,6 +39,11 @@ set_options (PhUdp *self, PhUdpFlags flags)
   set_buffer (self->fd, SO_SNDBUFFORCE, SO_SNDBUF);
   set_option (self->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   if (self->local.family == PH_FAMILY_IPV4) {
+    struct in_addr out;
+
+    /* Multicast leaves by the interface that has this address, whatever the routes say. */
+    memcpy (&out, self->local.ip, sizeof out);
+    setsockopt (self->fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out);
     set_option (self->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     set_option (self->fd, IPPROTO_IP, IP_RECVTOS, 1);
   } else {

@@ -3,6 +3,7 @@
 
 #include "net/io/ph-clock.h"
 #include "net/io/ph-interfaces.h"
+#include "net/io/ph-multicast.h"
 #include "net/io/ph-resolver.h"
 #include "net/io/ph-system-random.h"
 #include "net/io/ph-timer.h"
@@ -631,6 +632,114 @@ test_interfaces_change (void)
   run_until (&change.changed, "an interface that is gone");
 }
 
+/* --- Multicast ----------------------------------------------------------------------------------- */
+
+typedef struct {
+  uint32_t interface;
+  PhAddr remote;
+  GString *text;
+  bool heard;
+} Group;
+
+static void
+note_multicast (void *user, uint32_t interface, const PhAddr *remote, PhSlice bytes)
+{
+  Group *group = user;
+
+  group->interface = interface;
+  group->remote = *remote;
+  g_string_append_len (group->text, (const char *)bytes.data, (gssize)bytes.len);
+  group->heard = true;
+}
+
+static void
+ignore_received (void *user, const PhDatagram *datagrams, size_t n)
+{
+}
+
+static void
+ignore_done (void *user)
+{
+}
+
+static void
+ignore_writable (void *user, uint32_t socket)
+{
+}
+
+/* Goes out by the interface that has the sender's address, without any route, and is heard where the
+ * group was joined: the kernel loops it back to this computer. */
+static void
+check_multicast (const char *address, const char *group_address, uint32_t interface)
+{
+  const PhUdpCallbacks callbacks = {ignore_received, ignore_done, ignore_writable};
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PhMulticast) listener = NULL;
+  g_autoptr (PhMulticast) other = NULL;
+  g_autoptr (PhUdp) udp = NULL;
+  Group heard = {.text = g_string_new (NULL)};
+  Group not_joined = {.text = g_string_new (NULL)};
+  uint8_t hello[] = "hello";
+  PhTransmit tx = {.data = hello, .cap = sizeof hello, .len = 5};
+  PhAddr local;
+
+  g_assert_true (ph_addr_parse (address, 0, &local));
+  g_assert_true (ph_addr_parse (group_address, 20552, &tx.remote));
+  if (tx.remote.family == PH_FAMILY_IPV6)
+    tx.remote.scope = interface;
+  listener = ph_multicast_new (NULL, &tx.remote, note_multicast, &heard, &error);
+  g_assert_no_error (error);
+  other = ph_multicast_new (NULL, &tx.remote, note_multicast, &not_joined, &error);
+  g_assert_no_error (error);
+  udp = ph_udp_new (NULL, 1, &local, PH_UDP_DEFAULT, &callbacks, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (ph_multicast_join (listener, interface));
+  g_assert_true (ph_multicast_join (listener, interface));
+  g_assert_cmpint (ph_udp_send (udp, &tx), ==, PH_UDP_SENT);
+  run_until (&heard.heard, "a datagram to the group");
+  g_assert_cmpstr (heard.text->str, ==, "hello");
+  g_assert_cmpuint (heard.interface, ==, interface);
+  g_assert_true (ph_addr_equal (&heard.remote, ph_udp_local (udp)));
+
+  /* Left and joined anew, it hears the third and not the second; who has not joined hears nothing. */
+  ph_multicast_leave (listener, interface);
+  hello[0] = 'j';
+  g_assert_cmpint (ph_udp_send (udp, &tx), ==, PH_UDP_SENT);
+  g_assert_true (ph_multicast_join (listener, interface));
+  heard.heard = false;
+  hello[0] = 'c';
+  g_assert_cmpint (ph_udp_send (udp, &tx), ==, PH_UDP_SENT);
+  run_until (&heard.heard, "a datagram to the group");
+  g_assert_cmpstr (heard.text->str, ==, "hellocello");
+  g_assert_false (not_joined.heard);
+  g_string_free (heard.text, TRUE);
+  g_string_free (not_joined.text, TRUE);
+}
+
+static void
+test_multicast (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PhInterfaceMonitor) monitor = NULL;
+  g_autoptr (GArray) list = NULL;
+  bool listed = false;
+  uint32_t interface;
+
+  command ("ip link add ph-a type veth peer name ph-b");
+  command ("ip addr add 10.78.0.1/24 dev ph-a");
+  command ("ip addr add 2001:db8::1/64 dev ph-a nodad");
+  monitor = ph_interface_monitor_new (NULL, note_listed, &listed, &error);
+  g_assert_no_error (error);
+  command ("ip link set ph-b up");
+  command ("ip link set ph-a up");
+  run_until (&listed, "the interface's addresses");
+  list = ph_interfaces_list (PH_INTERFACES_DEFAULT);
+  interface = find_address (list, "10.78.0.1")->index;
+  check_multicast ("10.78.0.1", "239.255.80.72", interface);
+  check_multicast ("2001:db8::1", "ff02::1:5048", interface);
+  command ("ip link del ph-a");
+}
+
 /* --- Resolver ------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -735,6 +844,7 @@ main (int argc, char **argv)
   g_test_add_func ("/io/udp/blocked-then-writable", test_udp_blocked_then_writable);
   g_test_add_func ("/io/timer", test_timer);
   g_test_add_func ("/io/interfaces/list", test_interfaces_list);
+  g_test_add_func ("/io/multicast", test_multicast);
   g_test_add_func ("/io/interfaces/change", test_interfaces_change);
   g_test_add_func ("/io/resolver", test_resolver);
   g_test_add_func ("/io/clock-and-random", test_clock_and_random);

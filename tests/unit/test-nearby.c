@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Contacts on one network, over a wire in memory: who finds whom, what is lost, what a stranger sees. */
+
+#include "net/nearby/ph-nearby.h"
+#include "tests/support/ph-test.h"
+
+#define DEVICES 3
+#define EVENTS_MAX 256
+
+typedef struct {
+  uint32_t to; /* index of the device */
+  PhAddr from;
+  PhTime at;
+  size_t len;
+  uint8_t bytes[PH_NEARBY_DATAGRAM_MAX];
+} Flight;
+
+typedef struct {
+  PhIdentity identity;
+  PhNearby *nearby;
+  PhAddr addr;
+  bool on_wire;
+  unsigned here, gone, signals;
+  GString *heard; /* all signals' bodies, parted by '|' */
+} Device;
+
+typedef struct {
+  PhRandomSeeded state;
+  PhRandom random;
+  PhTime now;
+  Device devices[DEVICES];
+  GQueue flights; /* Flight, owned */
+  unsigned sent;
+  unsigned multicast;
+  unsigned lose_one_in; /* 0: none */
+  GByteArray *last; /* what was last sent */
+} World;
+
+static void
+device_start (World *world, unsigned i)
+{
+  const PhNearbyConfig config = {
+      .identity = &world->devices[i].identity,
+      .random = world->random,
+  };
+
+  world->devices[i].nearby = ph_nearby_new (&config, world->now);
+  ph_nearby_add_socket (world->devices[i].nearby, world->now, 10 + i, &world->devices[i].addr,
+                        1 + i);
+}
+
+static void
+set_up (World *world, const void *data)
+{
+  world->random = ph_test_random (&world->state, "nearby");
+  world->now = PH_SEC;
+  world->last = g_byte_array_new ();
+  for (unsigned i = 0; i < DEVICES; i++) {
+    Device *device = &world->devices[i];
+
+    ph_identity_generate (&device->identity, &world->random);
+    device->addr = ph_addr_ipv4 (192, 168, 1, (uint8_t)(10 + i), (uint16_t)(40000 + i));
+    device->on_wire = true;
+    device->heard = g_string_new (NULL);
+    device_start (world, i);
+  }
+}
+
+static void
+tear_down (World *world, const void *data)
+{
+  for (unsigned i = 0; i < DEVICES; i++) {
+    ph_nearby_free (world->devices[i].nearby);
+    g_string_free (world->devices[i].heard, TRUE);
+  }
+  g_queue_clear_full (&world->flights, g_free);
+  g_byte_array_unref (world->last);
+}
+
+static void
+watch_each_other (World *world, unsigned a, unsigned b)
+{
+  ph_nearby_watch (world->devices[a].nearby, world->now, &world->devices[b].identity.id);
+  ph_nearby_watch (world->devices[b].nearby, world->now, &world->devices[a].identity.id);
+}
+
+static void
+fly (World *world, unsigned from, unsigned to, const PhTransmit *tx)
+{
+  Flight *flight = g_new0 (Flight, 1);
+
+  flight->to = to;
+  flight->from = world->devices[from].addr;
+  flight->at = world->now + PH_MSEC;
+  flight->len = tx->len;
+  memcpy (flight->bytes, tx->data, tx->len);
+  g_queue_push_tail (&world->flights, flight);
+}
+
+static void
+send_out (World *world, unsigned from, const PhTransmit *tx)
+{
+  const PhAddr group = ph_nearby_group (PH_FAMILY_IPV4, 0);
+  const bool multicast = ph_addr_equal (&tx->remote, &group);
+
+  world->sent++;
+  world->multicast += multicast;
+  g_byte_array_set_size (world->last, 0);
+  g_byte_array_append (world->last, tx->data, (guint)tx->len);
+  g_assert_cmpuint (tx->socket, ==, 10 + from);
+  if (!world->devices[from].on_wire
+      || (world->lose_one_in > 0 && ph_random_below (&world->random, world->lose_one_in) == 0))
+    return;
+  for (unsigned i = 0; i < DEVICES; i++) {
+    if (world->devices[i].on_wire
+        && (multicast || ph_addr_equal (&tx->remote, &world->devices[i].addr)))
+      fly (world, from, i, tx);
+  }
+}
+
+static void
+take_events (Device *device)
+{
+  PhNearbyEvent event;
+
+  while (ph_nearby_poll_event (device->nearby, &event)) {
+    switch (event.type) {
+    case PH_NEARBY_EVENT_HERE:
+      device->here++;
+      break;
+    case PH_NEARBY_EVENT_GONE:
+      device->gone++;
+      break;
+    case PH_NEARBY_EVENT_SIGNAL:
+      device->signals++;
+      g_string_append_len (device->heard, (const char *)event.body.data, (gssize)event.body.len);
+      g_string_append_c (device->heard, '|');
+      break;
+    }
+  }
+}
+
+static void
+settle (World *world)
+{
+  uint8_t data[PH_TRANSMIT_MAX];
+
+  for (unsigned i = 0; i < DEVICES; i++) {
+    PhTransmit tx = {.data = data, .cap = sizeof data};
+
+    if (world->devices[i].nearby == NULL)
+      continue;
+    while (ph_nearby_poll_transmit (world->devices[i].nearby, world->now, &tx))
+      send_out (world, i, &tx);
+    take_events (&world->devices[i]);
+  }
+}
+
+/* Runs until `until`. */
+static void
+run (World *world, PhTime until)
+{
+  for (;;) {
+    PhTime next = until;
+    const Flight *first;
+    const char *why;
+
+    settle (world);
+    first = g_queue_peek_head (&world->flights);
+    if (first != NULL)
+      next = ph_time_min (next, first->at);
+    for (unsigned i = 0; i < DEVICES; i++) {
+      if (world->devices[i].nearby != NULL)
+        next = ph_time_min (next, ph_nearby_next_timeout (world->devices[i].nearby, &why));
+    }
+    world->now = MAX (world->now, next);
+    while ((first = g_queue_peek_head (&world->flights)) != NULL && first->at <= world->now) {
+      g_autofree Flight *flight = g_queue_pop_head (&world->flights);
+      const PhDatagram in = {
+          .socket = 10 + flight->to,
+          .remote = flight->from,
+          .bytes = ph_slice (flight->bytes, flight->len),
+      };
+
+      if (world->devices[flight->to].nearby != NULL)
+        g_assert_true (
+            ph_nearby_handle_packet (world->devices[flight->to].nearby, world->now, &in));
+    }
+    for (unsigned i = 0; i < DEVICES; i++) {
+      if (world->devices[i].nearby != NULL)
+        ph_nearby_handle_timeout (world->devices[i].nearby, world->now);
+    }
+    if (world->now >= until) {
+      settle (world);
+      return;
+    }
+  }
+}
+
+static bool
+sees (const World *world, unsigned a, unsigned b)
+{
+  return ph_nearby_is_here (world->devices[a].nearby, &world->devices[b].identity.id);
+}
+
+static bool
+say (World *world, unsigned from, unsigned to, const char *body)
+{
+  return ph_nearby_send (world->devices[from].nearby, world->now, &world->devices[to].identity.id,
+                         ph_slice_string (body));
+}
+
+/* --- Finding ------------------------------------------------------------------------------------ */
+
+static void
+test_contacts_find_each_other (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + 20 * PH_MSEC);
+  g_assert_true (sees (world, 0, 1));
+  g_assert_true (sees (world, 1, 0));
+  run (world, world->now + 300 * PH_SEC);
+  g_assert_cmpuint (world->devices[0].here, ==, 1);
+  g_assert_cmpuint (world->devices[0].gone, ==, 0);
+  /* Whoever has nobody to find keeps silent; two have a burst and one announcement in half a minute. */
+  g_assert_cmpuint (world->multicast, >=, 2 * 10);
+  g_assert_cmpuint (world->multicast, <=, 2 * (1 + PH_NEARBY_BURST + 300 / 22));
+}
+
+static void
+test_one_sided (World *world, const void *data)
+{
+  ph_nearby_watch (world->devices[0].nearby, world->now, &world->devices[1].identity.id);
+  run (world, world->now + 60 * PH_SEC);
+  g_assert_cmpuint (world->devices[0].here + world->devices[1].here, ==, 0);
+}
+
+static void
+test_found_despite_loss (World *world, const void *data)
+{
+  world->lose_one_in = 2;
+  watch_each_other (world, 0, 1);
+  run (world, world->now + 95 * PH_SEC);
+  g_assert_true (sees (world, 0, 1));
+  g_assert_true (sees (world, 1, 0));
+}
+
+static void
+test_leaving (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  ph_nearby_leave (world->devices[1].nearby, world->now);
+  run (world, world->now + 10 * PH_MSEC);
+  g_assert_false (sees (world, 0, 1));
+  run (world, world->now + 60 * PH_SEC);
+  g_assert_false (sees (world, 0, 1));
+}
+
+static void
+test_silence (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  world->devices[1].on_wire = false;
+  run (world, world->now + PH_NEARBY_LIFE - 40 * PH_SEC);
+  g_assert_true (sees (world, 0, 1));
+  run (world, world->now + 41 * PH_SEC);
+  g_assert_false (sees (world, 0, 1));
+  world->devices[1].on_wire = true;
+  ph_nearby_network_changed (world->devices[1].nearby, world->now);
+  run (world, world->now + PH_SEC);
+  g_assert_true (sees (world, 0, 1));
+  g_assert_true (sees (world, 1, 0));
+}
+
+static void
+test_many_contacts (World *world, const void *data)
+{
+  for (unsigned i = 0; i < 200; i++) {
+    PhIdentity other;
+
+    ph_identity_generate (&other, &world->random);
+    ph_nearby_watch (world->devices[0].nearby, world->now, &other.id);
+  }
+  watch_each_other (world, 0, 1);
+  run (world, world->now + 20 * PH_MSEC);
+  g_assert_true (sees (world, 0, 1));
+  g_assert_true (sees (world, 1, 0));
+}
+
+/* What goes over the wire holds no key and nothing constant but the first five bytes. */
+static void
+test_nothing_to_track (World *world, const void *data)
+{
+  g_autoptr (GByteArray) first = g_byte_array_new ();
+  guint same = 0;
+
+  ph_nearby_watch (world->devices[0].nearby, world->now, &world->devices[2].identity.id);
+  run (world, world->now + 10 * PH_MSEC);
+  g_byte_array_append (first, world->last->data, world->last->len);
+  run (world, world->now + 60 * PH_SEC);
+  g_assert_cmpuint (first->len, ==,
+                    PH_NEARBY_HEADER_LEN + PH_NEARBY_ENTRIES_STEP * PH_NEARBY_ENTRY_LEN);
+  g_assert_cmpuint (world->last->len, ==, first->len);
+  for (guint i = 5; i < first->len; i++)
+    same += first->data[i] == world->last->data[i];
+  g_assert_cmpuint (same, <, 12); /* chance: one in 256 */
+}
+
+/* --- Signals ------------------------------------------------------------------------------------ */
+
+static void
+test_signals_in_order (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  world->lose_one_in = 4;
+  g_assert_true (say (world, 0, 1, "one"));
+  g_assert_true (say (world, 0, 1, "two"));
+  g_assert_true (say (world, 1, 0, "back"));
+  g_assert_true (say (world, 0, 1, "three"));
+  run (world, world->now + 10 * PH_SEC);
+  /* A quarter is lost: enough to give a contact up once in a hundred runs, and never to confuse it. */
+  g_assert_true (g_str_has_prefix ("one|two|three|", world->devices[1].heard->str));
+  g_assert_true (g_str_has_prefix ("back|", world->devices[0].heard->str));
+  if (world->devices[0].gone + world->devices[1].gone == 0) {
+    g_assert_cmpstr (world->devices[1].heard->str, ==, "one|two|three|");
+    g_assert_cmpstr (world->devices[0].heard->str, ==, "back|");
+  }
+}
+
+static void
+test_long_signal (World *world, const void *data)
+{
+  g_autofree char *body = g_strnfill (PH_ENVELOPE_BODY_MAX, 'x');
+  g_autofree char *wanted = g_strconcat (body, "|after|", NULL);
+
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  g_assert_true (say (world, 0, 1, body));
+  g_assert_true (say (world, 0, 1, "after"));
+  run (world, world->now + PH_SEC);
+  g_assert_cmpstr (world->devices[1].heard->str, ==, wanted);
+}
+
+static void
+test_nobody_answers (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  world->devices[1].on_wire = false;
+  g_assert_true (say (world, 0, 1, "lost"));
+  run (world, world->now + 10 * PH_SEC);
+  g_assert_false (sees (world, 0, 1));
+  g_assert_false (say (world, 0, 1, "more"));
+}
+
+static void
+test_queue_is_bounded (World *world, const void *data)
+{
+  unsigned taken = 0;
+
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  while (taken < 2 * PH_NEARBY_QUEUE_MAX && say (world, 0, 1, "more"))
+    taken++;
+  g_assert_cmpuint (taken, ==, PH_NEARBY_QUEUE_MAX);
+}
+
+/* The other side begins anew: what was for its earlier run does not reach the new one. */
+static void
+test_restart (World *world, const void *data)
+{
+  Device *other = &world->devices[1];
+
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  g_assert_true (say (world, 0, 1, "before"));
+  run (world, world->now + PH_SEC);
+  ph_nearby_free (other->nearby);
+  device_start (world, 1);
+  ph_nearby_watch (other->nearby, world->now, &world->devices[0].identity.id);
+  run (world, world->now + PH_SEC);
+  g_assert_cmpuint (world->devices[0].gone, ==, 1);
+  g_assert_cmpuint (world->devices[0].here, ==, 2);
+  g_assert_true (say (world, 0, 1, "after"));
+  g_assert_true (say (world, 1, 0, "yes"));
+  run (world, world->now + PH_SEC);
+  g_assert_cmpstr (other->heard->str, ==, "before|after|");
+  g_assert_cmpstr (world->devices[0].heard->str, ==, "yes|");
+}
+
+/* --- Strangers ---------------------------------------------------------------------------------- */
+
+static void
+test_replay (World *world, const void *data)
+{
+  PhDatagram in = {.socket = 11};
+
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  g_assert_true (say (world, 0, 1, "once"));
+  settle (world);
+  g_autoptr (GByteArray) packet = g_byte_array_new ();
+  g_byte_array_append (packet, world->last->data, world->last->len);
+  run (world, world->now + PH_SEC);
+  in.remote = world->devices[0].addr;
+  in.bytes = ph_slice (packet->data, packet->len);
+  ph_nearby_handle_packet (world->devices[1].nearby, world->now, &in);
+  run (world, world->now + PH_SEC);
+  g_assert_cmpstr (world->devices[1].heard->str, ==, "once|");
+
+  /* One wrong bit anywhere, and it is nobody's. */
+  for (guint i = 0; i < packet->len; i++) {
+    packet->data[i] ^= 1;
+    ph_nearby_handle_packet (world->devices[1].nearby, world->now, &in);
+    packet->data[i] ^= 1;
+  }
+  run (world, world->now + PH_SEC);
+  g_assert_cmpstr (world->devices[1].heard->str, ==, "once|");
+}
+
+/* Our own announcement, sent back to us, is not a contact's. */
+static void
+test_echo (World *world, const void *data)
+{
+  PhDatagram in = {.socket = 10, .remote = world->devices[2].addr};
+
+  ph_nearby_watch (world->devices[0].nearby, world->now, &world->devices[1].identity.id);
+  run (world, world->now + 10 * PH_MSEC);
+  in.bytes = ph_slice (world->last->data, world->last->len);
+  ph_nearby_handle_packet (world->devices[0].nearby, world->now, &in);
+  g_assert_false (sees (world, 0, 1));
+}
+
+/* A flood makes us do a bounded amount of work, and a contact is found all the same afterwards. */
+static void
+test_flood (World *world, const void *data)
+{
+  uint8_t noise[PH_NEARBY_HEADER_LEN + 20 * PH_NEARBY_ENTRY_LEN] = {0x0e, 'p', 'h', 1, 1};
+  const PhDatagram in = {
+      .socket = 10,
+      .remote = world->devices[2].addr,
+      .bytes = ph_slice (noise, sizeof noise),
+  };
+
+  watch_each_other (world, 0, 1);
+  for (unsigned i = 0; i < 10000; i++) {
+    ph_random_bytes (&world->random, noise + 5, sizeof noise - 5);
+    ph_nearby_handle_packet (world->devices[0].nearby, world->now, &in);
+  }
+  run (world, world->now + 3 * PH_SEC);
+  g_assert_true (sees (world, 0, 1));
+}
+
+static void
+test_unwatch (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  ph_nearby_unwatch (world->devices[0].nearby, world->now, &world->devices[1].identity.id);
+  run (world, world->now + PH_SEC);
+  g_assert_false (sees (world, 0, 1));
+  g_assert_cmpuint (world->devices[0].gone, ==, 1);
+  run (world, world->now + PH_NEARBY_LIFE + PH_SEC);
+  g_assert_false (sees (world, 1, 0));
+}
+
+static void
+test_socket_removed (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  ph_nearby_remove_socket (world->devices[0].nearby, world->now, 10);
+  g_assert_false (sees (world, 0, 1));
+  g_assert_false (say (world, 0, 1, "nowhere"));
+}
+
+int
+main (int argc, char **argv)
+{
+#define ADD(name, func) g_test_add ("/nearby/" name, World, NULL, set_up, func, tear_down)
+  ph_test_init (&argc, &argv);
+  ADD ("contacts-find-each-other", test_contacts_find_each_other);
+  ADD ("one-sided", test_one_sided);
+  ADD ("found-despite-loss", test_found_despite_loss);
+  ADD ("leaving", test_leaving);
+  ADD ("silence", test_silence);
+  ADD ("many-contacts", test_many_contacts);
+  ADD ("nothing-to-track", test_nothing_to_track);
+  ADD ("signals-in-order", test_signals_in_order);
+  ADD ("long-signal", test_long_signal);
+  ADD ("nobody-answers", test_nobody_answers);
+  ADD ("queue-is-bounded", test_queue_is_bounded);
+  ADD ("restart", test_restart);
+  ADD ("replay", test_replay);
+  ADD ("echo", test_echo);
+  ADD ("flood", test_flood);
+  ADD ("unwatch", test_unwatch);
+  ADD ("socket-removed", test_socket_removed);
+  return g_test_run ();
+}
