@@ -128,11 +128,11 @@ ph_core_is_online (PhCore *self, const PhDeviceId *id)
         && ph_rendezvous_client_is_online (ph_rendezvous_driver_client (meeting->driver), id))
       return true;
   }
-  return false;
+  return self->nearby != NULL && ph_nearby_is_here (self->nearby, id);
 }
 
-static void
-update_presence (PhCore *self)
+void
+ph_core_update_presence (PhCore *self)
 {
   const PhTime now = ph_core_now (self);
   g_autoptr (GPtrArray) left = g_ptr_array_new ();
@@ -168,6 +168,8 @@ ph_core_watch (PhCore *self, const PhDeviceId *id)
                                 id);
     ph_rendezvous_driver_settle (meeting->driver);
   }
+  if (self->nearby != NULL)
+    ph_nearby_watch (self->nearby, ph_core_now (self), id);
 }
 
 void
@@ -180,6 +182,8 @@ ph_core_unwatch (PhCore *self, const PhDeviceId *id)
                                   id);
     ph_rendezvous_driver_settle (meeting->driver);
   }
+  if (self->nearby != NULL)
+    ph_nearby_unwatch (self->nearby, ph_core_now (self), id);
 }
 
 bool
@@ -198,7 +202,8 @@ ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body)
     ph_rendezvous_driver_settle (meeting->driver);
     return true;
   }
-  return false;
+  return self->nearby != NULL
+         && ph_nearby_send (self->nearby, ph_core_now (self), id, ph_slice (data, len));
 }
 
 /* --- The servers -------------------------------------------------------------------------------- */
@@ -251,7 +256,7 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     g_debug ("rendezvous: %s %s", ph_rendezvous_code_string (event->code), event->text);
     break;
   }
-  update_presence (self);
+  ph_core_update_presence (self);
   if (event->type == PH_RENDEZVOUS_EVENT_ONLINE)
     self->presence_by = ph_time_add (now, PH_CORE_PRESENCE_INTERVAL);
   if (event->type == PH_RENDEZVOUS_EVENT_OFFLINE)

@@ -16,8 +16,10 @@ received (void *user, const PhDatagram *datagrams, size_t n)
   PhCore *self = user;
   const PhTime now = ph_core_now (self);
 
-  for (size_t i = 0; i < n; i++)
-    ph_endpoint_handle_packet (self->endpoint, now, &datagrams[i]);
+  for (size_t i = 0; i < n; i++) {
+    if (self->nearby == NULL || !ph_nearby_handle_packet (self->nearby, now, &datagrams[i]))
+      ph_endpoint_handle_packet (self->endpoint, now, &datagrams[i]);
+  }
 }
 
 static void
@@ -34,8 +36,8 @@ writable (void *user, uint32_t socket)
 
 static const PhUdpCallbacks udp_callbacks = {received, batch_done, writable};
 
-static PhUdp *
-find_socket (const PhCore *self, uint32_t id)
+PhUdp *
+ph_core_find_socket (const PhCore *self, uint32_t id)
 {
   for (guint i = 0; i < self->sockets->len; i++) {
     if (ph_udp_id (self->sockets->pdata[i]) == id)
@@ -61,7 +63,7 @@ ph_core_network_transmit (PhCore *self, PhTime now)
   bool sent = false;
 
   while (!any_blocked (self) && ph_endpoint_poll_transmit (self->endpoint, now, &tx)) {
-    PhUdp *udp = find_socket (self, tx.socket);
+    PhUdp *udp = ph_core_find_socket (self, tx.socket);
 
     /* What a socket cannot take is lost, as on any network. */
     if (udp != NULL)
@@ -75,21 +77,23 @@ ph_core_network_transmit (PhCore *self, PhTime now)
 }
 
 static void
-add_socket (PhCore *self, PhTime now, const PhAddr *addr)
+add_socket (PhCore *self, PhTime now, const PhInterface *interface)
 {
   g_autoptr (GError) error = NULL;
   PhUdp *udp;
 
   if (self->sockets->len >= PH_GATHERER_SOCKETS_MAX)
     return;
-  udp = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket, addr, PH_UDP_DEFAULT,
-                    &udp_callbacks, self, &error);
+  udp = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket, &interface->addr,
+                    PH_UDP_DEFAULT, &udp_callbacks, self, &error);
   if (udp == NULL) {
     g_debug ("no socket: %s", error->message);
     return;
   }
   g_ptr_array_add (self->sockets, udp);
   ph_endpoint_add_socket (self->endpoint, now, ph_udp_id (udp), ph_udp_local (udp));
+  if (!interface->point_to_point)
+    ph_core_nearby_add_socket (self, now, udp, interface->index);
 }
 
 static bool
@@ -124,15 +128,16 @@ update_sockets (PhCore *self, PhTime now)
 
     if (!has_address (interfaces, ph_udp_local (udp))) {
       ph_endpoint_remove_socket (self->endpoint, now, ph_udp_id (udp));
+      ph_core_nearby_remove_socket (self, now, ph_udp_id (udp));
       g_ptr_array_remove_index (self->sockets, i);
       changed = true;
     }
   }
   for (guint i = 0; i < interfaces->len; i++) {
-    const PhAddr *addr = &g_array_index (interfaces, PhInterface, i).addr;
+    const PhInterface *interface = &g_array_index (interfaces, PhInterface, i);
 
-    if (!has_socket (self, addr)) {
-      add_socket (self, now, addr);
+    if (!has_socket (self, &interface->addr)) {
+      add_socket (self, now, interface);
       changed = true;
     }
   }
@@ -147,6 +152,8 @@ interfaces_changed (void *user)
 
   if (update_sockets (self, now)) {
     ph_endpoint_network_changed (self->endpoint, now);
+    if (self->nearby != NULL)
+      ph_nearby_network_changed (self->nearby, now);
     ph_core_nat_want (self, now, true);
     ph_core_meetings_network_changed (self);
   }
@@ -158,6 +165,7 @@ ph_core_network_start (PhCore *self)
 {
   g_autoptr (GError) error = NULL;
 
+  ph_core_nearby_update (self);
   update_sockets (self, ph_core_now (self));
   self->monitor = ph_interface_monitor_new (g_main_context_get_thread_default (),
                                             interfaces_changed, self, &error);
@@ -182,6 +190,7 @@ ph_core_network_stop (PhCore *self)
 {
   ph_core_nat_stop (self);
   ph_core_relay_stop (self);
+  ph_core_nearby_stop (self);
   cancel_lookups (self);
   g_clear_pointer (&self->monitor, ph_interface_monitor_free);
 }

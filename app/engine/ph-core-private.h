@@ -7,6 +7,7 @@
  *   ph-core-relay.c     TURN servers and the streams to them
  *   ph-core-meeting.c   rendezvous servers
  *   ph-core-invitation.c  how people become contacts
+ *   ph-core-nearby.c    contacts on the same network
  *   ph-core-peer.c      contacts, their sessions and links
  *   ph-core-contact.c   what a person decides about a contact
  *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
@@ -28,12 +29,14 @@
 #include "app/store/ph-store-transfers.h"
 #include "net/connect/ph-endpoint.h"
 #include "net/io/ph-interfaces.h"
+#include "net/io/ph-multicast.h"
 #include "net/io/ph-rendezvous-driver.h"
 #include "net/io/ph-resolver.h"
 #include "net/io/ph-stream.h"
 #include "net/io/ph-timer.h"
 #include "net/io/ph-udp.h"
 #include "net/nat/ph-nat-discovery.h"
+#include "net/nearby/ph-nearby.h"
 
 /* A link that carries nothing is kept this long, so that the next files start at once. */
 #define PH_CORE_LINK_IDLE (120 * PH_SEC)
@@ -209,6 +212,10 @@ struct _PhCore {
   PhBufPool *pool; /* for sources */
   GArray *reports; /* PhReportWait: commands that wait for STUN */
 
+  /* nearby */
+  PhNearby *nearby; /* NULL: switched off, or not connected */
+  PhMulticast *groups[2]; /* owned; IPv4, IPv6; NULL where the kernel has none */
+
   /* nat */
   PhNatDiscovery *nat; /* NULL: not running */
   PhUdp *nat_sockets[2]; /* owned; for mapping and for filtering, while it runs */
@@ -255,6 +262,7 @@ void ph_core_network_stop (PhCore *self);
 /* Looks up the STUN servers of settings and meetings anew. */
 void ph_core_network_update_servers (PhCore *self);
 bool ph_core_network_transmit (PhCore *self, PhTime now);
+PhUdp *ph_core_find_socket (const PhCore *self, uint32_t id);
 void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
 void ph_core_network_check_reports (PhCore *self, PhTime now);
 PhTime ph_core_network_next_timeout (const PhCore *self);
@@ -269,6 +277,15 @@ bool ph_core_relay_is_looking (const PhCore *self);
 bool ph_core_relay_settle (PhCore *self);
 /* False if tx->socket is no stream to a relay. */
 bool ph_core_relay_transmit (PhCore *self, const PhTransmit *tx);
+
+/* ph-core-nearby.c */
+/* By the setting; for all sockets and contacts that there are. */
+void ph_core_nearby_update (PhCore *self);
+void ph_core_nearby_stop (PhCore *self);
+void ph_core_nearby_add_socket (PhCore *self, PhTime now, const PhUdp *udp, uint32_t interface);
+void ph_core_nearby_remove_socket (PhCore *self, PhTime now, uint32_t socket);
+/* Whether anything was sent or told. */
+bool ph_core_nearby_settle (PhCore *self, PhTime now);
 
 /* ph-core-nat.c */
 /* A run when STUN has answered, unless the last one asked the same servers on the same network. */
@@ -291,9 +308,12 @@ void ph_core_meetings_update (PhCore *self);
 void ph_core_meetings_network_changed (PhCore *self);
 void ph_core_watch (PhCore *self, const PhDeviceId *id);
 void ph_core_unwatch (PhCore *self, const PhDeviceId *id);
-/* Carries a connector's signal to a peer that is online at some meeting; false if it is at none. */
+/* Carries a connector's signal to a peer that is at some meeting point or on this network; false if it is
+ * at none. */
 bool ph_core_send_signal (PhCore *self, const PhDeviceId *id, GBytes *body);
 bool ph_core_is_online (PhCore *self, const PhDeviceId *id);
+/* Somebody may have come or gone. */
+void ph_core_update_presence (PhCore *self);
 void ph_core_tell_status (PhCore *self);
 void ph_meeting_free (gpointer data);
 PhMeeting *ph_core_find_meeting (const PhCore *self, const PhRendezvousAddress *address);

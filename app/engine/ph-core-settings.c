@@ -22,6 +22,7 @@ static const char *const keys[] = {
     "auto-start",
     "run-in-background",
     "notifications",
+    "nearby",
     NULL,
 };
 
@@ -34,8 +35,8 @@ ph_engine_setting_keys (void)
 static bool
 is_switch (const char *key)
 {
-  static const char *const switches[] = {"private-mode", "auto-start", "run-in-background",
-                                         "notifications", NULL};
+  static const char *const switches[] = {"private-mode",  "auto-start", "run-in-background",
+                                         "notifications", "nearby",     NULL};
 
   return g_strv_contains (switches, key);
 }
@@ -78,9 +79,8 @@ setting_default (const char *key)
   if (is_limit (key))
     return g_strdup ("0");
   if (is_switch (key))
-    return g_strdup (strcmp (key, "notifications") == 0 || strcmp (key, "run-in-background") == 0
-                         ? "true"
-                         : "false");
+    return g_strdup (strcmp (key, "private-mode") == 0 || strcmp (key, "auto-start") == 0 ? "false"
+                                                                                          : "true");
   return g_strdup ("");
 }
 
@@ -281,6 +281,7 @@ ph_core_set_setting (PhCore *self, const PhCommand *command)
   tell_setting (self, command->subject);
   if (self->connected) {
     ph_core_meetings_update (self);
+    ph_core_nearby_update (self);
     ph_core_network_update_servers (self);
   }
   ph_core_done (self, command->number, NULL, NULL);

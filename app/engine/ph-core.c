@@ -69,13 +69,15 @@ arm (PhCore *self, PhTime now)
   next = ph_time_min (next, ph_core_offers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_network_next_timeout (self));
   next = ph_time_min (next, ph_core_nat_next_timeout (self));
+  if (self->nearby != NULL)
+    next = ph_time_min (next, ph_nearby_next_timeout (self->nearby, &why));
   ph_timer_arm (self->timer, next);
 }
 
 void
 ph_core_settle (PhCore *self)
 {
-  PhTime now = ph_core_now (self);
+  PhTime now;
   bool busy;
 
   /* A driver may tell something within a call that settling made: once more, then. */
@@ -85,10 +87,13 @@ ph_core_settle (PhCore *self)
   self->settling = true;
   do {
     self->settle_again = false;
+    now = ph_core_now (
+        self); /* what is told within may look at the clock, and time never goes back */
     busy = ph_core_peers_settle (self, now);
     busy |= ph_core_network_transmit (self, now);
     busy |= ph_core_nat_settle (self, now);
     busy |= ph_core_relay_settle (self);
+    busy |= ph_core_nearby_settle (self, now);
   } while (busy || self->settle_again);
   ph_core_network_check_reports (self, now);
   ph_core_transfers_tell (self, now);
@@ -103,6 +108,8 @@ timer_fired (void *user, PhTime now)
 
   ph_endpoint_handle_timeout (self->endpoint, now);
   ph_core_nat_handle_timeout (self, now);
+  if (self->nearby != NULL)
+    ph_nearby_handle_timeout (self->nearby, now);
   ph_core_peers_handle_timeout (self, now);
   ph_core_offers_handle_timeout (self, now);
   ph_core_settle (self);

@@ -36,6 +36,9 @@ open_socket (PhMulticast *self)
   PhSockaddr name;
   PhAddr bound = self->group;
 
+  /* A link-local group can be bound to on one interface only: any address, and a look at each datagram's. */
+  if (!ipv4)
+    memset (bound.ip, 0, sizeof bound.ip);
   bound.scope = 0;
 
   const socklen_t len = ph_sockaddr_from_addr (&bound, &name);
@@ -56,6 +59,7 @@ open_socket (PhMulticast *self)
 
 /* --- Receiving ---------------------------------------------------------------------------------- */
 
+/* Where it came in; 0 if it was not for a group. */
 static uint32_t
 interface_of (struct msghdr *message)
 {
@@ -70,7 +74,7 @@ interface_of (struct msghdr *message)
       struct in6_pktinfo info;
 
       memcpy (&info, CMSG_DATA (c), sizeof info);
-      return info.ipi6_ifindex;
+      return IN6_IS_ADDR_MULTICAST (&info.ipi6_addr) ? info.ipi6_ifindex : 0;
     }
   }
   return 0;
@@ -96,10 +100,13 @@ receive_one (PhMulticast *self)
 
   if (len < 0)
     return errno == EINTR;
-  if ((message.msg_flags & MSG_TRUNC) == 0) {
+
+  const uint32_t interface = interface_of (&message);
+
+  if (interface != 0 && (message.msg_flags & MSG_TRUNC) == 0) {
     const PhAddr remote = ph_sockaddr_to_addr (&name.sa);
 
-    self->received (self->user, interface_of (&message), &remote, ph_slice (data, (size_t)len));
+    self->received (self->user, interface, &remote, ph_slice (data, (size_t)len));
   }
   return true;
 }

@@ -338,6 +338,21 @@ ph_nearby_handle_packet (PhNearby *self, PhTime now, const PhDatagram *in)
   return true;
 }
 
+void
+ph_nearby_handle_multicast (PhNearby *self, PhTime now, uint32_t interface, const PhAddr *remote,
+                            PhSlice bytes)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    const PhNearbySocket *socket = &g_array_index (self->sockets, PhNearbySocket, i);
+    const PhDatagram in = {.socket = socket->id, .remote = *remote, .bytes = bytes};
+
+    if (socket->interface == interface && socket->addr.family == remote->family) {
+      ph_nearby_handle_packet (self, now, &in);
+      return;
+    }
+  }
+}
+
 /* --- Time --------------------------------------------------------------------------------------- */
 
 static void

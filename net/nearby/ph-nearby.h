@@ -94,9 +94,11 @@ void ph_nearby_leave (PhNearby *self, PhTime now);
 /* False: the contact is not here, or has too many waiting. */
 bool ph_nearby_send (PhNearby *self, PhTime now, const PhDeviceId *peer, PhSlice body);
 
-/* The five verbs. handle_packet: whether it was one of these datagrams; in->socket is the socket of the
- * interface on which it came. */
+/* The five verbs. handle_packet: whether it was one of these datagrams. */
 bool ph_nearby_handle_packet (PhNearby *self, PhTime now, const PhDatagram *in);
+/* What came to the group on `interface`. */
+void ph_nearby_handle_multicast (PhNearby *self, PhTime now, uint32_t interface,
+                                 const PhAddr *remote, PhSlice bytes);
 void ph_nearby_handle_timeout (PhNearby *self, PhTime now);
 /* One datagram a call; tx->cap is at least PH_NEARBY_DATAGRAM_MAX. */
 bool ph_nearby_poll_transmit (PhNearby *self, PhTime now, PhTransmit *tx);

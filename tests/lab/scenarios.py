@@ -85,6 +85,31 @@ def possible_pairs():
     must(possible_paths('cgnat', 'udp-blocked') == ('tcp',), 'TCP')
 
 
+# --- Without a meeting point -----------------------------------------------------------------------
+
+@scenario()
+def same_lan_without_meeting_point():
+    """Contacts on one network find each other when the meeting point is gone."""
+    programs()
+    with Lab(Network('same-lan', 'same-lan')) as lab:
+        lab.set_up()
+        lab.rendezvous_program.kill()
+        file = lab.work / 'file'
+        write_random(file, 5_000_000)
+        receiver = lab.right.receive()
+        sender = lab.left.cli('send', lab.left.contact, file, '--timeout', '60')
+        sender.expect_exit(0, 90)
+        receiver.expect_exit(0, 30)
+        compare(file, lab.right.inbox / file.name)
+        must(sender.last_event('delivered')['path'] == 'lan', 'not over the LAN')
+
+        # Who wants none of it is not found.
+        lab.right.do('config', 'set', 'nearby', 'false')
+        receiver = lab.right.receive()
+        lab.left.do('send', lab.left.contact, file, '--timeout', '5', status=4)
+        receiver.kill()
+
+
 # --- The networks themselves, by a program we did not write ----------------------------------------
 
 # What coturn's NAT discovery client must say of each kind.

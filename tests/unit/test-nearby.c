@@ -9,6 +9,7 @@
 
 typedef struct {
   uint32_t to; /* index of the device */
+  bool multicast;
   PhAddr from;
   PhTime at;
   size_t len;
@@ -85,11 +86,12 @@ watch_each_other (World *world, unsigned a, unsigned b)
 }
 
 static void
-fly (World *world, unsigned from, unsigned to, const PhTransmit *tx)
+fly (World *world, unsigned from, unsigned to, bool multicast, const PhTransmit *tx)
 {
   Flight *flight = g_new0 (Flight, 1);
 
   flight->to = to;
+  flight->multicast = multicast;
   flight->from = world->devices[from].addr;
   flight->at = world->now + PH_MSEC;
   flight->len = tx->len;
@@ -114,7 +116,7 @@ send_out (World *world, unsigned from, const PhTransmit *tx)
   for (unsigned i = 0; i < DEVICES; i++) {
     if (world->devices[i].on_wire
         && (multicast || ph_addr_equal (&tx->remote, &world->devices[i].addr)))
-      fly (world, from, i, tx);
+      fly (world, from, i, multicast, tx);
   }
 }
 
@@ -182,9 +184,12 @@ run (World *world, PhTime until)
           .bytes = ph_slice (flight->bytes, flight->len),
       };
 
-      if (world->devices[flight->to].nearby != NULL)
-        g_assert_true (
-            ph_nearby_handle_packet (world->devices[flight->to].nearby, world->now, &in));
+      PhNearby *nearby = world->devices[flight->to].nearby;
+
+      if (nearby != NULL && flight->multicast)
+        ph_nearby_handle_multicast (nearby, world->now, 1 + flight->to, &in.remote, in.bytes);
+      else if (nearby != NULL)
+        g_assert_true (ph_nearby_handle_packet (nearby, world->now, &in));
     }
     for (unsigned i = 0; i < DEVICES; i++) {
       if (world->devices[i].nearby != NULL)
