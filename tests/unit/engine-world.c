@@ -183,6 +183,7 @@ node_close (Node *node)
   g_clear_pointer (&node->engine, ph_engine_free);
   g_hash_table_remove_all (node->done);
   g_hash_table_remove_all (node->texts);
+  node->status = PH_STATUS_OFFLINE;
 }
 
 void
