@@ -7,21 +7,38 @@
 #include "app/gtk/ph-application.h"
 
 #include "app/engine/ph-app-id.h"
+#include "app/gtk/ph-add-person-dialog.h"
 #include "app/gtk/ph-application-dialogs.h"
+#include "app/gtk/ph-background.h"
+#include "app/gtk/ph-notifications.h"
+#include "app/gtk/ph-paste.h"
+#include "app/gtk/ph-send-dialog.h"
 #include "app/gtk/ph-window.h"
 
 #include <glib/gi18n.h>
+
+#define LINK_PREFIX "porthole:"
 
 struct _PhApplication {
   AdwApplication parent_instance;
 
   char *profile; /* NULL: the person's own */
   PhClient *client;
+  PhNotifications *notifications;
+  PhBackground *background;
+  bool quitting; /* the question was answered */
 };
 
 G_DEFINE_FINAL_TYPE (PhApplication, ph_application, ADW_TYPE_APPLICATION)
 
 /* --- Windows ------------------------------------------------------------------------------------- */
+
+static gboolean
+window_closed (PhApplication *self)
+{
+  ph_background_window_closed (self->background);
+  return GDK_EVENT_PROPAGATE;
+}
 
 static PhWindow *
 present_window (PhApplication *self)
@@ -30,8 +47,11 @@ present_window (PhApplication *self)
 
   if (self->client == NULL)
     return NULL;
-  if (window == NULL)
+  if (window == NULL) {
     window = GTK_WINDOW (ph_window_new (self, self->client));
+    g_signal_connect_object (window, "close-request", G_CALLBACK (window_closed), self,
+                             G_CONNECT_SWAPPED);
+  }
   gtk_window_present (window);
   return PH_WINDOW (window);
 }
@@ -52,9 +72,57 @@ show_startup_error (PhApplication *self, const GError *error)
 /* --- Actions ------------------------------------------------------------------------------------- */
 
 static void
+quit (PhApplication *self)
+{
+  GList *window;
+
+  self->quitting = true;
+  /* First what the windows still have to do, such as removals that nobody has undone. */
+  while ((window = gtk_application_get_windows (GTK_APPLICATION (self))) != NULL)
+    gtk_window_destroy (window->data);
+  g_application_quit (G_APPLICATION (self));
+}
+
+static void
+quit_answered (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (PhApplication) self = data;
+  const char *response = adw_alert_dialog_choose_finish (ADW_ALERT_DIALOG (source), result);
+
+  self->quitting = false;
+  if (g_str_equal (response, "quit"))
+    quit (self);
+}
+
+static void
+ask_to_quit (PhApplication *self, unsigned running)
+{
+  AdwAlertDialog *dialog = ADW_ALERT_DIALOG (adw_alert_dialog_new (NULL, NULL));
+  GtkWindow *window = gtk_application_get_active_window (GTK_APPLICATION (self));
+
+  self->quitting = true;
+  adw_alert_dialog_format_heading (
+      dialog, ngettext ("Quit During a Transfer?", "Quit During %u Transfers?", running), running);
+  adw_alert_dialog_set_body (dialog, _ ("What is under way stops, and goes on where it was when "
+                                        "Porthole is started again."));
+  adw_alert_dialog_add_responses (dialog, "cancel", _ ("_Cancel"), "quit", _ ("_Quit"), NULL);
+  adw_alert_dialog_set_response_appearance (dialog, "quit", ADW_RESPONSE_DESTRUCTIVE);
+  adw_alert_dialog_set_default_response (dialog, "cancel");
+  adw_alert_dialog_set_close_response (dialog, "cancel");
+  adw_alert_dialog_choose (dialog, GTK_WIDGET (window), NULL, quit_answered, g_object_ref (self));
+}
+
+static void
 quit_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  g_application_quit (G_APPLICATION (data));
+  PhApplication *self = data;
+  const unsigned running = self->client != NULL ? ph_client_get_running (self->client) : 0;
+
+  /* Asked once: who asks again means it. */
+  if (running == 0 || self->quitting)
+    quit (self);
+  else
+    ask_to_quit (self, running);
 }
 
 static const GActionEntry actions[] = {
@@ -100,6 +168,9 @@ ph_application_startup (GApplication *application)
     show_startup_error (self, error);
     return;
   }
+  self->notifications = ph_notifications_new (self, self->client);
+  self->background = ph_background_new (self, self->client, self->profile);
+  ph_paste_remove_old ();
   ph_client_connect (self->client);
 }
 
@@ -109,10 +180,32 @@ ph_application_activate (GApplication *application)
   present_window (PH_APPLICATION (application));
 }
 
+/* Addresses of invitations and files may come together; each gets its dialog. */
 static void
 ph_application_open (GApplication *application, GFile **files, int n_files, const char *hint)
 {
-  present_window (PH_APPLICATION (application));
+  PhApplication *self = PH_APPLICATION (application);
+  g_autoptr (GListStore) to_send = g_list_store_new (G_TYPE_FILE);
+  PhWindow *window = present_window (self);
+
+  if (window == NULL)
+    return;
+  for (int i = 0; i < n_files; i++) {
+    g_autofree char *uri = g_file_get_uri (files[i]);
+
+    if (g_ascii_strncasecmp (uri, LINK_PREFIX, strlen (LINK_PREFIX)) == 0) {
+      AdwDialog *dialog = ph_add_person_dialog_new (self->client);
+
+      ph_add_person_dialog_set_link (PH_ADD_PERSON_DIALOG (dialog), uri);
+      adw_dialog_present (dialog, GTK_WIDGET (window));
+    } else {
+      g_list_store_append (to_send, files[i]);
+    }
+  }
+  if (g_list_model_get_n_items (G_LIST_MODEL (to_send)) > 0)
+    adw_dialog_present (
+        ph_send_dialog_new (self->client, G_LIST_MODEL (to_send), GTK_WIDGET (window)),
+        GTK_WIDGET (window));
 }
 
 static void
@@ -130,6 +223,8 @@ ph_application_finalize (GObject *object)
 {
   PhApplication *self = PH_APPLICATION (object);
 
+  g_clear_object (&self->notifications);
+  g_clear_object (&self->background);
   g_clear_object (&self->client);
   g_free (self->profile);
   G_OBJECT_CLASS (ph_application_parent_class)->finalize (object);

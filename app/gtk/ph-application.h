@@ -2,8 +2,7 @@
 /* The application of one profile: it owns the client, shows the window, and answers to actions, also those
  * of notifications, that come when no window is open.
  *
- * Actions (prefix `app.`): quit, about, preferences, shortcuts, add-person, network, history,
- * show-person (contact id), accept, decline, show-transfer, open-transfer (transfer id). */
+ * Actions (prefix `app.`): quit; what ph-application-dialogs.h and ph-notifications.h add. */
 
 #pragma once
 

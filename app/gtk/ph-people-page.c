@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-people-page.h"
 
+#include "app/gtk/ph-network-button.h"
 #include "app/gtk/ph-person-row.h"
 
 struct _PhPeoplePage {
@@ -237,6 +238,7 @@ ph_people_page_init (PhPeoplePage *self)
 {
   g_type_ensure (PH_TYPE_CLIENT);
   g_type_ensure (PH_TYPE_CONTACT_ITEM);
+  g_type_ensure (PH_TYPE_NETWORK_BUTTON);
   gtk_widget_init_template (GTK_WIDGET (self));
   gtk_list_box_bind_model (self->list, G_LIST_MODEL (self->sorted), create_row, self, NULL);
   g_signal_connect_object (self->sorted, "items-changed", G_CALLBACK (items_changed), self,

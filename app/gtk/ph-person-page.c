@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-person-page.h"
 
+#include "app/gtk/ph-drop-zone.h"
 #include "app/gtk/ph-person-actions.h"
 #include "app/gtk/ph-transfer-row.h"
 
@@ -94,6 +95,8 @@ set_client (PhPersonPage *self, PhClient *client)
   if (!g_set_object (&self->client, client))
     return;
   ph_person_actions_set_client (self->actions, client);
+  if (client != NULL)
+    ph_drop_zone_add (GTK_WIDGET (self), client);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CLIENT]);
 }
 

@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-person-row.h"
 
+#include "app/gtk/ph-drop-zone.h"
 #include "app/gtk/ph-person-actions.h"
 
 #include <glib/gi18n.h>
@@ -222,6 +223,7 @@ ph_person_row_new (PhClient *client, PhContactItem *contact)
 
   ph_person_actions_set_client (self->actions, client);
   ph_person_actions_set_contact (self->actions, contact);
+  ph_drop_zone_add (GTK_WIDGET (self), client);
   g_signal_connect_object (contact, "notify::summary", G_CALLBACK (describe), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (contact, "notify::presence-text", G_CALLBACK (describe), self,

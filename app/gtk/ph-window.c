@@ -6,6 +6,7 @@
 
 #include "app/gtk/ph-people-page.h"
 #include "app/gtk/ph-person-page.h"
+#include "app/gtk/ph-welcome.h"
 
 #include <glib/gi18n.h>
 
@@ -18,6 +19,8 @@ struct _PhWindow {
   AdwToastOverlay *toasts;
   PhPeoplePage *people_page;
   PhPersonPage *person_page;
+  GtkStack *stack;
+  PhWelcome *welcome;
 };
 
 enum { PROP_0, PROP_CLIENT, N_PROPS };
@@ -62,6 +65,25 @@ ph_window_get_contact (PhWindow *self)
       && !adw_navigation_split_view_get_show_content (self->split_view))
     return NULL;
   return ph_person_page_get_contact (self->person_page);
+}
+
+/* --- First start --------------------------------------------------------------------------------- */
+
+static void
+welcome_done (PhWindow *self)
+{
+  gtk_stack_set_visible_child_name (self->stack, "main");
+}
+
+/* Asks for a name, unless there is one or people know this device by what it is called. */
+static void
+loaded (PhWindow *self)
+{
+  if (!ph_client_get_loaded (self->client) || ph_client_setting_is_set (self->client, "name")
+      || g_list_model_get_n_items (ph_client_get_contacts (self->client)) > 0)
+    return;
+  ph_welcome_set_client (self->welcome, self->client);
+  gtk_stack_set_visible_child_name (self->stack, "welcome");
 }
 
 /* --- Actions ------------------------------------------------------------------------------------- */
@@ -146,6 +168,9 @@ ph_window_class_init (PhWindowClass *klass)
   gtk_widget_class_bind_template_child (widget_class, PhWindow, toasts);
   gtk_widget_class_bind_template_child (widget_class, PhWindow, people_page);
   gtk_widget_class_bind_template_child (widget_class, PhWindow, person_page);
+  gtk_widget_class_bind_template_child (widget_class, PhWindow, stack);
+  gtk_widget_class_bind_template_child (widget_class, PhWindow, welcome);
+  gtk_widget_class_bind_template_callback (widget_class, welcome_done);
   gtk_widget_class_bind_template_callback (widget_class, person_activated);
   gtk_widget_class_bind_template_callback (widget_class, person_selected);
 
@@ -163,13 +188,19 @@ ph_window_init (PhWindow *self)
 {
   g_type_ensure (PH_TYPE_PEOPLE_PAGE);
   g_type_ensure (PH_TYPE_PERSON_PAGE);
+  g_type_ensure (PH_TYPE_WELCOME);
   gtk_widget_init_template (GTK_WIDGET (self));
 }
 
 PhWindow *
 ph_window_new (PhApplication *application, PhClient *client)
 {
-  return g_object_new (PH_TYPE_WINDOW, "application", application, "client", client, NULL);
+  PhWindow *self =
+      g_object_new (PH_TYPE_WINDOW, "application", application, "client", client, NULL);
+
+  g_signal_connect_object (client, "notify::loaded", G_CALLBACK (loaded), self, G_CONNECT_SWAPPED);
+  loaded (self);
+  return self;
 }
 
 PhClient *

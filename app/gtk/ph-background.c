@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#define G_LOG_DOMAIN "porthole"
+
+#include "app/gtk/ph-background.h"
+
+#include <glib/gi18n.h>
+#include <libportal/portal.h>
+
+#define NOTIFICATION_ID "background"
+
+struct _PhBackground {
+  GObject parent_instance;
+
+  PhClient *client;
+  XdpPortal *portal;
+  char *profile;
+  PhApplication *application; /* borrowed */
+  bool held;
+  bool asked; /* the portal, in this run */
+};
+
+G_DEFINE_FINAL_TYPE (PhBackground, ph_background, G_TYPE_OBJECT)
+
+/* --- Staying ------------------------------------------------------------------------------------- */
+
+/* Until everything is told nobody knows what there is to do. */
+static bool
+has_to_stay (PhBackground *self)
+{
+  return !ph_client_get_loaded (self->client) || ph_client_get_running (self->client) > 0
+         || ph_client_get_flag (self->client, "run-in-background");
+}
+
+static void
+update (PhBackground *self)
+{
+  const bool hold = has_to_stay (self);
+
+  if (hold == self->held)
+    return;
+  self->held = hold;
+  if (hold) {
+    g_application_hold (G_APPLICATION (self->application));
+  } else {
+    g_application_withdraw_notification (G_APPLICATION (self->application), NOTIFICATION_ID);
+    g_application_release (G_APPLICATION (self->application));
+  }
+}
+
+void
+ph_background_window_closed (PhBackground *self)
+{
+  const unsigned running = ph_client_get_running (self->client);
+  g_autoptr (GNotification) notification = NULL;
+  g_autofree char *title = NULL;
+
+  if (running == 0 || !ph_client_get_flag (self->client, "notifications"))
+    return;
+  title = g_strdup_printf (ngettext ("%u Transfer Goes On in the Background",
+                                     "%u Transfers Go On in the Background", running),
+                           running);
+  notification = g_notification_new (title);
+  g_notification_set_body (notification, _ ("Quit Porthole to stop until its next start"));
+  g_notification_add_button (notification, _ ("Quit"), "app.quit");
+  g_application_send_notification (G_APPLICATION (self->application), NOTIFICATION_ID,
+                                   notification);
+}
+
+/* --- The portal ---------------------------------------------------------------------------------- */
+
+static void
+portal_answered (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  /* Desktops without this portal let programs run as they like, outside a sandbox at least. */
+  if (!xdp_portal_request_background_finish (XDP_PORTAL (source), result, &error))
+    g_debug ("no permission to run in the background: %s",
+             error != NULL ? error->message : "declined");
+}
+
+/* Without a window: who starts at login wants to be reached, not looked at. */
+static GPtrArray *
+command_line (PhBackground *self)
+{
+  GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
+
+  g_ptr_array_add (words, g_strdup ("porthole"));
+  if (self->profile != NULL)
+    g_ptr_array_add (words, g_strconcat ("--profile=", self->profile, NULL));
+  g_ptr_array_add (words, g_strdup ("--gapplication-service"));
+  return words;
+}
+
+static void
+ask_portal (PhBackground *self)
+{
+  const bool login = ph_client_get_flag (self->client, "auto-start");
+
+  self->asked = true;
+  xdp_portal_request_background (
+      self->portal, NULL, _ ("Porthole receives files while its window is closed"),
+      command_line (self), login ? XDP_BACKGROUND_FLAG_AUTOSTART : XDP_BACKGROUND_FLAG_NONE, NULL,
+      portal_answered, NULL);
+}
+
+/* The portal keeps what it was told: it is asked when a person changes something, not at each start. */
+static void
+setting_changed (PhBackground *self, const char *key)
+{
+  const bool wants = ph_client_get_flag (self->client, "run-in-background")
+                     || ph_client_get_flag (self->client, "auto-start");
+
+  update (self);
+  if (ph_client_get_loaded (self->client) && (wants || self->asked))
+    ask_portal (self);
+}
+
+/* --- Object -------------------------------------------------------------------------------------- */
+
+static void
+ph_background_finalize (GObject *object)
+{
+  PhBackground *self = PH_BACKGROUND (object);
+
+  g_object_unref (self->client);
+  g_object_unref (self->portal);
+  g_free (self->profile);
+  G_OBJECT_CLASS (ph_background_parent_class)->finalize (object);
+}
+
+static void
+ph_background_class_init (PhBackgroundClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = ph_background_finalize;
+}
+
+static void
+ph_background_init (PhBackground *self)
+{
+  self->portal = xdp_portal_new ();
+}
+
+PhBackground *
+ph_background_new (PhApplication *application, PhClient *client, const char *profile)
+{
+  PhBackground *self = g_object_new (PH_TYPE_BACKGROUND, NULL);
+
+  self->application = application;
+  self->client = g_object_ref (client);
+  self->profile = g_strdup (profile);
+  g_signal_connect_object (client, "notify::loaded", G_CALLBACK (update), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (client, "notify::running", G_CALLBACK (update), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (client, "setting-changed::run-in-background",
+                           G_CALLBACK (setting_changed), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (client, "setting-changed::auto-start", G_CALLBACK (setting_changed),
+                           self, G_CONNECT_SWAPPED);
+  update (self);
+  return self;
+}
