@@ -5,6 +5,7 @@
 #include "app/cli/ph-follow.h"
 #include "app/cli/ph-prompt.h"
 #include "app/cli/ph-words.h"
+#include "app/engine/ph-remote.h"
 #include "app/engine/ph-safe-name.h"
 
 #include <errno.h>
@@ -264,11 +265,16 @@ stay (Receive *self)
                                : _ ("Waiting for offers. Ctrl+C ends."));
   while ((self->count == 0 || self->ended < self->count) && ph_cli_run (self->cli))
     ;
+  if (self->cli->gone)
+    return ph_cli_fail (self->cli->gone_error);
   if (!self->cli->interrupted)
     return self->status;
   if (is_under_way (self))
-    ph_output_note (
-        _ ("Stopped. What was under way goes on with the next “porthole-cli receive”."));
+    ph_output_note ("%s",
+                    ph_engine_is_remote (self->cli->engine)
+                        ? _ ("Stopped. Porthole goes on with what is under way.")
+                        : _ ("Stopped. What was under way goes on with the next “porthole-cli "
+                             "receive”."));
   /* Without a count being stopped is the usual end. */
   return self->count == 0 && !is_under_way (self) ? self->status : PH_EXIT_DECLINED;
 }

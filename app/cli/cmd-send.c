@@ -4,6 +4,7 @@
 #include "app/cli/ph-commands.h"
 #include "app/cli/ph-follow.h"
 #include "app/cli/ph-words.h"
+#include "app/engine/ph-remote.h"
 #include "app/engine/ph-safe-name.h"
 
 #include <errno.h>
@@ -30,8 +31,9 @@ follow_event (PhCli *cli, const PhEvent *event, void *user)
   }
   if (event->type != PH_EVENT_TRANSFER)
     return;
-  /* The new transfer is told before its command is done. */
-  if (follow->id == NULL && cli->loaded && !ph_cli_knew_transfer (cli, event->transfer.id)
+  /* The new transfer may be told before its command is done. In an application others make new ones too. */
+  if (follow->id == NULL && cli->loaded && !ph_engine_is_remote (cli->engine)
+      && !ph_cli_knew_transfer (cli, event->transfer.id)
       && event->transfer.direction == PH_DIRECTION_SEND)
     follow->id = g_strdup (event->transfer.id);
   if (g_strcmp0 (follow->id, event->transfer.id) != 0)
@@ -60,6 +62,13 @@ follow_to_end (PhCli *cli, PhFollow *follow)
         _ ("The time is over. The transfer is kept; to go on: porthole-cli resume "
            "%.8s, to give it up: porthole-cli cancel %.8s"),
         follow->id, follow->id);
+  if (cli->gone)
+    return ph_cli_fail (cli->gone_error);
+  if (ph_engine_is_remote (cli->engine))
+    return ph_output_fail (PH_EXIT_DECLINED, "cancelled",
+                           _ ("Stopped. Porthole goes on with the transfer; to give it up: "
+                              "porthole-cli cancel %.8s"),
+                           follow->id);
   return ph_output_fail (
       PH_EXIT_DECLINED, "cancelled",
       _ ("Stopped. The transfer is kept; to go on: porthole-cli resume %.8s, to give "

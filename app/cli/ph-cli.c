@@ -3,6 +3,7 @@
 #include "app/cli/ph-cli.h"
 
 #include "app/cli/ph-words.h"
+#include "app/engine/ph-remote.h"
 #include "app/engine/ph-safe-name.h"
 
 #include <glib-unix.h>
@@ -61,6 +62,7 @@ ph_cli_clear (PhCli *cli)
   g_clear_pointer (&cli->contacts, g_ptr_array_unref);
   g_clear_pointer (&cli->transfers, g_ptr_array_unref);
   g_clear_error (&cli->error);
+  g_clear_error (&cli->gone_error);
   g_clear_pointer (&cli->text, g_free);
 }
 
@@ -185,6 +187,16 @@ note_done (PhCli *cli, const PhEvent *event)
   g_main_loop_quit (cli->loop);
 }
 
+/* The process that did the work has ended. */
+static void
+note_gone (PhCli *cli, const PhEvent *event)
+{
+  cli->gone = true;
+  g_clear_error (&cli->gone_error);
+  cli->gone_error = g_error_copy (event->error);
+  g_main_loop_quit (cli->loop);
+}
+
 static void
 handle_event (const PhEvent *event, gpointer user)
 {
@@ -211,6 +223,9 @@ handle_event (const PhEvent *event, gpointer user)
   case PH_EVENT_DONE:
     note_done (cli, event);
     break;
+  case PH_EVENT_GONE:
+    note_gone (cli, event);
+    break;
   case PH_EVENT_INVITATION:
   case PH_EVENT_EXPLAIN:
   default:
@@ -225,9 +240,9 @@ handle_event (const PhEvent *event, gpointer user)
 bool
 ph_cli_run (PhCli *cli)
 {
-  if (!cli->interrupted && !cli->timed_out)
+  if (!cli->interrupted && !cli->timed_out && !cli->gone)
     g_main_loop_run (cli->loop);
-  return !cli->interrupted && !cli->timed_out;
+  return !cli->interrupted && !cli->timed_out && !cli->gone;
 }
 
 void
@@ -242,11 +257,14 @@ ph_cli_open (PhCli *cli)
   g_autoptr (GError) error = NULL;
 
   cli->engine = ph_engine_new (cli->profile, handle_event, cli, &error);
+  /* The window has the profile: its engine does the same. */
+  if (g_error_matches (error, PH_ENGINE_ERROR, PH_ENGINE_ERROR_PROFILE_IN_USE))
+    cli->engine = ph_engine_new_remote (cli->profile, handle_event, cli, NULL);
   if (cli->engine == NULL)
     return ph_cli_fail (error);
   while (!cli->loaded)
     if (!ph_cli_run (cli))
-      return PH_EXIT_DECLINED;
+      return cli->gone ? ph_cli_fail (cli->gone_error) : PH_EXIT_DECLINED;
   return PH_EXIT_DONE;
 }
 
@@ -288,6 +306,10 @@ ph_cli_wait (PhCli *cli, uint32_t command)
   cli->done = false;
   while (!cli->done)
     if (!ph_cli_run (cli)) {
+      if (cli->done)
+        break;
+      if (cli->gone)
+        return ph_cli_fail (cli->gone_error);
       if (cli->timed_out)
         return ph_output_fail (PH_EXIT_TIMED_OUT, "timed-out", _ ("Given up: the time is over."));
       return ph_output_fail (PH_EXIT_DECLINED, "cancelled", _ ("Stopped."));

@@ -27,6 +27,7 @@ struct _PhCli {
   GPtrArray *transfers; /* of char *: the ids that were unfinished at the start */
   GError *error; /* of the command that was waited for, NULL if it went well */
   char *text; /* and its result */
+  GError *gone_error;
 
   /* set by the commands */
   const char *profile;
@@ -37,6 +38,7 @@ struct _PhCli {
   bool loaded;
   bool interrupted; /* Ctrl+C, or asked to end */
   bool timed_out;
+  bool gone; /* the process whose engine this is has ended */
   uint32_t awaited;
   bool done;
   guint timeout_source;
@@ -47,13 +49,15 @@ struct _PhCli {
 void ph_cli_init (PhCli *cli, const char *profile);
 void ph_cli_clear (PhCli *cli);
 
-/* Opens the profile and waits until everything stored is told. PH_EXIT_DONE, or what to exit with after
+/* Opens the profile, or the engine of the application that has it open, and waits until everything stored is
+ * told. PH_EXIT_DONE, or what to exit with after
  * the error was told. Events go to `on_event`, those of the start included. */
 PhExit ph_cli_open (PhCli *cli);
 /* The same, and goes online. */
 PhExit ph_cli_open_online (PhCli *cli);
 
-/* Runs until ph_cli_quit(), a timeout or an interruption; false for the latter two. */
+/* Runs until ph_cli_quit(), a timeout, an interruption, or the end of the application whose engine this is;
+ * false for the latter three. */
 bool ph_cli_run (PhCli *cli);
 void ph_cli_quit (PhCli *cli);
 /* From now on; 0 s: none. */

@@ -267,8 +267,10 @@ tell_all (PhCore *self, uint32_t listener)
 static void
 connect_all (PhCore *self)
 {
-  if (self->connected)
+  if (self->connected) {
+    ph_core_tell_status (self); /* somebody waits to hear it */
     return;
+  }
   self->connected = true;
   ph_core_network_start (self);
   for (guint i = 0; i < self->peers->len; i++)
@@ -361,6 +363,7 @@ ph_core_run (PhCore *self, const PhCommand *command)
   case PH_COMMAND_EXPLAIN_CONTACT:
   case PH_COMMAND_EXPORT:
   case PH_COMMAND_IMPORT:
+  case PH_COMMANDS:
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "not there yet");
     break;
   }

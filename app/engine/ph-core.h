@@ -39,6 +39,7 @@ typedef enum {
   PH_COMMAND_EXPLAIN_CONTACT,
   PH_COMMAND_EXPORT,
   PH_COMMAND_IMPORT,
+  PH_COMMANDS,
 } PhCommandType;
 
 /* A command on its way from the caller's thread. Owned by whoever holds it. */

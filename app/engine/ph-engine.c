@@ -7,6 +7,8 @@
 
 #include "app/engine/ph-engine-private.h"
 #include "app/engine/ph-event-queue.h"
+#include "app/engine/ph-remote-client.h"
+#include "app/engine/ph-remote.h"
 #include "app/engine/ph-safety-number.h"
 
 typedef struct {
@@ -16,6 +18,9 @@ typedef struct {
 } Listener;
 
 struct _PhEngine {
+  /* owned; where it is set, another process has all the rest but the numbers */
+  PhRemoteClient *remote;
+
   /* owned */
   PhProfile *profile;
   GMainContext *context;
@@ -94,6 +99,7 @@ ph_engine_add_listener (PhEngine *self, PhEventFunc func, gpointer user_data)
   Listener *listener = g_new0 (Listener, 1);
   uint32_t number;
 
+  g_assert (self->remote == NULL);
   listener->queue = ph_event_queue_new (func, user_data);
   g_mutex_lock (&self->lock);
   number = listener->number = ++self->last_listener;
@@ -184,11 +190,37 @@ ph_engine_new (const char *dir, PhEventFunc func, gpointer user_data, GError **e
   return self;
 }
 
+PhEngine *
+ph_engine_new_remote (const char *dir, PhEventFunc func, gpointer user_data, GError **error)
+{
+  PhRemoteClient *remote = ph_remote_client_new (dir, func, user_data, error);
+  PhEngine *self;
+
+  if (remote == NULL)
+    return NULL;
+  self = g_new0 (PhEngine, 1);
+  self->remote = remote;
+  g_mutex_init (&self->lock);
+  return self;
+}
+
+bool
+ph_engine_is_remote (const PhEngine *self)
+{
+  return self->remote != NULL;
+}
+
 void
 ph_engine_free (PhEngine *self)
 {
   if (self == NULL)
     return;
+  if (self->remote != NULL) {
+    ph_remote_client_free (self->remote);
+    g_mutex_clear (&self->lock);
+    g_free (self);
+    return;
+  }
 
   post (self, quit, self, NULL);
   g_thread_join (self->thread);
@@ -203,18 +235,20 @@ ph_engine_free (PhEngine *self)
 const char *
 ph_engine_device_id (const PhEngine *self)
 {
-  return self->profile->device_id;
+  return self->remote != NULL ? ph_remote_client_device_id (self->remote)
+                              : self->profile->device_id;
 }
 
 char *
 ph_engine_safety_number (const PhEngine *self, const char *contact)
 {
   char text[PH_SAFETY_NUMBER_STRING_MAX];
-  PhDeviceId id;
+  PhDeviceId own, id;
 
-  if (ph_device_id_parse (contact, &id) != PH_DEVICE_ID_OK)
+  if (ph_device_id_parse (contact, &id) != PH_DEVICE_ID_OK
+      || ph_device_id_parse (ph_engine_device_id (self), &own) != PH_DEVICE_ID_OK)
     return NULL;
-  ph_safety_number (&self->profile->identity.id, &id, text);
+  ph_safety_number (&own, &id, text);
   return g_strdup (text);
 }
 
@@ -259,10 +293,19 @@ next_number (PhEngine *self)
 uint32_t
 ph_engine_post (PhEngine *self, const PhCommand *command)
 {
-  Posted *posted = g_new0 (Posted, 1);
-  PhCommand *copy = g_new (PhCommand, 1);
   const uint32_t number = next_number (self);
+  Posted *posted;
+  PhCommand *copy;
 
+  if (self->remote != NULL) {
+    PhCommand numbered = *command;
+
+    numbered.number = number;
+    ph_remote_client_post (self->remote, &numbered);
+    return number;
+  }
+  posted = g_new0 (Posted, 1);
+  copy = g_new (PhCommand, 1);
   *copy = *command;
   copy->number = number;
   copy->subject = g_strdup (command->subject);

@@ -200,6 +200,8 @@ typedef enum {
    * all. */
   PH_EVENT_FORGOTTEN,
   PH_EVENT_FILE, /* `command`, `file`: of ph_engine_list_files() */
+  /* Another process' engine (ph-remote.h) has ended: `error`. Commands under way were told DONE. */
+  PH_EVENT_GONE,
   PH_EVENT_DONE, /* `command`, `error` (NULL: well), `text`: a transfer id, contact id... */
 } PhEventType;
 

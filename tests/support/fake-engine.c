@@ -12,6 +12,7 @@
  * A profile named "in-use" is in use. */
 
 #include "app/engine/ph-engine.h"
+#include "app/engine/ph-remote.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -393,6 +394,18 @@ ph_engine_free (PhEngine *self)
   g_hash_table_unref (self->transfers);
   g_free (self);
   note ("close");
+}
+
+PhEngine *
+ph_engine_new_remote (const char *dir, PhEventFunc func, gpointer user_data, GError **error)
+{
+  return NULL;
+}
+
+bool
+ph_engine_is_remote (const PhEngine *self)
+{
+  return false;
 }
 
 const char *

@@ -144,6 +144,7 @@ node_hear (const PhEvent *event, gpointer user_data)
     note_file (node, &event->file);
     break;
   case PH_EVENT_ALERT:
+  case PH_EVENT_GONE:
     break;
   }
 }
