@@ -56,11 +56,13 @@ ph_connector_attempt_fail (PhConnector *self, PhConnectorFailure failure)
 }
 
 static void
-agent_make (PhConnector *self, const char *ufrag, const char *pwd)
+agent_make (PhConnector *self, const char *ufrag, const char *pwd, bool answering)
 {
   const PhIceConfig config = {
       .controlling = self->client,
       .allow_loopback = self->config.allow_loopback,
+      .opens = true,
+      .answering = answering,
       .random = self->config.random,
       .trace = &self->config.trace,
       .ufrag = ufrag,
@@ -100,7 +102,7 @@ void
 ph_connector_attempt_start (PhConnector *self, PhTime now, uint64_t echo)
 {
   ph_connector_attempt_end (self);
-  agent_make (self, NULL, NULL);
+  agent_make (self, NULL, NULL, echo != 0);
   do
     self->generation = ph_random_u64 (&self->config.random);
   while (self->generation == 0);
@@ -138,7 +140,7 @@ ph_connector_attempt_rebuild (PhConnector *self)
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++)
     self->links.slots[i].pair = 0;
   g_clear_pointer (&self->agent, ph_ice_agent_free);
-  agent_make (self, ufrag, pwd);
+  agent_make (self, ufrag, pwd, false);
   self->remote_generation = 0;
   offer_candidates (self);
 }

@@ -202,6 +202,7 @@ ph_ice_agent_new (const PhIceConfig *config, PhTime now)
   self->give_up_at = PH_NEVER;
   self->nominate_at = PH_NEVER;
   self->recheck_at = PH_NEVER;
+  ice_hold_begin (self, now);
   g_queue_init (&self->out);
   g_queue_init (&self->events);
   return self;
@@ -346,6 +347,8 @@ ph_ice_agent_handle_timeout (PhIceAgent *self, PhTime now)
 
   for (unsigned i = 0; i < self->pairs->len; i++)
     pair_timeout (self, now, self->pairs->pdata[i]);
+  if (now >= self->hold_until)
+    ice_hold_end (self);
   if (now >= self->recheck_at) {
     self->recheck_at = PH_NEVER;
     ph_ice_agent_recheck (self, now);
@@ -385,6 +388,7 @@ ph_ice_agent_next_timeout (const PhIceAgent *self, const char **ret_why)
       take_earlier (&when, &why, pair->retry_at, "failed pair tried again");
   }
   take_earlier (&when, &why, self->nominate_at, "patience before nomination");
+  take_earlier (&when, &why, self->hold_until, "checks held back");
   take_earlier (&when, &why, self->recheck_at, "relayed: other pairs checked again");
   take_earlier (&when, &why, self->give_up_at, "time for checks over");
   if (ice_next_to_check (self) != NULL)
@@ -407,6 +411,7 @@ ph_ice_agent_poll_transmit (PhIceAgent *self, PhTime now, PhTransmit *tx)
   tx->len = out->len;
   tx->segment = 0;
   tx->ecn = 0;
+  tx->ttl = out->ttl;
   return true;
 }
 

@@ -80,6 +80,10 @@ typedef struct {
 typedef struct {
   bool controlling;
   bool allow_loopback; /* tests on one machine */
+  /* The peer sends openers too, see the head of ph-ice-open.c. `answering`: we have its candidates before it can
+   * have ours. */
+  bool opens;
+  bool answering;
   PhRandom random;
   const PhTrace *trace; /* or NULL */
   PhIceTimers timers;

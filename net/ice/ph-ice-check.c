@@ -24,8 +24,8 @@ static const uint16_t known_attrs[] = {
 
 /* --- Sending ------------------------------------------------------------------------------------ */
 
-static void
-queue_message (PhIceAgent *self, uint32_t socket, const PhAddr *remote, const PhWriter *w)
+void
+ice_queue (PhIceAgent *self, uint32_t socket, const PhAddr *remote, uint8_t ttl, const PhWriter *w)
 {
   g_assert (ph_writer_ok (w));
   if (g_queue_get_length (&self->out) >= OUT_MAX)
@@ -36,6 +36,7 @@ queue_message (PhIceAgent *self, uint32_t socket, const PhAddr *remote, const Ph
 
   out->socket = socket;
   out->remote = *remote;
+  out->ttl = ttl;
   out->len = len;
   memcpy (out->data, w->start, len);
   g_queue_push_tail (&self->out, out);
@@ -61,7 +62,7 @@ send_request (PhIceAgent *self, IcePair *pair, const PhStunId *id, bool nominate
     ph_stun_put_u32 (&w, PH_STUN_NOMINATION, pair->nomination);
   ph_stun_put_integrity (&w, ph_slice_string (self->remote_pwd));
   ph_stun_put_fingerprint (&w);
-  queue_message (self, pair->local->socket, &pair->remote_addr, &w);
+  ice_queue (self, pair->local->socket, &pair->remote_addr, 0, &w);
   pair->checks_sent++;
 }
 
@@ -146,7 +147,7 @@ end_answer (PhIceAgent *self, PhWriter *w, const PhDatagram *in)
 {
   ph_stun_put_integrity (w, ph_slice_string (self->pwd));
   ph_stun_put_fingerprint (w);
-  queue_message (self, in->socket, &in->remote, w);
+  ice_queue (self, in->socket, &in->remote, 0, w);
 }
 
 static void
@@ -287,6 +288,7 @@ handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStun
     return true;
   }
 
+  ice_hold_end (self); /* the peer has our candidates */
   pair = ice_pair_reflexive (self, now, in, priority);
   if (pair == NULL)
     return true; /* no room: without a pair there is nothing to agree to */

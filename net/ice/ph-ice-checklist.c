@@ -210,6 +210,7 @@ add_pair (PhIceAgent *self, PhTime now, const PhCandidate *local, PhCandidate *r
   pair = g_memdup2 (&fresh, sizeof fresh);
   g_ptr_array_add (self->pairs, pair);
   g_ptr_array_sort (self->pairs, compare_pairs);
+  ice_open (self, pair);
   return pair;
 }
 
@@ -454,6 +455,8 @@ ice_next_to_check (const PhIceAgent *self)
     if (pair->triggered_seq != 0
         && (triggered == NULL || pair->triggered_seq < triggered->triggered_seq))
       triggered = pair;
+    if (pair->held && self->hold_until != PH_NEVER)
+      continue;
     if (waiting == NULL && pair->state == PH_ICE_PAIR_WAITING)
       waiting = pair;
     if (frozen == NULL && pair->state == PH_ICE_PAIR_FROZEN)

@@ -4,6 +4,7 @@
  *   ph-ice-agent.c      life, timers, events, what callers ask
  *   ph-ice-checklist.c  candidates become pairs; which pair is checked next
  *   ph-ice-check.c      connectivity checks on the wire, both ways
+ *   ph-ice-open.c       opening NATs before checks
  *   ph-ice-nominate.c   valid pairs: nomination, selection, consent, loss */
 
 #pragma once
@@ -35,6 +36,7 @@ typedef struct {
   PhCandidate seen; /* the local candidate as the peer sees it */
   uint64_t priority;
 
+  bool held; /* not checked before hold_until */
   uint64_t triggered_seq; /* place in the queue of triggered checks; 0: not in it */
   PhTime retry_at; /* when a failed pair is tried again; PH_NEVER */
 
@@ -66,6 +68,7 @@ typedef struct {
 typedef struct {
   uint32_t socket;
   PhAddr remote;
+  uint8_t ttl;
   size_t len;
   uint8_t data[];
 } IceOut;
@@ -90,6 +93,7 @@ struct _PhIceAgent {
   uint64_t next_triggered_seq;
 
   PhTime pace_at; /* no new check before */
+  PhTime hold_until; /* held pairs are not checked before; PH_NEVER: there is no hold */
   PhTime give_up_at; /* end of the time for checks; PH_NEVER if it is over or has not begun */
   PhTime first_valid_at;
   PhTime nominate_at; /* patience ends; PH_NEVER */
@@ -139,7 +143,18 @@ IcePair *ice_next_to_check (const PhIceAgent *self);
 bool ice_any_valid (const PhIceAgent *self);
 unsigned ice_count_open (const PhIceAgent *self);
 
+/* --- ph-ice-open.c --- */
+
+/* When a pair is made: opens our NAT, and holds checks back that would come too early. */
+void ice_open (PhIceAgent *self, IcePair *pair);
+void ice_hold_begin (PhIceAgent *self, PhTime now);
+void ice_hold_end (PhIceAgent *self);
+
 /* --- ph-ice-check.c --- */
+
+/* Queues a message; `ttl` as in PhTransmit. */
+void
+ice_queue (PhIceAgent *self, uint32_t socket, const PhAddr *remote, uint8_t ttl, const PhWriter *w);
 
 /* Sends a check that is repeated until it is answered. */
 void ice_check_start (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);

@@ -399,6 +399,20 @@ table ip parting {
 }
 """ if apart else 'delete table ip parting')
 
+    def let_in(self):
+        """The sites' routers drop nothing that is addressed to themselves, so that what nobody asked for leaves a
+        conntrack entry; and between them it is further than a few hops."""
+        for side in ('left', 'right'):
+            run(within(f'{self.prefix}{side}-router', ['nft', 'add chain ip router own { policy accept; }']))
+        run(within(self.prefix + 'internet', ['nft', '-f', '-']), """
+table ip distance {
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ip ttl < 16 drop
+  }
+}
+""")
+
     def crossed(self):
         """Bytes that have entered or left the public host, as its interface counts them."""
         links = json.loads(run(within(self.public.name, ['ip', '-s', '-j', 'link', 'show', 'dev', 'eth0'])))

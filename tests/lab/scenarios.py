@@ -306,6 +306,21 @@ def every_pair(left, right):
     check_pair(left, right)
 
 
+@scenario()
+def poisonable():
+    """Routers that keep a note of what nobody asked for, and so lose the port that a punch needs: openers that die
+    on the way come first."""
+    programs()
+    with Lab(Network('port-restricted', 'port-restricted')) as lab:
+        lab.network.let_in()
+        lab.start_coturn()
+        lab.start_rendezvous(relays=False)
+        lab.introduce()
+        file = lab.work / 'poison.bin'
+        write_random(file, 1_000_000)
+        must(transfer(lab, file)['path'] == 'udp', 'no direct path')
+
+
 # --- Relays ---------------------------------------------------------------------------------------
 
 @scenario(('symmetric', 'symmetric'), ('udp-blocked', 'symmetric'), ('tcp-443-only', 'symmetric'))

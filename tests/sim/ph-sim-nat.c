@@ -348,9 +348,10 @@ nat_map_out (PhSimNat *self, const PhAddr *inside, const PhAddr *remote)
 
   if (mapping != NULL)
     return mapping;
-  if (self->config.mapping == PH_SIM_AD)
+  /* A firewall keeps the address whoever it is for. */
+  if (nat_translates (self, inside) && self->config.mapping == PH_SIM_AD)
     key.remote = without_port (remote);
-  else if (self->config.mapping == PH_SIM_APD)
+  else if (nat_translates (self, inside) && self->config.mapping == PH_SIM_APD)
     key.remote = *remote;
   mapping = mapping_alive (self, g_hash_table_lookup (self->by_key, &key));
   if (mapping == NULL)

@@ -284,6 +284,29 @@ test_rebinding (void)
   }
 }
 
+/* Routers that an early packet of the peer poisons: the openers come first, whoever calls. */
+static void
+test_poisonable (void)
+{
+  for (uint64_t i = 0; i < 40; i++) {
+    const PhSimNatConfig box = {.filtering = PH_SIM_APD, .poisonable = true};
+    const PhSimPlan plan = {
+        .seed = ph_test_seed () + i,
+        .side = {{&box}, {&box}},
+        .line = {calm_line (3 + i % 7 * 10), calm_line (3 + i % 5 * 15)},
+    };
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, NULL);
+
+    ph_sim_stack_run (stack, PH_SEC);
+    ph_sim_stack_want (stack, i % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT);
+    if (i % 3 == 0)
+      ph_sim_stack_want (stack, i % 2 == 0 ? PH_SIM_RIGHT : PH_SIM_LEFT);
+    if (!ph_sim_stack_run_ready (stack, 3 * PH_SEC))
+      fail (&plan, "poisoned");
+  }
+}
+
 static void
 test_new_address (void)
 {
@@ -612,6 +635,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stack-sim/cuts", test_cuts);
   g_test_add_func ("/stack-sim/crashes", test_crashes);
   g_test_add_func ("/stack-sim/rebinding", test_rebinding);
+  g_test_add_func ("/stack-sim/poisonable", test_poisonable);
   g_test_add_func ("/stack-sim/new-address", test_new_address);
   g_test_add_func ("/stack-sim/mtu-shrinks", test_mtu_shrinks);
   g_test_add_func ("/stack-sim/rendezvous-gone", test_rendezvous_gone);
