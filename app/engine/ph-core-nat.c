@@ -257,7 +257,10 @@ static void
 add_string (JsonBuilder *json, const char *name, const char *value)
 {
   json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
+  if (value == NULL)
+    json_builder_add_null_value (json);
+  else
+    json_builder_add_string_value (json, value);
 }
 
 static void
@@ -338,7 +341,7 @@ ph_core_nat_report (PhCore *self)
   add_string (json, "tcp_mapping", "unknown");
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);
-  add_answer (json, "portmap", PH_NAT_UNTESTED);
+  add_string (json, "portmap", ph_core_portmap_protocol (self));
   add_answer (json, "relay", relay_answer (self));
   json_builder_end_object (json);
 

@@ -155,6 +155,7 @@ interfaces_changed (void *user)
     if (self->nearby != NULL)
       ph_nearby_network_changed (self->nearby, now);
     ph_core_nat_want (self, now, true);
+    ph_core_portmap_update (self, now, true);
     ph_core_meetings_network_changed (self);
   }
   ph_core_settle (self);
@@ -167,6 +168,7 @@ ph_core_network_start (PhCore *self)
 
   ph_core_nearby_update (self);
   update_sockets (self, ph_core_now (self));
+  ph_core_portmap_update (self, ph_core_now (self), false);
   self->monitor = ph_interface_monitor_new (g_main_context_get_thread_default (),
                                             interfaces_changed, self, &error);
   if (self->monitor == NULL)
@@ -191,6 +193,7 @@ ph_core_network_stop (PhCore *self)
   ph_core_nat_stop (self);
   ph_core_relay_stop (self);
   ph_core_nearby_stop (self);
+  ph_core_portmap_stop (self);
   cancel_lookups (self);
   g_clear_pointer (&self->monitor, ph_interface_monitor_free);
 }
@@ -282,9 +285,10 @@ may_get_servers (const PhCore *self)
 void
 ph_core_network_check_reports (PhCore *self, PhTime now)
 {
-  const bool told =
-      self->lookups->len == 0 && !ph_core_relay_is_looking (self) && !may_get_servers (self)
-      && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint)) && !ph_core_nat_is_pending (self);
+  const bool told = self->lookups->len == 0 && !ph_core_relay_is_looking (self)
+                    && !may_get_servers (self)
+                    && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint))
+                    && !ph_core_nat_is_pending (self) && !ph_core_portmap_is_pending (self);
 
   for (guint i = self->reports->len; i-- > 0;) {
     const PhReportWait wait = g_array_index (self->reports, PhReportWait, i);

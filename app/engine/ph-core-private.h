@@ -5,6 +5,7 @@
  *   ph-core-network.c   sockets, interfaces, STUN servers
  *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-relay.c     TURN servers and the streams to them
+ *   ph-core-portmap.c   ports that the router opens
  *   ph-core-meeting.c   rendezvous servers
  *   ph-core-invitation.c  how people become contacts
  *   ph-core-nearby.c    contacts on the same network
@@ -208,6 +209,7 @@ struct _PhCore {
   GArray *stun_addrs; /* PhAddr */
   GPtrArray *relay_lookups; /* PhRelayLookup, owned */
   GPtrArray *relay_streams; /* PhStream, owned */
+  GPtrArray *mappers; /* of ph-core-portmap.c, owned */
   uint8_t *tx_buffer; /* PH_TRANSMIT_MAX */
   PhBufPool *pool; /* for sources */
   GArray *reports; /* PhReportWait: commands that wait for STUN */
@@ -299,6 +301,22 @@ PhTime ph_core_nat_next_timeout (const PhCore *self);
 bool ph_core_nat_is_pending (const PhCore *self);
 /* What `nat --json` prints; to be freed. */
 char *ph_core_nat_report (PhCore *self);
+
+/* ph-core-portmap.c */
+void ph_core_portmap_free_mapper (gpointer data);
+/* A client for every address that stands behind a router, as settings and sockets are; `anew`: whatever was
+ * found out before may not hold any more. */
+void ph_core_portmap_update (PhCore *self, PhTime now, bool anew);
+/* Closes what was opened. */
+void ph_core_portmap_stop (PhCore *self);
+/* Whether anything was sent. */
+bool ph_core_portmap_settle (PhCore *self, PhTime now);
+void ph_core_portmap_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_portmap_next_timeout (const PhCore *self);
+/* Whether a router is still to answer. */
+bool ph_core_portmap_is_pending (const PhCore *self);
+/* "pcp", "nat-pmp", "upnp", or NULL where nothing is mapped. */
+const char *ph_core_portmap_protocol (const PhCore *self);
 
 /* ph-core-meeting.c */
 void ph_core_meetings_start (PhCore *self);

@@ -71,6 +71,7 @@ arm (PhCore *self, PhTime now)
   next = ph_time_min (next, ph_core_nat_next_timeout (self));
   if (self->nearby != NULL)
     next = ph_time_min (next, ph_nearby_next_timeout (self->nearby, &why));
+  next = ph_time_min (next, ph_core_portmap_next_timeout (self));
   ph_timer_arm (self->timer, next);
 }
 
@@ -94,6 +95,7 @@ ph_core_settle (PhCore *self)
     busy |= ph_core_nat_settle (self, now);
     busy |= ph_core_relay_settle (self);
     busy |= ph_core_nearby_settle (self, now);
+    busy |= ph_core_portmap_settle (self, now);
   } while (busy || self->settle_again);
   ph_core_network_check_reports (self, now);
   ph_core_transfers_tell (self, now);
@@ -110,6 +112,7 @@ timer_fired (void *user, PhTime now)
   ph_core_nat_handle_timeout (self, now);
   if (self->nearby != NULL)
     ph_nearby_handle_timeout (self->nearby, now);
+  ph_core_portmap_handle_timeout (self, now);
   ph_core_peers_handle_timeout (self, now);
   ph_core_offers_handle_timeout (self, now);
   ph_core_settle (self);
@@ -198,6 +201,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->lookups = g_ptr_array_new_with_free_func (g_free);
   self->stun_addrs = g_array_new (FALSE, TRUE, sizeof (PhAddr));
   ph_core_relay_init (self);
+  self->mappers = g_ptr_array_new_with_free_func (ph_core_portmap_free_mapper);
   self->nat_wanted_since = PH_NEVER;
   self->presence_by = PH_NEVER;
   self->reports = g_array_new (FALSE, TRUE, sizeof (PhReportWait));
@@ -237,6 +241,7 @@ ph_core_free (PhCore *self)
   g_array_unref (self->stun_addrs);
   g_ptr_array_unref (self->relay_lookups);
   g_ptr_array_unref (self->relay_streams);
+  g_ptr_array_unref (self->mappers);
   g_array_unref (self->reports);
   ph_endpoint_free (self->endpoint);
   g_source_destroy (self->wake);

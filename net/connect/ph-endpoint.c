@@ -126,6 +126,13 @@ ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket)
 }
 
 void
+ph_endpoint_set_mapped (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *external)
+{
+  ph_gatherer_set_mapped (self->gatherer, socket, external);
+  spread_candidates (self, now);
+}
+
+void
 ph_endpoint_set_stun_servers (PhEndpoint *self, PhTime now, const PhAddr *servers, size_t n)
 {
   ph_gatherer_set_servers (self->gatherer, now, servers, n);

@@ -42,6 +42,8 @@ bool ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream);
 uint32_t ph_endpoint_poll_unused_stream (PhEndpoint *self);
 void ph_endpoint_stream_opened (PhEndpoint *self, PhTime now, uint32_t socket);
 void ph_endpoint_stream_closed (PhEndpoint *self, PhTime now, uint32_t socket);
+/* ph_gatherer_set_mapped(). */
+void ph_endpoint_set_mapped (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *external);
 /* Addresses or routes have changed: asks the STUN servers again, and no connector waits any longer. */
 void ph_endpoint_network_changed (PhEndpoint *self, PhTime now);
 const PhGatherer *ph_endpoint_gatherer (const PhEndpoint *self);

@@ -8,6 +8,7 @@ typedef struct {
   uint32_t id;
   PhAddr addr;
   PhCandidate host;
+  PhAddr external; /* what the router has opened for it; unset: nothing */
 } Socket;
 
 /* What one server says about one socket. */
@@ -118,7 +119,11 @@ ph_gatherer_add_socket (PhGatherer *self, PhTime now, uint32_t id, const PhAddr 
   if (self->sockets->len >= PH_GATHERER_SOCKETS_MAX)
     return false;
 
-  const Socket socket = {id, *addr, ph_candidate_host (*addr, id, self->rank++)};
+  const Socket socket = {
+      .id = id,
+      .addr = *addr,
+      .host = ph_candidate_host (*addr, id, self->rank++),
+  };
 
   g_array_append_val (self->sockets, socket);
   g_array_append_val (self->news, socket.host);
@@ -148,6 +153,23 @@ ph_gatherer_remove_socket (PhGatherer *self, uint32_t id)
   for (guint i = self->news->len; i-- > 0;) {
     if (g_array_index (self->news, PhCandidate, i).socket == id)
       g_array_remove_index (self->news, i);
+  }
+}
+
+void
+ph_gatherer_set_mapped (PhGatherer *self, uint32_t id, const PhAddr *external)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    Socket *socket = &g_array_index (self->sockets, Socket, i);
+
+    if (socket->id != id || ph_addr_equal (&socket->external, external))
+      continue;
+    socket->external = *external;
+    if (ph_addr_is_set (external)) {
+      const PhCandidate candidate = ph_candidate_mapped (&socket->host, *external);
+
+      g_array_append_val (self->news, candidate);
+    }
   }
 }
 
@@ -226,6 +248,12 @@ ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max)
 
   for (guint i = 0; i < self->sockets->len && n < max; i++)
     ret[n++] = g_array_index (self->sockets, Socket, i).host;
+  for (guint i = 0; i < self->sockets->len && n < max; i++) {
+    const Socket *socket = &g_array_index (self->sockets, Socket, i);
+
+    if (ph_addr_is_set (&socket->external))
+      ret[n++] = ph_candidate_mapped (&socket->host, socket->external);
+  }
   for (guint i = 0; i < self->questions->len && n < max; i++) {
     const Question *question = &g_array_index (self->questions, Question, i);
 

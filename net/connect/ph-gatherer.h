@@ -31,6 +31,10 @@ void ph_gatherer_remove_socket (PhGatherer *self, uint32_t socket);
 /* Replaces the list of STUN servers; those that stay are not asked again. */
 void ph_gatherer_set_servers (PhGatherer *self, PhTime now, const PhAddr *servers, size_t n);
 
+/* The port that the router has opened for a socket, in either direction: a mapped candidate; unset: none any
+ * more. A socket that is not known counts for nothing. */
+void ph_gatherer_set_mapped (PhGatherer *self, uint32_t socket, const PhAddr *external);
+
 /* Asks every server anew: the network has changed. */
 void ph_gatherer_refresh (PhGatherer *self, PhTime now);
 

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from network import BOX, LabError
+from network import BOX, Host, LabError, run, within
 
 TOP = Path(__file__).resolve().parent.parent.parent
 CLI = TOP / 'build/release/app/cli/porthole-cli'
@@ -26,6 +26,20 @@ STUN_PORT = 3478
 TURNS_PORT = RENDEZVOUS_PORT = 443  # on different addresses; what is let out where little is
 START_SECONDS = 20  # until a server answers; a loaded machine needs a few
 LOG_LINES = 30  # of each program, shown with a failure
+
+
+# What miniupnpd expects to find; the input rule lets the LAN talk to it.
+PORT_MAPPER_RULES = '''
+add rule ip router own iifname lan accept
+table inet mapper {
+  chain miniupnpd { }
+  chain prerouting_miniupnpd { }
+  chain postrouting_miniupnpd { }
+  chain forward { type filter hook forward priority -5; policy accept; jump miniupnpd; }
+  chain prerouting { type nat hook prerouting priority -105; policy accept; jump prerouting_miniupnpd; }
+  chain postrouting { type nat hook postrouting priority 95; policy accept; jump postrouting_miniupnpd; }
+}
+'''
 
 
 class Program:
@@ -205,6 +219,38 @@ class Lab:
             f'--userdb={self.work}/coturn.db', *options])
         self._await_stun(coturn)
         return coturn
+
+    def start_port_mapper(self, host, router, mappings=True, upnp=True):
+        """miniupnpd on the router before `host`: PCP and NAT-PMP (`mappings`), UPnP (`upnp`)."""
+        namespace = Host(self.network.prefix + router, '', '')
+        # In a table of its own; the router's own rules let through what was redirected.
+        run(within(namespace.name, ['nft', '-f', '-']), PORT_MAPPER_RULES)
+        settings = self.work / f'{router}-mapper.conf'
+        settings.write_text('\n'.join([
+            'ext_ifname=wan', 'listening_ip=lan', 'http_port=5000', 'secure_mode=yes', 'system_uptime=no',
+            'ext_allow_private_ipv4=yes', f'ext_ip={host.public}', 'ipv6_disable=yes', 'upnp_table_name=mapper', 'upnp_nat_table_name=mapper',
+            f'enable_pcp_pmp={"yes" if mappings else "no"}', f'enable_upnp={"yes" if upnp else "no"}',
+            'uuid=00000000-0000-4000-8000-000000000001', 'min_lifetime=120', 'max_lifetime=86400',
+            f'lease_file={self.work}/{router}-leases', f'allow 1024-65535 {host.inner} 1024-65535',
+            'deny 0-65535 0.0.0.0/0 0-65535', '']))
+        mapper = Program(self, f'{router}-mapper', namespace, [
+            'miniupnpd', '-d', '-f', settings, '-P', f'{self.work}/{router}-mapper.pid'])
+        self._await_port_mapper(mapper, namespace, upnp)
+        return mapper
+
+    def _await_port_mapper(self, mapper, namespace, upnp):
+        deadline = time.monotonic() + START_SECONDS
+        wanted = [':1900 '] if upnp else [':5351 ']
+        while not all(port in run(within(namespace.name, ['ss', '-uanH'])) for port in wanted):
+            if mapper.process.poll() is not None or time.monotonic() > deadline:
+                raise LabError('miniupnpd does not come up')
+            time.sleep(0.05)
+
+    def mapped_ports(self, router):
+        """What the port mapper of the router has redirected, as nft shows it."""
+        rules = run(within(self.network.prefix + router, ['nft', 'list', 'chain', 'inet', 'mapper',
+                                                          'prerouting_miniupnpd']))
+        return [line.strip() for line in rules.splitlines() if 'dnat' in line]
 
     def certify(self, name, addresses):
         """(certificate, key) for these addresses, by an authority of the lab's own: `self.authority`."""

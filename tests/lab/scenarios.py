@@ -443,6 +443,28 @@ def direct_dies():
         arrives(lab, file, receiver, sender, 60)
 
 
+# --- Ports that routers open -----------------------------------------------------------------------
+
+@scenario(('pcp',), ('nat-pmp',), ('upnp',))
+def port_mapping(protocol):
+    """A router that opens ports makes a direct path where none could be punched; the port is closed in the end."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        if protocol == 'nat-pmp':  # a router that has never heard of PCP, and drops it
+            run(within(lab.network.prefix + 'left-router', [
+                'nft', 'insert rule ip router own iifname lan udp dport 5351 @th,64,8 2 drop']))
+        lab.start_port_mapper(lab.left.host, 'left-router', mappings=protocol != 'upnp', upnp=protocol == 'upnp')
+        lab.set_up()
+        must(lab.left.do('nat').events[-1]['portmap'] == protocol, 'the report does not name it')
+        file = lab.work / 'mapped.bin'
+        write_random(file, 5_000_000)
+        delivered = transfer(lab, file, wait_for_better=True)
+        must(delivered['best_path'] == 'udp', json.dumps(delivered))
+        must(not lab.mapped_ports('left-router'), f'left open: {lab.mapped_ports("left-router")}')
+        lab.left.do('config', 'set', 'port-mapping', 'false')
+        must(lab.left.do('nat').events[-1]['portmap'] is None, 'switched off, and mapped')
+
+
 def self_signed(lab, name):
     """(certificate, key) that nobody vouches for."""
     certificate, key = lab.work / f'{name}.pem', lab.work / f'{name}.key'
