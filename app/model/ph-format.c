@@ -336,10 +336,12 @@ ph_format_status (const PhStatusView *view)
 {
   switch (view->status) {
   case PH_STATUS_NOT_CONFIGURED:
-    return g_strdup (
-        _ ("No meeting point is set up: people outside this network cannot be reached"));
+    return g_strdup (_ ("No meeting point is set up: only people on this network can be reached"));
   case PH_STATUS_OFFLINE:
-    return view->reason[0] != '\0' ? g_strdup (view->reason) : g_strdup (_ ("You are offline"));
+    if (view->reason[0] == '\0')
+      return g_strdup (_ ("The meeting point cannot be reached"));
+    /* Translators: %s says why, such as "it does not answer" */
+    return g_strdup_printf (_ ("The meeting point cannot be reached: %s"), view->reason);
   case PH_STATUS_REPLACED:
     return g_strdup (_ ("This profile is in use on another computer"));
   case PH_STATUS_CONNECTING:

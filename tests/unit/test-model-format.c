@@ -172,6 +172,18 @@ test_send_to (void)
 }
 
 static void
+test_status_of_the_network (void)
+{
+  PhStatusView view = {PH_STATUS_ONLINE, "", "", 0};
+
+  assert_text (ph_format_status (&view), "");
+  view.status = PH_STATUS_OFFLINE;
+  assert_text (ph_format_status (&view), "The meeting point cannot be reached");
+  view.reason = "it does not answer";
+  assert_text (ph_format_status (&view), "The meeting point cannot be reached: it does not answer");
+}
+
+static void
 test_paths (void)
 {
   g_assert_cmpstr (ph_format_path ("lan"), ==, "Direct, same network");
@@ -193,6 +205,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model-format/moment", test_moment);
   g_test_add_func ("/model-format/status-of-a-transfer", test_status_of_a_transfer);
   g_test_add_func ("/model-format/send-to", test_send_to);
+  g_test_add_func ("/model-format/status-of-the-network", test_status_of_the_network);
   g_test_add_func ("/model-format/paths", test_paths);
   return g_test_run ();
 }
