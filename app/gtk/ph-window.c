@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-window.h"
 
+#include "app/gtk/ph-announcer.h"
 #include "app/gtk/ph-people-page.h"
 #include "app/gtk/ph-person-page.h"
 #include "app/gtk/ph-welcome.h"
@@ -198,6 +199,7 @@ ph_window_new (PhApplication *application, PhClient *client)
   PhWindow *self =
       g_object_new (PH_TYPE_WINDOW, "application", application, "client", client, NULL);
 
+  ph_announcer_add (GTK_WIDGET (self), client);
   g_signal_connect_object (client, "notify::loaded", G_CALLBACK (loaded), self, G_CONNECT_SWAPPED);
   loaded (self);
   return self;
