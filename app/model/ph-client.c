@@ -382,6 +382,10 @@ ph_client_class_init (PhClientClass *klass)
                                    NULL, G_TYPE_NONE, 1, PH_TYPE_TRANSFER_ITEM);
   signals[ENDED] = g_signal_new ("ended", PH_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                  G_TYPE_NONE, 1, PH_TYPE_TRANSFER_ITEM);
+  signals[ALERT] = g_signal_new ("alert", PH_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                 G_TYPE_NONE, 2, PH_TYPE_CONTACT_ITEM, G_TYPE_STRING);
+  signals[HISTORY_CHANGED] = g_signal_new ("history-changed", PH_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0,
+                                           NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void
