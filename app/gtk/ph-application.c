@@ -171,6 +171,7 @@ ph_application_startup (GApplication *application)
   self->notifications = ph_notifications_new (self, self->client);
   self->background = ph_background_new (self, self->client, self->profile);
   ph_paste_remove_old ();
+  ph_application_follow_alerts (self);
   ph_client_connect (self->client);
 }
 
