@@ -2,10 +2,13 @@
 
 #include "app/gtk/ph-loop-times.h"
 
+#include <fcntl.h>
 #include <gdk/gdk.h>
 #include <glib-unix.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 /* Tenths of a millisecond up to a second; whatever is longer counts as a second. */
 #define BUCKETS 10000
@@ -20,6 +23,7 @@ typedef struct {
 static struct {
   char *path;
   GPollFunc poll;
+  int schedstat; /* /proc file, -1: not there */
   int64_t woke_us; /* 0 before the first turn */
   int64_t painted_us; /* in this turn */
   int64_t paint_began_us;
@@ -47,6 +51,21 @@ times_p99_ms (const Times *times)
   return 0;
 }
 
+/* The clock without the time in which this thread could have run and other programs did: what a busy
+ * machine takes is not ours, what we wait for on disks and locks is. */
+static int64_t
+own_time_us (void)
+{
+  int64_t now_us = g_get_monotonic_time ();
+  char text[64] = "";
+  guint64 ran_ns, waited_ns;
+
+  if (loop.schedstat >= 0 && pread (loop.schedstat, text, sizeof text - 1, 0) > 0
+      && sscanf (text, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &ran_ns, &waited_ns) == 2)
+    now_us -= (int64_t)(waited_ns / 1000);
+  return now_us;
+}
+
 /* A turn of the loop is what lies between two calls of poll(). */
 static int
 poll_between_turns (GPollFD *fds, guint n_fds, int timeout_ms)
@@ -54,9 +73,9 @@ poll_between_turns (GPollFD *fds, guint n_fds, int timeout_ms)
   int ready;
 
   if (loop.woke_us != 0)
-    times_add (&loop.turns, g_get_monotonic_time () - loop.woke_us - loop.painted_us);
+    times_add (&loop.turns, own_time_us () - loop.woke_us - loop.painted_us);
   ready = loop.poll (fds, n_fds, timeout_ms);
-  loop.woke_us = g_get_monotonic_time ();
+  loop.woke_us = own_time_us ();
   loop.painted_us = 0;
   return ready;
 }
@@ -64,14 +83,14 @@ poll_between_turns (GPollFD *fds, guint n_fds, int timeout_ms)
 static gboolean
 paint_begins (GSignalInvocationHint *hint, guint n_values, const GValue *values, gpointer data)
 {
-  loop.paint_began_us = g_get_monotonic_time ();
+  loop.paint_began_us = own_time_us ();
   return G_SOURCE_CONTINUE;
 }
 
 static gboolean
 paint_ends (GSignalInvocationHint *hint, guint n_values, const GValue *values, gpointer data)
 {
-  int64_t us = g_get_monotonic_time () - loop.paint_began_us;
+  int64_t us = own_time_us () - loop.paint_began_us;
 
   times_add (&loop.frames, us);
   loop.painted_us += us;
@@ -119,6 +138,7 @@ ph_loop_times_start (void)
   if (path == NULL || loop.path != NULL)
     return;
   loop.path = g_strdup (path);
+  loop.schedstat = open ("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
   loop.poll = g_main_context_get_poll_func (NULL);
   g_main_context_set_poll_func (NULL, poll_between_turns);
   clock = g_type_class_ref (GDK_TYPE_FRAME_CLOCK);

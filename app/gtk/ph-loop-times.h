@@ -4,7 +4,8 @@
  * last one to FILE, as a JSON object, and begins anew:
  *
  *   turns                          how often the loop woke and dispatched
- *   turn_p99_ms, turn_max_ms       what one turn took, painting left out
+ *   turn_p99_ms, turn_max_ms       what one turn took, painting left out, and the time in which
+ *                                other programs had the processor
  *   frames, frame_p99_ms, frame_max_ms   what painting one frame took: style, layout, drawing */
 
 #pragma once
