@@ -103,18 +103,28 @@ class Household:
         Path(folder, 'settings.ini').write_text(
             f'[Settings]\ngtk-enable-animations={int(animations)}\ngtk-cursor-blink=0\n', encoding='utf-8')
 
+    def environment(self, person):
+        """The person's own, on the desktop. The accessibility bus is found by the desktop's folder."""
+        return {**os.environ, **{key: value for key, value in person.env.items() if key != 'XDG_RUNTIME_DIR'}}
+
+    def introduce(self):
+        """Two people who know each other: left is Laptop, right is Desk."""
+        for person, name in ((self.left, 'Laptop'), (self.right, 'Desk')):
+            person.do('config', 'set', 'name', name)
+            person.do('config', 'set', 'download-dir', str(person.inbox))
+        self.lab.introduce()
+        self.left.do('rename', self.left.contact, 'Desk')
+        self.right.do('rename', self.right.contact, 'Laptop')
+
     def start(self, person, *arguments, env=None):
         """Starts the person's Porthole; returns the running program, with or without a window."""
         if not program(self.build).exists():
             raise LabError(f'build/{self.build} has no porthole')
         self.settings(person)
-        downloads = Path(person.env['HOME'], 'Downloads')
-        downloads.mkdir(exist_ok=True)
-        environment = dict(self.desktop.env, **{key: value for key, value in person.env.items()
-                                                if key != 'XDG_RUNTIME_DIR'})
-        environment.update({'G_ENABLE_DIAGNOSTIC': '1', **(env or {})})
+        Path(person.env['HOME'], 'Downloads').mkdir(exist_ok=True)
         return Program(self.lab, f'{person.name}-porthole', person.host,
-                       [program(self.build), '--profile', person.profile, *arguments], env=environment)
+                       [program(self.build), '--profile', person.profile, *arguments],
+                       env={**self.environment(person), 'LC_ALL': 'C.UTF-8', 'G_ENABLE_DIAGNOSTIC': '1', **(env or {})})
 
     def open(self, person, *arguments, env=None, place=None, size=None):
         """Opens the person's window and, unless told otherwise, puts left to the left and right to the right."""

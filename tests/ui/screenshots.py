@@ -91,10 +91,7 @@ def furnish(home):
     """Two people with a past: files that came and went, one that was declined, and an offer."""
     from trees import write_random
     lab = home.lab
-    lab.left.do('config', 'set', 'name', 'Laptop')
-    lab.right.do('config', 'set', 'name', 'Desk')
-    lab.introduce()
-    lab.left.do('rename', lab.left.contact, 'Desk')
+    home.introduce()
     folder = lab.work / 'Holiday photos'
     folder.mkdir()
     for number in range(1, 13):
