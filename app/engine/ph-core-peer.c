@@ -269,6 +269,7 @@ ph_peer_connect (PhPeer *self)
   memcpy (config.instance, core->instance, sizeof config.instance);
   ph_core_session_hooks (self, &config.hooks);
   self->session = ph_session_new (&config);
+  ph_session_set_pacer (self->session, &core->pacer);
   self->connector = ph_endpoint_peer (core->endpoint, self->id.key);
   ph_core_transfers_restore (core, self);
 }

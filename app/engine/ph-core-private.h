@@ -236,6 +236,8 @@ struct _PhCore {
   PhTransferId listed_id;
   PhManifest *listed_manifest; /* NULL: none */
   bool is_private;
+  PhPacer pacer; /* of all that is sent */
+  uint64_t limit_down; /* bytes a second for all peers together; 0: none */
   uint64_t queue_days; /* 0: for ever */
 };
 
@@ -248,6 +250,8 @@ typedef struct {
 PhTime ph_core_now (PhCore *self);
 /* What file workers call, on their threads, when they have something: a PhCore. */
 void ph_core_wake (void *core);
+/* Tells each peer its part of the limit for what is received. */
+void ph_core_share_limit_down (PhCore *self, PhTime now);
 /* Carries out everything that the last input set off; see the head of this file. */
 void ph_core_settle (PhCore *self);
 /* Tells all listeners, or the one that is being told the whole state. */

@@ -131,12 +131,36 @@ ph_core_settings_apply (PhCore *self)
   const uint64_t days = number (self, "queue-days");
   const bool other_days = days != self->queue_days;
 
+  const uint64_t up = number (self, "speed-limit-up");
+
+  if (up != self->pacer.rate)
+    ph_pacer_set_rate (&self->pacer, ph_core_now (self), up);
+  self->limit_down = number (self, "speed-limit-down");
   self->is_private = yes (self, "private-mode");
   self->queue_days = days;
   for (guint i = 0; other_days && i < self->transfers->len; i++) {
     PhTransfer *transfer = self->transfers->pdata[i];
 
     transfer->tell |= transfer->outgoing && !ph_transfer_state_ended (transfer->state);
+  }
+}
+
+void
+ph_core_share_limit_down (PhCore *self, PhTime now)
+{
+  unsigned n = 0;
+
+  for (guint i = 0; i < self->peers->len; i++) {
+    const PhPeer *peer = self->peers->pdata[i];
+
+    n += peer->session != NULL && ph_session_receives (peer->session);
+  }
+  for (guint i = 0; i < self->peers->len; i++) {
+    const PhPeer *peer = self->peers->pdata[i];
+
+    if (peer->session != NULL)
+      ph_session_set_limit_down (
+          peer->session, now, self->limit_down == 0 ? 0 : MAX (1, self->limit_down / MAX (n, 1)));
   }
 }
 

@@ -91,6 +91,7 @@ ph_core_settle (PhCore *self)
     now = ph_core_now (
         self); /* what is told within may look at the clock, and time never goes back */
     busy = ph_core_peers_settle (self, now);
+    ph_core_share_limit_down (self, now);
     busy |= ph_core_network_transmit (self, now);
     busy |= ph_core_nat_settle (self, now);
     busy |= ph_core_relay_settle (self);
@@ -211,6 +212,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->transfers = g_ptr_array_new_with_free_func (ph_transfer_free);
   self->scans = g_ptr_array_new_with_free_func (ph_scanning_free);
 
+  ph_pacer_init (&self->pacer);
   ph_core_settings_apply (self);
   if (!ph_store_expire (profile->store, ph_core_unix_now (), &error))
     g_debug ("store: %s", error->message);
@@ -230,6 +232,7 @@ ph_core_free (PhCore *self)
 
   g_ptr_array_unref (self->scans);
   g_ptr_array_unref (self->peers); /* sessions, and with them sources and sinks */
+  ph_pacer_clear (&self->pacer);
   g_ptr_array_unref (self->transfers);
   g_clear_pointer (&self->listed_manifest, ph_manifest_unref);
   ph_core_meetings_stop (self);

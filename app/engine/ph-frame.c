@@ -40,7 +40,8 @@ read_counted (PhReader *r, size_t max)
 static bool
 has_id (PhFrameType type)
 {
-  return type != PH_FRAME_HELLO && type != PH_FRAME_SYNC && type != PH_FRAME_SIGNAL;
+  return type != PH_FRAME_HELLO && type != PH_FRAME_SYNC && type != PH_FRAME_SIGNAL
+         && type != PH_FRAME_LIMIT;
 }
 
 static bool
@@ -53,7 +54,7 @@ static bool
 is_known (uint8_t type)
 {
   return (type >= PH_FRAME_HELLO && type <= PH_FRAME_RECEIPT) || type == PH_FRAME_PROGRESS
-         || type == PH_FRAME_SIGNAL;
+         || type == PH_FRAME_SIGNAL || type == PH_FRAME_LIMIT;
 }
 
 /* --- Encoding ----------------------------------------------------------------------------------- */
@@ -143,6 +144,9 @@ write_body (PhWriter *w, const PhFrame *frame)
     break;
   case PH_FRAME_SIGNAL:
     ph_write_slice (w, frame->signal);
+    break;
+  case PH_FRAME_LIMIT:
+    ph_write_u64 (w, frame->limit);
     break;
   case PH_FRAME_WANT:
   case PH_FRAME_CANCEL:
@@ -280,6 +284,9 @@ read_body (PhReader *r, PhFrame *frame)
     frame->signal = ph_read_slice (r, ph_reader_left (r));
     if (frame->signal.len > PH_FRAME_SIGNAL_MAX)
       ph_reader_poison (r);
+    break;
+  case PH_FRAME_LIMIT:
+    frame->limit = ph_read_u64 (r);
     break;
   case PH_FRAME_WANT:
   case PH_FRAME_CANCEL:

@@ -83,6 +83,8 @@ typedef enum {
   PH_FRAME_RECEIPT = 0x0a, /* receiver: everything is on disk and verified */
   PH_FRAME_PROGRESS = PH_FRAME_OPTIONAL | 0x01, /* receiver */
   PH_FRAME_SIGNAL = PH_FRAME_OPTIONAL | 0x02, /* either: opaque */
+  PH_FRAME_LIMIT =
+      PH_FRAME_OPTIONAL | 0x03, /* either: send me no more than this, all transfers together */
 } PhFrameType;
 
 typedef struct {
@@ -125,7 +127,7 @@ typedef struct {
 
 typedef struct {
   PhFrameType type;
-  PhTransferId id; /* all but HELLO, SYNC, SIGNAL */
+  PhTransferId id; /* all but HELLO, SYNC, SIGNAL, LIMIT */
   bool from_sender; /* CANCEL, PAUSE, FAILED: said by the transfer's sender, not its receiver */
   union {
     uint64_t sync_serial; /* the last serial given out when SYNC was sent */
@@ -138,6 +140,7 @@ typedef struct {
     uint8_t receipt_digest[PH_SHA256_LEN];
     PhFrameProgress progress;
     PhSlice signal;
+    uint64_t limit; /* bytes a second; 0: none */
   };
 } PhFrame;
 

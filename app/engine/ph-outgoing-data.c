@@ -60,6 +60,8 @@ ph_outgoing_reset_data (PhOutgoing *out, PhSessionCode code)
     ph_link_reset_stream (out->on->link, out->stream, code);
   out->stream = -1;
   out->on = NULL;
+  ph_buf_slice_clear (&out->held.data);
+  out->has_held = false;
   out->gather_len = 0;
   out->gather_start = 0;
   g_clear_pointer (&out->gather, ph_buf_unref);
@@ -155,11 +157,65 @@ finish (PhSession *self, PhTime now, PhOutgoing *out)
   ph_outgoing_enter (self, now, out, PH_OUT_SENT, "all bytes are queued");
 }
 
+/* The source's next chunk; only the beginning of it, if a speed limit asks for shorter turns. */
+static PhSourceResult
+take_chunk (PhOutgoing *out, size_t len_max, PhSourceChunk *ret_chunk)
+{
+  PhSourceChunk *held = &out->held;
+  PhSourceResult result = PH_SOURCE_CHUNK;
+
+  if (!out->has_held)
+    result = out->source->klass->take (out->source, held);
+  if (result != PH_SOURCE_CHUNK || held->data.len <= len_max) {
+    *ret_chunk = *held;
+    *held = (PhSourceChunk){0};
+    out->has_held = false;
+    return result;
+  }
+  *ret_chunk = *held;
+  ret_chunk->data = (PhBufSlice){ph_buf_ref (held->data.buf), held->data.off, len_max};
+  ret_chunk->end = false;
+  held->offset += len_max;
+  held->data.off += len_max;
+  held->data.len -= len_max;
+  out->has_held = true;
+  return result;
+}
+
+/* Whether the speed limits let another piece go; then also how long it may be. */
+static bool
+may_send (PhSession *self, PhTime now, size_t *ret_len_max)
+{
+  PhPacer *shared = self->pacer;
+
+  *ret_len_max = ph_pacer_piece (&self->peer_limit);
+  if (shared != NULL)
+    *ret_len_max = MIN (*ret_len_max, ph_pacer_piece (shared));
+  if (!ph_pacer_may (&self->peer_limit, now, self)) {
+    /* Nobody else is to wait for this peer. */
+    if (shared != NULL)
+      ph_pacer_leave (shared, self);
+    self->paced = true;
+  } else if (shared != NULL && !ph_pacer_may (shared, now, self)) {
+    self->paced = true;
+  }
+  return !self->paced;
+}
+
+static void
+note_sent (PhSession *self, uint64_t bytes)
+{
+  ph_pacer_take (&self->peer_limit, self, bytes);
+  if (self->pacer != NULL)
+    ph_pacer_take (self->pacer, self, bytes);
+}
+
 /* One chunk of one transfer. False: nothing more for the time being. */
 static bool
 step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, uint64_t mark)
 {
   PhSourceChunk chunk = {0};
+  size_t len_max;
 
   if (out->state != PH_OUT_SENDING || out->lost)
     return false;
@@ -174,11 +230,15 @@ step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, uint64_t mar
     return false;
   }
 
-  switch (out->source->klass->take (out->source, &chunk)) {
+  if (!may_send (self, now, &len_max))
+    return false;
+
+  switch (take_chunk (out, len_max, &chunk)) {
   case PH_SOURCE_WAIT:
     out->source_dry = true;
     return false;
   case PH_SOURCE_CHUNK:
+    note_sent (self, chunk.data.len);
     add_chunk (self, out, &chunk);
     return true;
   case PH_SOURCE_END:
@@ -289,6 +349,14 @@ prune_draining (PhPeerLink *on)
   }
 }
 
+static void
+leave_line (PhSession *self)
+{
+  ph_pacer_leave (&self->peer_limit, self);
+  if (self->pacer != NULL)
+    ph_pacer_leave (self->pacer, self);
+}
+
 void
 ph_outgoing_pump (PhSession *self, PhTime now)
 {
@@ -302,8 +370,11 @@ ph_outgoing_pump (PhSession *self, PhTime now)
     if (any->link != NULL)
       prune_draining (any);
   }
-  if (on == NULL)
+  self->paced = false;
+  if (on == NULL) {
+    leave_line (self);
     return;
+  }
 
   for (unsigned i = 0; i < self->outgoing->len; i++) {
     PhOutgoing *out = self->outgoing->pdata[i];
@@ -318,9 +389,17 @@ ph_outgoing_pump (PhSession *self, PhTime now)
 
   while (more) {
     more = false;
-    for (unsigned i = 0; i < self->outgoing->len; i++)
-      more |= step (self, now, self->outgoing->pdata[i], on, mark);
+    /* Each in turn, and the next time the one whose turn it would have been. */
+    for (unsigned i = 0; i < self->outgoing->len && !self->paced; i++) {
+      const unsigned turn = (self->turn + i) % self->outgoing->len;
+
+      more |= step (self, now, self->outgoing->pdata[turn], on, mark);
+      if (self->paced)
+        self->turn = turn;
+    }
   }
+  if (!self->paced)
+    leave_line (self);
   for (unsigned i = 0; i < self->outgoing->len; i++) {
     PhOutgoing *out = self->outgoing->pdata[i];
 

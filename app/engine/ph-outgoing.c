@@ -45,6 +45,7 @@ ph_outgoing_free (PhOutgoing *out)
   if (out->source != NULL)
     out->source->klass->free (out->source);
   g_clear_pointer (&out->gather, ph_buf_unref);
+  ph_buf_slice_clear (&out->held.data);
   g_clear_pointer (&out->manifest_bytes, g_bytes_unref);
   ph_manifest_unref (out->manifest);
   g_free (out);

@@ -56,6 +56,8 @@ ph_session_begin_link (PhSession *self, PhTime now, PhPeerLink *on)
   memcpy (frame.hello.instance, self->instance, PH_INSTANCE_LEN);
   send_bytes (on, ph_slice (&type, 1));
   ph_session_send (self, now, on, &frame);
+  if (self->limit_down > 0)
+    ph_session_send (self, now, on, &(PhFrame){.type = PH_FRAME_LIMIT, .limit = self->limit_down});
   ph_session_offer_all (self, now, on);
 }
 
@@ -189,6 +191,9 @@ handle_frame (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *frame)
   case PH_FRAME_SIGNAL:
     ph_session_event (self, PH_SESSION_EVENT_SIGNAL, NULL, false)->signal =
         g_bytes_new (frame->signal.data, frame->signal.len);
+    break;
+  case PH_FRAME_LIMIT:
+    ph_pacer_set_rate (&self->peer_limit, now, frame->limit);
     break;
   case PH_FRAME_WANT:
   case PH_FRAME_ACCEPT:

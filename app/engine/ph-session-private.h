@@ -93,6 +93,8 @@ struct _PhOutgoing {
   /* Data. `source` is owned; `stream` is -1 while none is open. */
   PhSource *source;
   bool source_dry; /* said WAIT */
+  PhSourceChunk held; /* the rest of a chunk that a speed limit parted */
+  bool has_held;
   PhPeerLink *on;
   int64_t stream;
   uint64_t segment;
@@ -203,6 +205,12 @@ struct _PhSession {
   PhTime offers_paid; /* offers are forgiven up to here, see offer_allowed() */
   PhTime open_retry; /* a stream could not be opened: try again then */
   PhBufPool *gather_pool;
+
+  PhPacer *pacer; /* borrowed; NULL: none */
+  PhPacer peer_limit; /* what the peer wants at most */
+  bool paced; /* something waits for one of them */
+  unsigned turn; /* the outgoing transfer that was stopped by them */
+  uint64_t limit_down; /* told to the peer on every link */
 
   GQueue events; /* PhSessionEvent*, owned */
   GPtrArray *garbage; /* PhPeerStream, owned: out of their tables */

@@ -214,3 +214,33 @@ ph_session_knows (const PhSession *self, const PhTransferId *id)
 
   return in != NULL && in->state != PH_IN_ENDED;
 }
+
+void
+ph_session_set_pacer (PhSession *self, PhPacer *pacer)
+{
+  if (self->pacer != NULL)
+    ph_pacer_leave (self->pacer, self);
+  self->pacer = pacer;
+}
+
+void
+ph_session_set_limit_down (PhSession *self, PhTime now, uint64_t bytes_per_sec)
+{
+  if (bytes_per_sec == self->limit_down)
+    return;
+  self->limit_down = bytes_per_sec;
+  ph_session_send (self, now, ph_session_control_link (self),
+                   &(PhFrame){.type = PH_FRAME_LIMIT, .limit = bytes_per_sec});
+}
+
+bool
+ph_session_receives (const PhSession *self)
+{
+  for (unsigned i = 0; i < self->incoming->len; i++) {
+    const PhIncoming *in = self->incoming->pdata[i];
+
+    if (in->state == PH_IN_RECEIVING && !in->paused_here && !in->paused_there)
+      return true;
+  }
+  return false;
+}

@@ -114,6 +114,7 @@ ph_session_new (const PhSessionConfig *config)
   self->outgoing = g_ptr_array_new ();
   self->incoming = g_ptr_array_new ();
   self->open_retry = PH_NEVER;
+  ph_pacer_init (&self->peer_limit);
   self->gather_pool = ph_buf_pool_new (PH_SESSION_GATHER_LEN, 16);
   g_queue_init (&self->events);
   self->garbage = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_session_stream_free);
@@ -125,6 +126,8 @@ ph_session_free (PhSession *self)
 {
   if (self == NULL)
     return;
+  ph_session_set_pacer (self, NULL);
+  ph_pacer_clear (&self->peer_limit);
   for (unsigned i = 0; i < self->outgoing->len; i++)
     ph_outgoing_free (self->outgoing->pdata[i]);
   for (unsigned i = 0; i < self->incoming->len; i++)
@@ -450,6 +453,16 @@ ph_session_next_timeout (const PhSession *self, const char **ret_why)
     if (in->progress_dirty && in->progress_due < when) {
       when = in->progress_due;
       why = "progress";
+    }
+  }
+  if (self->paced) {
+    PhTime next = ph_pacer_next (&self->peer_limit);
+
+    if (self->pacer != NULL)
+      next = MAX (next, ph_pacer_next (self->pacer));
+    if (next < when) {
+      when = next;
+      why = "speed limit";
     }
   }
   if (ret_why != NULL)

@@ -25,6 +25,7 @@
 
 #include "app/engine/ph-frame.h"
 #include "app/engine/ph-manifest.h"
+#include "app/engine/ph-pacer.h"
 #include "app/engine/ph-storage.h"
 #include "net/base/ph-trace.h"
 #include "net/link/ph-link.h"
@@ -229,6 +230,14 @@ bool ph_session_unstall (PhSession *self, PhTime now, const PhTransferId *id, Ph
 
 /* Some source or sink of this session called its `ready`. */
 void ph_session_storage_ready (PhSession *self, PhTime now);
+
+/* Speed limits. Payload of data streams counts. `pacer` is shared by all sessions that send; borrowed; NULL:
+ * none. What the peer is to send at most (0: any) is told to it; one that does not know of limits sends as fast
+ * as it can. */
+void ph_session_set_pacer (PhSession *self, PhPacer *pacer);
+void ph_session_set_limit_down (PhSession *self, PhTime now, uint64_t bytes_per_sec);
+/* Whether any incoming transfer is accepted and not paused. */
+bool ph_session_receives (const PhSession *self);
 
 /* Whether the peer offers incoming transfer `id`, or it is under way. */
 bool ph_session_knows (const PhSession *self, const PhTransferId *id);

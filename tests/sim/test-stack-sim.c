@@ -625,6 +625,47 @@ test_troubled_life (void)
     g_assert_cmpuint (percentile (times, 95), <=, 25 * PH_SEC);
 }
 
+/* Limits of either side hold over a real line, with what the line itself has queued. */
+static void
+test_speed_limit (void)
+{
+  for (unsigned i = 0; i < 2; i++) {
+    const PhSimPlan plan = {
+        .seed = ph_test_seed () + i,
+        .side = {{&port_restricted}, {&port_restricted}},
+        .line = CALM_LINES,
+    };
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, NULL);
+    const uint64_t rate = 200000, size = 4000000;
+    PhPeerTransfer *transfer;
+    PhPacer pacer;
+    PhTime at;
+    double seconds;
+
+    ph_pacer_init (&pacer);
+    if (i == 0) {
+      ph_pacer_set_rate (&pacer, ph_sim_now (world->sim), rate);
+      ph_session_set_pacer (stack->device[PH_SIM_LEFT].session->session, &pacer);
+    } else {
+      ph_session_set_limit_down (stack->device[PH_SIM_RIGHT].session->session,
+                                 ph_sim_now (world->sim), rate);
+    }
+    transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, size);
+    at = ph_sim_now (world->sim);
+    while (transfer->told[PH_SESSION_EVENT_STARTED] == 0)
+      g_assert_true (ph_sim_step (world->sim, at + 10 * PH_SEC));
+    at = ph_sim_now (world->sim);
+    g_assert_true (ph_sim_stack_run_over (stack, transfer, 60 * PH_SEC));
+    seconds = (double)ph_time_since (ph_sim_now (world->sim), at) / (double)PH_SEC;
+    g_test_message ("%u: %.2f s", i, seconds);
+    g_assert_cmpfloat (seconds, >, 0.95 * (double)size / (double)rate);
+    g_assert_cmpfloat (seconds, <, 1.05 * (double)size / (double)rate);
+    ph_session_set_pacer (stack->device[PH_SIM_LEFT].session->session, NULL);
+    ph_pacer_clear (&pacer);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -648,6 +689,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stack-sim/cancel", test_cancel);
   g_test_add_func ("/stack-sim/idle-cost", test_idle_cost);
   g_test_add_func ("/stack-sim/first-byte", test_first_byte);
+  g_test_add_func ("/stack-sim/speed-limit", test_speed_limit);
   g_test_add_func ("/stack-sim/troubled-life", test_troubled_life);
   return g_test_run ();
 }

@@ -153,6 +153,32 @@ test_settings_are_told (void)
   node_free (node);
 }
 
+/* Set while it runs, felt while it runs; on both sides. */
+static void
+test_speed_limits (void)
+{
+  static const char *const keys[] = {"speed-limit-up", "speed-limit-down"};
+
+  for (unsigned i = 0; i < 2; i++) {
+    Pair *pair = pair_new ();
+    Node *limited = i == 0 ? pair->left : pair->right;
+    g_autofree char *file = write_file (pair->files, "slow", 1000000);
+    g_autofree char *id = NULL;
+    gint64 start;
+
+    finish (limited, ph_engine_set_setting (limited->engine, keys[i], "20000"));
+    id = send_and_wait_for_offer (pair, file);
+    finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+    wait_until (seen (pair->right, id)->bytes_done > 0);
+    g_assert_cmpuint (seen (pair->right, id)->bytes_done, <, 500000);
+    finish (limited, ph_engine_set_setting (limited->engine, keys[i], "1000000"));
+    start = g_get_monotonic_time ();
+    assert_delivered (pair, id);
+    g_assert_cmpint (g_get_monotonic_time () - start, >, G_USEC_PER_SEC / 2);
+    pair_free (pair);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -164,6 +190,7 @@ main (int argc, char **argv)
   g_test_add_func ("/people/safety-number", test_safety_number);
   g_test_add_func ("/people/second-listener", test_second_listener);
   g_test_add_func ("/people/settings-are-told", test_settings_are_told);
+  g_test_add_func ("/people/speed-limits", test_speed_limits);
   world_start ();
   result = g_test_run ();
   world_stop ();

@@ -73,6 +73,7 @@ test_frames (void)
       {.type = PH_FRAME_RECEIPT, .id = id, .receipt_digest = {1}},
       {.type = PH_FRAME_PROGRESS, .id = id, .progress = {1, UINT64_MAX, 0}},
       {.type = PH_FRAME_SIGNAL, .signal = ph_slice_string ("bytes")},
+      {.type = PH_FRAME_LIMIT, .limit = UINT64_C (123456789012)},
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS (frames); i++)

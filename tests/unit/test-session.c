@@ -553,6 +553,71 @@ test_closed_link_is_forgotten (void)
   g_assert_true (event.link == pair->b);
 }
 
+/* Seconds of virtual time from now until all is quiet. */
+static double
+run_timed (PhSessionWorld *w)
+{
+  const PhTime start = w->now;
+
+  ph_session_world_run (w);
+  return (double)ph_time_since (w->now, start) / (double)PH_SEC;
+}
+
+static void
+assert_about (double seconds, double expected)
+{
+  g_test_message ("%.3f s, %.3f s expected", seconds, expected);
+  g_assert_cmpfloat (seconds, >, expected * 0.95);
+  g_assert_cmpfloat (seconds, <, expected * 1.05);
+}
+
+/* The sender's limit holds for all transfers together, and they share it. */
+static void
+test_limit_up (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPacer pacer;
+  PhPeerTransfer *sent[3];
+  uint64_t bytes = 0;
+
+  ph_pacer_init (&pacer);
+  ph_pacer_set_rate (&pacer, w->now, 500000);
+  ph_session_set_pacer (w->a->session, &pacer);
+  ph_session_world_connect (w);
+  for (unsigned i = 0; i < 3; i++) {
+    sent[i] = offer (w, 20, 400000);
+    bytes += ph_manifest_bytes (sent[i]->manifest);
+  }
+  assert_about (run_timed (w), (double)bytes / 500000);
+  for (unsigned i = 0; i < 3; i++)
+    check_delivered (w, sent[i]);
+  ph_session_set_pacer (w->a->session, NULL);
+  ph_pacer_clear (&pacer);
+}
+
+/* The receiver's wish is kept, also when it changes on the way. */
+static void
+test_limit_down (void)
+{
+  g_autoptr (PhSessionWorld) w = world_new ();
+  PhPeerTransfer *sent;
+  uint64_t bytes;
+  double seconds;
+
+  ph_session_world_connect (w);
+  ph_session_set_limit_down (w->b->session, w->now, 300000);
+  sent = offer (w, 30, 400000);
+  bytes = ph_manifest_bytes (sent->manifest);
+  assert_about (run_timed (w), (double)bytes / 300000);
+  check_delivered (w, sent);
+
+  ph_session_set_limit_down (w->b->session, w->now, 0);
+  sent = offer (w, 30, 400000);
+  seconds = run_timed (w);
+  g_assert_cmpfloat (seconds, <, 1);
+  check_delivered (w, sent);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -577,5 +642,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session/many-offers", test_many_offers);
   g_test_add_func ("/session/closed-link-is-forgotten", test_closed_link_is_forgotten);
   g_test_add_func ("/session/unanswered-offers", test_unanswered_offers);
+  g_test_add_func ("/session/limit-up", test_limit_up);
+  g_test_add_func ("/session/limit-down", test_limit_down);
   return g_test_run ();
 }
