@@ -60,7 +60,7 @@ bool
 ph_core_network_transmit (PhCore *self, PhTime now)
 {
   PhTransmit tx = {.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
-  bool sent = false;
+  bool sent = ph_core_tcp_settle (self);
 
   while (!any_blocked (self) && ph_endpoint_poll_transmit (self->endpoint, now, &tx)) {
     PhUdp *udp = ph_core_find_socket (self, tx.socket);
@@ -68,7 +68,7 @@ ph_core_network_transmit (PhCore *self, PhTime now)
     /* What a socket cannot take is lost, as on any network. */
     if (udp != NULL)
       ph_udp_send (udp, &tx);
-    else
+    else if (!ph_core_tcp_transmit (self, &tx))
       ph_core_relay_transmit (self, &tx);
     sent = true;
     tx = (PhTransmit){.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
@@ -92,6 +92,7 @@ add_socket (PhCore *self, PhTime now, const PhInterface *interface)
   }
   g_ptr_array_add (self->sockets, udp);
   ph_endpoint_add_socket (self->endpoint, now, ph_udp_id (udp), ph_udp_local (udp));
+  ph_core_tcp_add_port (self, now, &interface->addr);
   if (!interface->point_to_point)
     ph_core_nearby_add_socket (self, now, udp, interface->index);
 }
@@ -129,6 +130,7 @@ update_sockets (PhCore *self, PhTime now)
     if (!has_address (interfaces, ph_udp_local (udp))) {
       ph_endpoint_remove_socket (self->endpoint, now, ph_udp_id (udp));
       ph_core_nearby_remove_socket (self, now, ph_udp_id (udp));
+      ph_core_tcp_remove_port (self, now, ph_udp_local (udp));
       g_ptr_array_remove_index (self->sockets, i);
       changed = true;
     }
@@ -167,6 +169,7 @@ ph_core_network_start (PhCore *self)
   g_autoptr (GError) error = NULL;
 
   ph_core_nearby_update (self);
+  ph_core_tcp_start (self);
   update_sockets (self, ph_core_now (self));
   ph_core_portmap_update (self, ph_core_now (self), false);
   self->monitor = ph_interface_monitor_new (g_main_context_get_thread_default (),

@@ -4,6 +4,7 @@
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
  *   ph-core-nat.c       what kind of NAT this is, and the network report
+ *   ph-core-tcp.c       TCP ports and connections
  *   ph-core-relay.c     TURN servers and the streams to them
  *   ph-core-portmap.c   ports that the router opens
  *   ph-core-meeting.c   rendezvous servers
@@ -35,6 +36,7 @@
 #include "net/io/ph-resolver.h"
 #include "net/io/ph-stream.h"
 #include "net/io/ph-timer.h"
+#include "net/io/ph-tcp.h"
 #include "net/io/ph-udp.h"
 #include "net/nat/ph-nat-discovery.h"
 #include "net/nearby/ph-nearby.h"
@@ -201,6 +203,8 @@ struct _PhCore {
   PhTlsIdentity *tls;
   PhEndpoint *endpoint;
   GPtrArray *sockets; /* PhUdp, owned */
+  PhTcp *tcp; /* owned */
+  GArray *tcp_ports; /* uint32_t, their ids */
   uint32_t last_socket;
   PhTimer *timer;
   GSource *wake; /* file workers set it ready */
@@ -279,6 +283,14 @@ void ph_core_relay_stop (PhCore *self);
 /* Looks up the TURN servers of settings and meetings anew, and tells the endpoint their credentials. */
 void ph_core_relay_update_servers (PhCore *self);
 bool ph_core_relay_is_looking (const PhCore *self);
+void ph_core_tcp_start (PhCore *self);
+void ph_core_tcp_add_port (PhCore *self, PhTime now, const PhAddr *addr);
+void ph_core_tcp_remove_port (PhCore *self, PhTime now, const PhAddr *addr);
+/* Carries out what the endpoint asks for; whether there was anything. */
+bool ph_core_tcp_settle (PhCore *self);
+/* False if tx->socket is no connection. */
+bool ph_core_tcp_transmit (PhCore *self, const PhTransmit *tx);
+
 /* Connects and closes streams as the endpoint wishes; whether there was anything to do. */
 bool ph_core_relay_settle (PhCore *self);
 /* False if tx->socket is no stream to a relay. */

@@ -164,6 +164,12 @@ trouble_message (const PhTransfer *self)
                                         : ph_storage_stall_text (error, false);
 }
 
+static const char *
+transport_name (const PhPath *path)
+{
+  return path->local.transport == PH_CANDIDATE_UDP ? "quic" : "tls";
+}
+
 static void
 tell (PhTransfer *self, PhTime now)
 {
@@ -199,7 +205,7 @@ tell (PhTransfer *self, PhTime now)
               .expires_at = ph_transfer_expires (self),
               .path = ph_path_kind_name (main_path (self)),
               .best_path = ph_path_kind_name (self->best_path),
-              .transport = has_path ? "quic" : "",
+              .transport = has_path ? transport_name (path) : "",
               .local_kind = has_path ? ph_candidate_type_name (path->local.type) : "",
               .remote_kind = has_path ? ph_candidate_type_name (path->remote.type) : "",
               .local_addr = has_path ? ph_addr_format (&path->local.addr, local) : "",

@@ -199,6 +199,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   memcpy (config.key, profile->identity.id.key, PH_KEY_LEN);
   self->endpoint = ph_endpoint_new (&config);
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_udp_free);
+  self->tcp_ports = g_array_new (FALSE, FALSE, sizeof (uint32_t));
   self->lookups = g_ptr_array_new_with_free_func (g_free);
   self->stun_addrs = g_array_new (FALSE, TRUE, sizeof (PhAddr));
   ph_core_relay_init (self);
@@ -240,6 +241,8 @@ ph_core_free (PhCore *self)
   g_ptr_array_unref (self->meetings);
   ph_core_network_stop (self);
   g_ptr_array_unref (self->sockets);
+  g_array_unref (self->tcp_ports);
+  ph_tcp_free (self->tcp);
   g_ptr_array_unref (self->lookups);
   g_array_unref (self->stun_addrs);
   g_ptr_array_unref (self->relay_lookups);

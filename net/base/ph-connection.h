@@ -5,7 +5,7 @@
  *
  * A *port* is a local address that listens and that connections may leave from: a NAT then shows both
  * to the world as one address. The driver opens ports and accepts; both get ids from the driver. A
- * connection that a core asks for gets its id from the core, from PH_SOCKET_STREAM on. */
+ * connection that a core asks for gets its id from the core, from PH_SOCKET_CONNECTION on. */
 
 #pragma once
 

@@ -12,6 +12,8 @@
 
 /* Below: sockets that the driver opened by itself. From here on: connections that a core asks it for. */
 #define PH_SOCKET_STREAM UINT32_C (0x40000000)
+/* From here on: connections to peers, and from the ports that take those (ph-connection.h). */
+#define PH_SOCKET_CONNECTION UINT32_C (0x60000000)
 /* From here on: allocations at a relay. They have no descriptor; the endpoint wraps what they carry. */
 #define PH_SOCKET_RELAYED UINT32_C (0x80000000)
 
@@ -28,6 +30,7 @@ typedef struct {
   PhAddr remote;
   uint8_t ecn; /* the two ECN bits, 0 where the driver cannot tell */
   PhSlice bytes;
+  uint32_t port; /* of a message on a TCP connection: the local port that this belongs to */
 } PhDatagram;
 
 /* What a core wants sent. The caller of a _poll_transmit sets `data` and `cap`, the core the rest.

@@ -9,6 +9,7 @@ ph_connector_attempt_end (PhConnector *self)
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++)
     self->links.slots[i].pair = 0;
   g_clear_pointer (&self->agent, ph_ice_agent_free);
+  ph_connector_tend_connections (self);
   self->remote_generation = 0;
   self->link_by = PH_NEVER;
   self->ready_by = PH_NEVER;

@@ -45,6 +45,8 @@ bury (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why)
     ph_ice_agent_set_in_use (self->agent, self->now, slot->pair, false);
   *slot = (PhLinkSlot){0};
   ph_connector_push (self, &event);
+  if (ph_link_is_tls (event.link))
+    ph_connector_close_connection (self, event.path.socket);
 }
 
 void
@@ -87,8 +89,22 @@ same_route (const PhPath *path, const PhIcePair *pair)
   return path->socket == pair->socket && ph_addr_equal_ip (&path->remote_to, &pair->remote_addr);
 }
 
-static PhLinkSlot *
-add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
+static PhLink *
+make_tls_link (PhConnector *self, const PhIcePair *pair)
+{
+  PhTlsLinkConfig config = {
+      .client = self->client,
+      .identity = self->config.identity,
+      .trace = self->config.trace,
+      .window_max = pair->rtt != 0 && pair->rtt < NEAR_RTT ? WINDOW_NEAR : WINDOW_FAR,
+  };
+
+  memcpy (config.peer_key, self->config.peer_key, PH_KEY_LEN);
+  return ph_tls_link_new (&config, self->now);
+}
+
+static PhLink *
+make_quic_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
 {
   const bool near = pair->rtt != 0 && pair->rtt < NEAR_RTT;
   PhQuicConfig config = {
@@ -101,15 +117,27 @@ add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
       .congestion = near ? PH_QUIC_CUBIC : PH_QUIC_BBR,
       .window_max = near ? WINDOW_NEAR : WINDOW_FAR,
   };
-  PhLink *link;
 
   if (ph_path_classify (&pair->local, &pair->remote) == PH_PATH_RELAY)
     config.max_udp_payload = RELAYED_DATAGRAM_MAX;
+  memcpy (config.peer_key, self->config.peer_key, PH_KEY_LEN);
+  return ph_quic_link_new (&config, self->now);
+}
+
+static bool
+is_tcp (const PhIcePair *pair)
+{
+  return pair->local.transport != PH_CANDIDATE_UDP;
+}
+
+static PhLinkSlot *
+add_link (PhConnector *self, const PhIcePair *pair, PhSlice initial)
+{
+  PhLink *link;
+
   if (ph_link_table_len (&self->links) == PH_CONNECTOR_LINKS_MAX)
     return NULL;
-
-  memcpy (config.peer_key, self->config.peer_key, PH_KEY_LEN);
-  link = ph_quic_link_new (&config, self->now);
+  link = is_tcp (pair) ? make_tls_link (self, pair) : make_quic_link (self, pair, initial);
   if (link == NULL || !ph_link_table_add (&self->links, link, pair))
     return NULL;
   ph_ice_agent_set_in_use (self->agent, self->now, pair->id, true);
@@ -140,6 +168,12 @@ ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair, bool moved
 
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->links.slots[i];
+
+    /* A connection carries one link: had the peer lost it, the connection were no more. */
+    if (slot->link != NULL && is_tcp (pair) && slot->path.socket == pair->socket) {
+      rebind (self, slot, pair);
+      return;
+    }
 
     /* Not a link of an earlier attempt: the peer may have begun anew because it lost that one. */
     if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY
@@ -175,7 +209,8 @@ ph_connector_link_overdue (PhConnector *self)
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->links.slots[i];
 
-    if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY)
+    if (slot->link != NULL && slot->pair != 0 && ph_link_state (slot->link) == PH_LINK_READY
+        && !ph_link_is_tls (slot->link) && !is_tcp (&pair))
       rebind (self, slot, &pair);
   }
 }
@@ -303,7 +338,10 @@ ph_connector_replay_early (PhConnector *self, const PhIcePair *pair)
     };
 
     if (early->socket == pair->socket && ph_addr_equal (&early->remote, &pair->remote_addr)) {
-      ph_connector_handle_quic (self, &in);
+      if (is_tcp (pair))
+        ph_connector_handle_tls (self, &in);
+      else
+        ph_connector_handle_quic (self, &in);
       ph_connector_early_free (early);
     } else {
       g_queue_push_tail (&self->early, early);
@@ -312,18 +350,19 @@ ph_connector_replay_early (PhConnector *self, const PhIcePair *pair)
 }
 
 /* The client may know that a pair works a moment before we do. */
-static void
+static bool
 keep_early (PhConnector *self, const PhDatagram *in)
 {
   Early *early;
 
   if (self->early.length >= EARLY_MAX || !ph_connector_knows_path (self, in->socket, &in->remote))
-    return;
+    return false;
   early = g_new0 (Early, 1);
   early->socket = in->socket;
   early->remote = in->remote;
   early->bytes = g_bytes_new (in->bytes.data, in->bytes.len);
   g_queue_push_tail (&self->early, early);
+  return true;
 }
 
 bool
@@ -354,6 +393,36 @@ ph_connector_handle_quic (PhConnector *self, const PhDatagram *in)
     return false;
   ph_link_handle_packet (slot->link, self->now, in);
   return true;
+}
+
+static PhLinkSlot *
+link_on_connection (PhConnector *self, uint32_t connection)
+{
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    PhLinkSlot *slot = &self->links.slots[i];
+
+    if (slot->link != NULL && slot->path.socket == connection && ph_link_is_tls (slot->link))
+      return slot;
+  }
+  return NULL;
+}
+
+void
+ph_connector_handle_tls (PhConnector *self, const PhDatagram *in)
+{
+  PhLinkSlot *slot = link_on_connection (self, in->socket);
+  PhIcePair pair;
+
+  if (slot == NULL && !self->client && self->agent != NULL) {
+    if (ph_ice_agent_find_valid (self->agent, in->socket, &in->remote, &pair))
+      slot = add_link (self, &pair, ph_slice (NULL, 0));
+    else if (keep_early (self, in))
+      return;
+  }
+  if (slot != NULL)
+    ph_link_handle_packet (slot->link, self->now, in);
+  else
+    ph_connector_close_connection (self, in->socket); /* bytes are missing from now on */
 }
 
 /* A link that ended. If it was the last one, what comes next depends on why. */

@@ -5,18 +5,30 @@
  *   ph-connector-attempt.c  attempts
  *   ph-connector-signal.c   signals
  *   ph-connector-links.c    links and the packets of QUIC
+ *   ph-connector-tcp.c      connections: made, taken, let go
  */
 
 #pragma once
 
 #include "net/connect/ph-connector.h"
+#include "net/connect/ph-connections.h"
 #include "net/connect/ph-link-table.h"
+#include "net/punch/ph-tcp-punch.h"
 
 typedef struct {
   uint32_t socket;
   PhAddr remote;
   GBytes *bytes;
 } Early;
+
+/* A pair of the agent's that wants a TCP connection. */
+typedef struct {
+  uint32_t pair;
+  uint32_t port;
+  PhAddr remote;
+  uint32_t connection; /* the attempt under way; 0: none */
+  PhTcpPunch timing;
+} PhPunch;
 
 struct _PhConnector {
   PhConnectorConfig config;
@@ -49,6 +61,10 @@ struct _PhConnector {
   uint64_t bye_generation;
 
   PhLinkTable links;
+  PhConnections *connections; /* borrowed, the gatherer's */
+  GArray *own; /* ids of connections to this peer */
+  GArray *punches; /* PhPunch */
+  PhTime punch_pace_at;
   GQueue early; /* Early, owned: kept until their pair is valid */
   GQueue events; /* PhConnectorEvent, owned */
   PhLink *buried; /* owned: told CLOSED by the last poll */
@@ -70,7 +86,20 @@ void ph_connector_schedule_retry (PhConnector *self);
 void ph_connector_say_bye (PhConnector *self);
 void ph_connector_tell_end (PhConnector *self);
 
+/* ph-connector-tcp.c */
+/* The agent wants a connection for `pair`. */
+void ph_connector_connect (PhConnector *self, const PhIcePair *pair);
+/* A check on the stranger's connection has proved to be the peer's. */
+void ph_connector_claim (PhConnector *self, uint32_t connection);
+/* Ends what serves nothing any more, and starts what is due. */
+void ph_connector_tend_connections (PhConnector *self);
+PhTime ph_connector_punch_timeout (const PhConnector *self, const char **ret_why);
+/* Its link has ended: it carries nothing else. */
+void ph_connector_close_connection (PhConnector *self, uint32_t connection);
+
 /* ph-connector-links.c */
+/* Bytes of TLS on a connection of this peer's. */
+void ph_connector_handle_tls (PhConnector *self, const PhDatagram *in);
 /* `moved`: the peer's address has changed, see ph-ice-agent.h. */
 void ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair, bool moved);
 void ph_connector_pair_lost (PhConnector *self, const PhIcePair *pair);

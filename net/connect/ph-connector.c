@@ -9,6 +9,9 @@ ph_connector_new (const PhConnectorConfig *config, const PhGatherer *gatherer)
 
   self->config = *config;
   self->gatherer = gatherer;
+  self->connections = ph_gatherer_connections (gatherer);
+  self->own = g_array_new (FALSE, FALSE, sizeof (uint32_t));
+  self->punches = g_array_new (FALSE, TRUE, sizeof (PhPunch));
   self->client = memcmp (config->local_key, config->peer_key, PH_KEY_LEN) < 0;
   self->candidates_due = g_array_new (FALSE, TRUE, sizeof (PhCandidate));
   self->link_by = PH_NEVER;
@@ -42,6 +45,9 @@ ph_connector_free (PhConnector *self)
   g_clear_pointer (&self->buried, ph_link_free);
   ph_link_table_clear (&self->links);
   g_clear_pointer (&self->agent, ph_ice_agent_free);
+  ph_connector_tend_connections (self);
+  g_array_unref (self->own);
+  g_array_unref (self->punches);
   g_array_unref (self->candidates_due);
   g_free (self);
 }
@@ -168,8 +174,12 @@ ph_connector_settle (PhConnector *self)
     case PH_ICE_EVENT_PAIR_VALID:
       ph_connector_replay_early (self, &event.pair);
       break;
+    case PH_ICE_EVENT_CONNECT:
+      ph_connector_connect (self, &event.pair);
+      break;
     }
   }
+  ph_connector_tend_connections (self);
 }
 
 bool
@@ -199,6 +209,8 @@ ph_connector_handle_packet (PhConnector *self, PhTime now, const PhDatagram *in)
     return ph_connector_handle_quic (self, in);
 
   ours = self->agent != NULL && ph_ice_agent_handle_packet (self->agent, now, in);
+  if (ours && in->port != 0 && ph_ice_agent_uses_connection (self->agent, in->socket))
+    ph_connector_claim (self, in->socket);
   if (ours)
     ph_connector_settle (self);
   return ours;
@@ -225,6 +237,7 @@ ph_connector_handle_timeout (PhConnector *self, PhTime now)
     ph_connector_ready_overdue (self);
   if (self->agent == NULL && self->wanted && now >= self->retry_at)
     ph_connector_attempt_start (self, now, 0);
+  ph_connector_tend_connections (self);
   ph_connector_tell_end (self);
 }
 
@@ -234,6 +247,15 @@ ph_connector_poll_transmit (PhConnector *self, PhTime now, PhTransmit *tx)
   ph_connector_advance (self, now);
   if (self->agent != NULL && ph_ice_agent_poll_transmit (self->agent, now, tx))
     return true;
+  for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
+    PhLinkSlot *slot = &self->links.slots[i];
+    const PhConnection *connection =
+        slot->link != NULL && ph_link_is_tls (slot->link)
+            ? ph_connections_find (self->connections, slot->path.socket)
+            : NULL;
+
+    slot->blocked = connection != NULL && connection->blocked;
+  }
   return ph_link_table_poll_transmit (&self->links, now, tx);
 }
 
@@ -263,7 +285,12 @@ ph_connector_next_timeout (const PhConnector *self, const char **ret_why)
 {
   const char *why = NULL;
   PhTime next = ph_link_table_next_timeout (&self->links, ret_why);
+  const PhTime punch = ph_connector_punch_timeout (self, &why);
 
+  if (punch < next) {
+    next = punch;
+    *ret_why = why;
+  }
   if (self->agent != NULL) {
     const PhTime t = ph_ice_agent_next_timeout (self->agent, &why);
 

@@ -2,8 +2,8 @@
 /* The connector: from "a contact" to "a link to this contact", and keeping it.
  *
  * One connector a peer. While it is wanted it runs an ICE attempt with the candidates of the endpoint's
- * gatherer, exchanges signals with the peer's connector, and opens a QUIC link on the pair that ICE
- * selects. The lower device key is ICE-controlling and QUIC client, whoever starts.
+ * gatherer, exchanges signals with the peer's connector, and opens a link on the pair that ICE
+ * selects: QUIC on UDP, TLS on TCP. The lower device key is ICE-controlling and client, whoever starts.
  *
  * Attempts. Each side names its attempt by a random generation and sends it with its credentials in
  * PARAMS, with the peer's generation that it belongs to (the echo; 0: none known). Signals of one side
@@ -35,6 +35,7 @@
 #include "net/connect/ph-path.h"
 #include "net/ice/ph-ice-agent.h"
 #include "net/quic/ph-quic.h"
+#include "net/tls/ph-tls-link.h"
 
 /* Long enough for both people's networks to answer late, short enough for an answer to wait for. */
 #define PH_CONNECTOR_ATTEMPT (30 * PH_SEC)
@@ -123,6 +124,13 @@ GBytes *ph_connector_poll_signal (PhConnector *self);
 bool ph_connector_owns_path (const PhConnector *self, uint32_t socket, const PhAddr *remote);
 /* Whether a STUN request for this username fragment is for this peer. */
 bool ph_connector_owns_ufrag (const PhConnector *self, PhSlice ufrag);
+
+/* TCP. What the driver says of a connection of this peer's, or one that it asked for; whether it was. Of one that was
+ * accepted: whether an attempt of ours was towards there. */
+bool ph_connector_handle_connection (PhConnector *self, PhTime now, const PhConnectionEvent *event);
+bool ph_connector_owns_connection (const PhConnector *self, uint32_t connection);
+/* Bytes of the secure transport on one of these. */
+void ph_connector_handle_stream (PhConnector *self, PhTime now, const PhDatagram *in);
 
 /* The five verbs. handle_packet: whether the packet was this peer's. */
 bool ph_connector_handle_packet (PhConnector *self, PhTime now, const PhDatagram *in);

@@ -16,7 +16,9 @@ typedef struct {
 struct _PhEndpoint {
   PhEndpointConfig config;
   PhGatherer *gatherer;
-  PhRelays *relays; /* the gatherer's */
+  PhRelays *relays; /* the gatherer's, as the next two */
+  PhTcpGatherer *tcp;
+  PhConnections *connections;
   bool relay_wanted;
   GPtrArray *peers; /* Peer, owned */
   unsigned turn; /* which peer may send, and tell, first */
@@ -43,6 +45,8 @@ ph_endpoint_new (const PhEndpointConfig *config)
   self->config = *config;
   self->gatherer = ph_gatherer_new (&config->random, &config->trace);
   self->relays = ph_gatherer_relays (self->gatherer);
+  self->tcp = ph_gatherer_tcp (self->gatherer);
+  self->connections = ph_gatherer_connections (self->gatherer);
   self->peers = g_ptr_array_new_with_free_func (peer_free);
   return self;
 }
@@ -86,7 +90,8 @@ spread_candidates (PhEndpoint *self, PhTime now)
   PhCandidate candidate;
   PhRelaysEvent event;
 
-  while (ph_gatherer_poll_event (self->gatherer, &candidate))
+  while (ph_gatherer_poll_event (self->gatherer, &candidate)
+         || ph_tcp_gatherer_poll_event (self->tcp, &candidate))
     spread_candidate (self, now, &candidate);
   while (ph_relays_poll_event (self->relays, &event)) {
     if (event.type == PH_RELAYS_EVENT_CANDIDATE)
@@ -96,15 +101,16 @@ spread_candidates (PhEndpoint *self, PhTime now)
   }
 }
 
-/* A relay is asked for while somebody may need it. */
+/* A relay, and a server over TCP, is asked for while somebody may need it. */
 static void
-update_relays (PhEndpoint *self, PhTime now)
+update_wanted (PhEndpoint *self, PhTime now)
 {
-  bool wanted = self->relay_wanted;
+  bool wanted = false;
 
   for (unsigned i = 0; i < self->peers->len && !wanted; i++)
     wanted = ph_connector_is_active (peer_at (self, i)->connector);
-  ph_relays_set_wanted (self->relays, now, wanted);
+  ph_tcp_gatherer_set_wanted (self->tcp, now, wanted);
+  ph_relays_set_wanted (self->relays, now, wanted || self->relay_wanted);
 }
 
 bool
@@ -116,10 +122,21 @@ ph_endpoint_add_socket (PhEndpoint *self, PhTime now, uint32_t socket, const PhA
   return true;
 }
 
+bool
+ph_endpoint_add_port (PhEndpoint *self, PhTime now, uint32_t port, const PhAddr *addr)
+{
+  if (ph_tcp_gatherer_n_ports (self->tcp) >= PH_GATHERER_SOCKETS_MAX)
+    return false;
+  ph_tcp_gatherer_add_port (self->tcp, now, port, addr);
+  spread_candidates (self, now);
+  return true;
+}
+
 void
 ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket)
 {
   ph_gatherer_remove_socket (self->gatherer, socket);
+  ph_tcp_gatherer_remove_port (self->tcp, socket);
   drop_socket (self, now, socket);
   ph_relays_remove_socket (self->relays, now, socket);
   spread_candidates (self, now);
@@ -148,7 +165,7 @@ void
 ph_endpoint_set_relay_wanted (PhEndpoint *self, PhTime now, bool wanted)
 {
   self->relay_wanted = wanted;
-  update_relays (self, now);
+  update_wanted (self, now);
 }
 
 bool
@@ -180,6 +197,7 @@ void
 ph_endpoint_network_changed (PhEndpoint *self, PhTime now)
 {
   ph_gatherer_refresh (self->gatherer, now);
+  ph_tcp_gatherer_refresh (self->tcp, now);
   ph_relays_refresh (self->relays, now);
   for (unsigned i = 0; i < self->peers->len; i++)
     ph_connector_retry_now (peer_at (self, i)->connector, now);
@@ -306,9 +324,107 @@ handle_unwrapped (void *user, PhTime now, const PhDatagram *in)
     ph_connector_handle_packet (peer->connector, now, in);
 }
 
+/* --- Connections -------------------------------------------------------------------------------- */
+
+bool
+ph_endpoint_poll_connection (PhEndpoint *self, PhConnectionOp *ret_op)
+{
+  return ph_connections_poll_op (self->connections, ret_op);
+}
+
+void
+ph_endpoint_handle_connection (PhEndpoint *self, PhTime now, const PhConnectionEvent *event)
+{
+  if (!ph_connections_handle_event (self->connections, now, event))
+    return;
+  ph_tcp_gatherer_handle_event (self->tcp, now, event);
+  spread_candidates (self, now);
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    if (ph_connector_handle_connection (peer_at (self, i)->connector, now, event))
+      return;
+  }
+}
+
+void
+ph_endpoint_set_blocked (PhEndpoint *self, uint32_t id, bool blocked)
+{
+  PhConnection *connection = ph_connections_find (self->connections, id);
+
+  if (connection != NULL)
+    connection->blocked = blocked;
+}
+
+static void
+handle_tls (PhEndpoint *self, PhTime now, const PhDatagram *in)
+{
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    PhConnector *connector = peer_at (self, i)->connector;
+
+    if (ph_connector_owns_connection (connector, in->socket)) {
+      ph_connector_handle_stream (connector, now, in);
+      return;
+    }
+  }
+}
+
+/* As the driver would tell it. */
+static void
+break_connection (PhEndpoint *self, PhTime now, uint32_t id)
+{
+  const PhConnectionEvent event = {.type = PH_CONNECTION_CLOSED, .socket = id};
+
+  ph_connections_abort (self->connections, id);
+  for (unsigned i = 0; i < self->peers->len; i++)
+    ph_connector_handle_connection (peer_at (self, i)->connector, now, &event);
+}
+
+/* Bytes of a connection to a peer. The connection may end with every message. */
+static void
+handle_framed (PhEndpoint *self, PhTime now, const PhDatagram *in)
+{
+  PhDatagram message = *in;
+  PhSlice left = in->bytes;
+  PhConnection *connection;
+
+  while ((connection = ph_connections_find (self->connections, in->socket)) != NULL) {
+    message.port = connection->port;
+    switch (ph_ice_frames_next (&connection->frames, &left, &message.bytes)) {
+    case PH_ICE_FRAME_STUN:
+      handle_stun (self, now, &message);
+      connection = ph_connections_find (self->connections, in->socket);
+      /* The first thing that a stranger says proves who it is, or is the last. */
+      if (connection != NULL && connection->use == PH_CONNECTION_STRANGER)
+        ph_connections_abort (self->connections, in->socket);
+      break;
+    case PH_ICE_FRAME_TLS:
+      if (connection->use == PH_CONNECTION_STRANGER)
+        ph_connections_abort (self->connections, in->socket);
+      else
+        handle_tls (self, now, &message);
+      break;
+    case PH_ICE_FRAME_BROKEN:
+      break_connection (self, now, in->socket);
+      return;
+    case PH_ICE_FRAME_MORE:
+      return;
+    }
+  }
+}
+
 void
 ph_endpoint_handle_packet (PhEndpoint *self, PhTime now, const PhDatagram *in)
 {
+  const PhConnection *connection = ph_connections_find (self->connections, in->socket);
+
+  if (connection != NULL && connection->use == PH_CONNECTION_SERVER) {
+    ph_tcp_gatherer_handle_packet (self->tcp, now, in);
+    spread_candidates (self, now);
+    return;
+  }
+  if (connection != NULL) {
+    handle_framed (self, now, in);
+    return;
+  }
   if (ph_relays_handle_packet (self->relays, now, in, handle_unwrapped, self))
     spread_candidates (self, now);
   else
@@ -322,6 +438,8 @@ ph_endpoint_handle_timeout (PhEndpoint *self, PhTime now)
 {
   ph_gatherer_handle_timeout (self->gatherer, now);
   ph_relays_handle_timeout (self->relays, now);
+  ph_tcp_gatherer_handle_timeout (self->tcp, now);
+  ph_connections_handle_timeout (self->connections, now);
   spread_candidates (self, now);
   for (unsigned i = 0; i < self->peers->len; i++) {
     PhConnector *connector = peer_at (self, i)->connector;
@@ -329,6 +447,7 @@ ph_endpoint_handle_timeout (PhEndpoint *self, PhTime now)
     ph_connector_handle_timeout (connector, now);
     if (ph_connector_take_silenced (connector)) {
       ph_gatherer_refresh (self->gatherer, now);
+      ph_tcp_gatherer_refresh (self->tcp, now);
       ph_relays_refresh (self->relays, now);
     }
   }
@@ -341,6 +460,7 @@ poll_peer (PhEndpoint *self, PhTime now, PhConnector *connector, PhTransmit *tx)
   const PhTransmit empty = *tx;
 
   while (ph_connector_poll_transmit (connector, now, tx)) {
+    ph_connections_frame (self->connections, tx);
     if (!ph_socket_is_relayed (tx->socket) || ph_relays_wrap (self->relays, now, tx))
       return true;
     *tx = empty; /* it waits for the relay's permission */
@@ -353,8 +473,9 @@ ph_endpoint_poll_transmit (PhEndpoint *self, PhTime now, PhTransmit *tx)
 {
   const unsigned n = self->peers->len;
 
-  update_relays (self, now);
+  update_wanted (self, now);
   if (ph_gatherer_poll_transmit (self->gatherer, now, tx)
+      || ph_tcp_gatherer_poll_transmit (self->tcp, now, tx)
       || ph_relays_poll_transmit (self->relays, now, tx))
     return true;
   for (unsigned i = 0; i < n; i++) {
@@ -394,25 +515,30 @@ ph_endpoint_poll_signal (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN])
   return NULL;
 }
 
+static void
+take_earlier (PhTime *next, const char **why, PhTime other, const char *other_why)
+{
+  if (other < *next) {
+    *next = other;
+    *why = other_why;
+  }
+}
+
 PhTime
 ph_endpoint_next_timeout (const PhEndpoint *self, const char **ret_why)
 {
-  const char *relay_why = NULL;
+  const char *why = NULL;
   PhTime next = ph_gatherer_next_timeout (self->gatherer, ret_why);
-  const PhTime relay_next = ph_relays_next_timeout (self->relays, &relay_why);
+  PhTime other = ph_relays_next_timeout (self->relays, &why);
 
-  if (relay_next < next) {
-    next = relay_next;
-    *ret_why = relay_why;
-  }
+  take_earlier (&next, ret_why, other, why);
+  other = ph_tcp_gatherer_next_timeout (self->tcp, &why);
+  take_earlier (&next, ret_why, other, why);
+  other = ph_connections_next_timeout (self->connections, &why);
+  take_earlier (&next, ret_why, other, why);
   for (unsigned i = 0; i < self->peers->len; i++) {
-    const char *why = NULL;
-    const PhTime t = ph_connector_next_timeout (peer_at (self, i)->connector, &why);
-
-    if (t < next) {
-      next = t;
-      *ret_why = why;
-    }
+    other = ph_connector_next_timeout (peer_at (self, i)->connector, &why);
+    take_earlier (&next, ret_why, other, why);
   }
   return next;
 }

@@ -6,6 +6,9 @@
  * headers overlap): STUN requests by the username's local half, STUN responses by transaction, QUIC by
  * the pair that the packet came on. Whatever belongs to nobody is dropped.
  *
+ * On a TCP connection everything is framed (RFC 4571): whole STUN messages go the same ways, the rest is
+ * TLS and goes to the connector that the connection belongs to.
+ *
  * What comes from a relay is unwrapped first and then goes the same ways, and what is to leave from a
  * relayed address is wrapped last: cores know such an address by its socket id only.
  *
@@ -30,7 +33,15 @@ void ph_endpoint_free (PhEndpoint *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhEndpoint, ph_endpoint_free)
 
 bool ph_endpoint_add_socket (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *addr);
+/* A TCP port, see net/base/ph-connection.h. False past the limit. */
+bool ph_endpoint_add_port (PhEndpoint *self, PhTime now, uint32_t port, const PhAddr *addr);
+/* A socket or a port. */
 void ph_endpoint_remove_socket (PhEndpoint *self, PhTime now, uint32_t socket);
+/* What is to be done with connections, in order, before anything is sent; and what the driver says of them. */
+bool ph_endpoint_poll_connection (PhEndpoint *self, PhConnectionOp *ret_op);
+void ph_endpoint_handle_connection (PhEndpoint *self, PhTime now, const PhConnectionEvent *event);
+/* Whether the driver has more than enough to write on this connection: then only small messages come for it. */
+void ph_endpoint_set_blocked (PhEndpoint *self, uint32_t connection, bool blocked);
 void ph_endpoint_set_stun_servers (PhEndpoint *self, PhTime now, const PhAddr *servers, size_t n);
 /* TURN servers, in the order in which they are preferred; asked only while a connection is wanted. */
 void ph_endpoint_set_relay_servers (PhEndpoint *self, PhTime now, const PhRelayServer *servers,

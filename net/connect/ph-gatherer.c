@@ -30,6 +30,8 @@ struct _PhGatherer {
   unsigned rank; /* of the next socket: the caller adds the best address first */
   GArray *news; /* PhCandidate */
   PhRelays *relays;
+  PhConnections *connections;
+  PhTcpGatherer *tcp;
 };
 
 static void
@@ -53,6 +55,8 @@ ph_gatherer_new (const PhRandom *random, const PhTrace *trace)
   g_array_set_clear_func (self->questions, question_clear);
   self->news = g_array_new (FALSE, TRUE, sizeof (PhCandidate));
   self->relays = ph_relays_new (random, trace);
+  self->connections = ph_connections_new ();
+  self->tcp = ph_tcp_gatherer_new (random, trace, self->connections);
   return self;
 }
 
@@ -65,6 +69,8 @@ ph_gatherer_free (PhGatherer *self)
   g_array_unref (self->questions);
   g_array_unref (self->news);
   ph_relays_free (self->relays);
+  ph_tcp_gatherer_free (self->tcp);
+  ph_connections_free (self->connections);
   g_free (self);
 }
 
@@ -133,6 +139,18 @@ ph_gatherer_add_socket (PhGatherer *self, PhTime now, uint32_t id, const PhAddr 
   return true;
 }
 
+PhConnections *
+ph_gatherer_connections (const PhGatherer *self)
+{
+  return self->connections;
+}
+
+PhTcpGatherer *
+ph_gatherer_tcp (const PhGatherer *self)
+{
+  return self->tcp;
+}
+
 PhRelays *
 ph_gatherer_relays (const PhGatherer *self)
 {
@@ -195,6 +213,7 @@ ph_gatherer_set_servers (PhGatherer *self, PhTime now, const PhAddr *servers, si
     if (!lists_server (self->servers, self->n_servers, &servers[i]))
       self->servers[self->n_servers++] = servers[i];
   }
+  ph_tcp_gatherer_set_servers (self->tcp, now, self->servers, self->n_servers);
 
   for (guint i = self->questions->len; i-- > 0;) {
     const Question *question = &g_array_index (self->questions, Question, i);
@@ -260,6 +279,7 @@ ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max)
     if (make_srflx (self, question, &candidate) && !has_address (ret, n, &candidate))
       ret[n++] = candidate;
   }
+  n += ph_tcp_gatherer_candidates (self->tcp, ret + n, max - n);
   return n + ph_relays_candidates (self->relays, ret + n, max - n);
 }
 
@@ -270,7 +290,7 @@ ph_gatherer_done (const PhGatherer *self)
     if (!g_array_index (self->questions, Question, i).answered)
       return false;
   }
-  return ph_relays_done (self->relays);
+  return ph_tcp_gatherer_done (self->tcp) && ph_relays_done (self->relays);
 }
 
 static void

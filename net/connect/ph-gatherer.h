@@ -4,7 +4,7 @@
  *
  * RFC 8445 §5.1.1. Server-reflexive candidates that equal the socket's own address are not told (no
  * NAT there). A mapping that changes is told as a new candidate. Relayed candidates are the relays', which
- * the gatherer owns and the endpoint drives. */
+ * the gatherer owns and the endpoint drives, and so are those over TCP. */
 
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "net/base/ph-random.h"
 #include "net/base/ph-trace.h"
 #include "net/connect/ph-relays.h"
+#include "net/connect/ph-tcp-gatherer.h"
 #include "net/ice/ph-ice-candidate.h"
 
 /* One for UDP and one for each address family is what a person configures; more is a mistake. */
@@ -39,6 +40,8 @@ void ph_gatherer_set_mapped (PhGatherer *self, uint32_t socket, const PhAddr *ex
 void ph_gatherer_refresh (PhGatherer *self, PhTime now);
 
 PhRelays *ph_gatherer_relays (const PhGatherer *self);
+PhConnections *ph_gatherer_connections (const PhGatherer *self);
+PhTcpGatherer *ph_gatherer_tcp (const PhGatherer *self);
 
 /* All candidates known now: `ret` has room for `max`; returns how many there are. */
 size_t ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max);

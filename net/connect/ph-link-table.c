@@ -2,6 +2,7 @@
 
 #include "net/connect/ph-link-table.h"
 
+#include "net/ice/ph-ice-frames.h"
 #include "net/turn/ph-turn-client.h"
 
 void
@@ -16,7 +17,8 @@ ph_link_table_add (PhLinkTable *self, PhLink *link, const PhIcePair *pair)
 {
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     if (self->slots[i].link == NULL) {
-      self->slots[i] = (PhLinkSlot){link, false, pair->id, ph_path_from_pair (pair)};
+      self->slots[i] =
+          (PhLinkSlot){.link = link, .pair = pair->id, .path = ph_path_from_pair (pair)};
       return true;
     }
   }
@@ -56,7 +58,8 @@ PhLinkSlot *
 ph_link_table_for_packet (PhLinkTable *self, PhSlice bytes)
 {
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
-    if (self->slots[i].link != NULL && ph_quic_link_owns (self->slots[i].link, bytes))
+    if (self->slots[i].link != NULL && !ph_link_is_tls (self->slots[i].link)
+        && ph_quic_link_owns (self->slots[i].link, bytes))
       return &self->slots[i];
   }
   return NULL;
@@ -95,14 +98,22 @@ ph_link_table_any_ready (const PhLinkTable *self)
   return false;
 }
 
+static uint8_t
+headroom_for (const PhLinkSlot *slot)
+{
+  if (ph_socket_is_relayed (slot->path.socket))
+    return PH_TURN_HEADROOM;
+  return slot->link != NULL && ph_link_is_tls (slot->link) ? PH_ICE_FRAME_HEADER_LEN : 0;
+}
+
 bool
 ph_link_table_poll_transmit (PhLinkTable *self, PhTime now, PhTransmit *tx)
 {
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->slots[(self->turn + i) % PH_CONNECTOR_LINKS_MAX];
 
-    tx->headroom = ph_socket_is_relayed (slot->path.socket) ? PH_TURN_HEADROOM : 0;
-    if (slot->link == NULL || !ph_link_poll_transmit (slot->link, now, tx))
+    tx->headroom = headroom_for (slot);
+    if (slot->link == NULL || slot->blocked || !ph_link_poll_transmit (slot->link, now, tx))
       continue;
     tx->socket = slot->path.socket;
     tx->remote = slot->path.remote_to;

@@ -52,6 +52,8 @@ static const char *const why_names[] = {
     [PH_ICE_WHY_CONSENT] = "went silent",
     [PH_ICE_WHY_RETIRED] = "better pairs are kept",
     [PH_ICE_WHY_SOCKET_GONE] = "our address is gone",
+    [PH_ICE_WHY_UNCONNECTED] = "no connection",
+    [PH_ICE_WHY_DISCONNECTED] = "connection closed",
 };
 
 /* --- States and events -------------------------------------------------------------------------- */
@@ -94,7 +96,7 @@ snapshot (const PhIceAgent *self, const IcePair *pair, PhIcePair *ret_pair)
       .why = pair->why,
       .local = pair->seen,
       .remote = *pair->remote,
-      .socket = pair->local->socket,
+      .socket = pair->socket,
       .remote_addr = pair->remote_addr,
       .priority = pair->priority,
       .nominated = pair->nominated,
@@ -478,7 +480,10 @@ bool
 ph_ice_agent_find_valid (const PhIceAgent *self, uint32_t socket, const PhAddr *remote,
                          PhIcePair *ret_pair)
 {
-  const IcePair *pair = ice_pair_find (self, socket, remote);
+  const IcePair *pair = ice_pair_on_connection (self, socket);
+
+  if (pair == NULL)
+    pair = ice_pair_find (self, socket, remote);
 
   return pair != NULL && pair->state == PH_ICE_PAIR_SUCCEEDED && show (self, pair, ret_pair);
 }

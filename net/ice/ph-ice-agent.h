@@ -23,6 +23,13 @@
  * all pairs again. FAILED is not the end: a new candidate, an authentic check of the peer or
  * ph_ice_agent_recheck() starts over. An ICE restart is a new agent.
  *
+ * TCP (RFC 6544). The socket of a local TCP candidate is a port: it listens, and connections leave from it.
+ * A TCP pair needs a connection before it is checked: one that the owner makes when the agent asks for it
+ * (CONNECT), to passive and simultaneous-open candidates, or one that was accepted at the port, which
+ * is known by the first authentic request that comes on it (PhDatagram.port says which port). Messages are the
+ * owner's to frame (RFC 4571). A pair that is lost lets go of its connection; a connection whose pair is
+ * gone is the owner's to close.
+ *
  * Security. Nothing that does not carry the right integrity is answered or changes anything. Addresses
  * that packets must not go to (ph_candidate_usable()) are ignored, whoever names them.
  *
@@ -118,6 +125,8 @@ typedef enum {
   PH_ICE_WHY_CONSENT, /* was valid, then silent */
   PH_ICE_WHY_RETIRED, /* valid, but enough better pairs are kept */
   PH_ICE_WHY_SOCKET_GONE, /* our socket was removed */
+  PH_ICE_WHY_UNCONNECTED, /* no TCP connection came about */
+  PH_ICE_WHY_DISCONNECTED, /* it ended */
 } PhIceWhy;
 
 /* A snapshot of a pair. */
@@ -127,7 +136,7 @@ typedef struct {
   PhIceWhy why;
   PhCandidate local; /* as the peer sees us on this pair, once that is known */
   PhCandidate remote;
-  uint32_t socket; /* send from here ... */
+  uint32_t socket; /* send from here (TCP: the connection, 0 while there is none) ... */
   PhAddr remote_addr; /* ... to here */
   uint64_t priority; /* RFC 8445 §6.1.2.3 */
   bool nominated;
@@ -148,6 +157,9 @@ typedef enum {
   PH_ICE_EVENT_PAIR_LOST,
   PH_ICE_EVENT_DISCONNECTED, /* the last valid pair is lost; told after PAIR_LOST */
   PH_ICE_EVENT_FAILED,
+  /* A TCP pair wants a connection from the port pair.local.socket to pair.remote_addr:
+   * ph_ice_agent_connected() or ph_ice_agent_not_connected() is the answer. */
+  PH_ICE_EVENT_CONNECT,
 } PhIceEventType;
 
 typedef struct {
@@ -175,9 +187,18 @@ bool ph_ice_agent_set_remote_credentials (PhIceAgent *self, PhTime now, const ch
 bool ph_ice_agent_add_local_candidate (PhIceAgent *self, PhTime now, const PhCandidate *candidate);
 /* The socket is gone: its candidates and pairs too. */
 void ph_ice_agent_remove_socket (PhIceAgent *self, PhTime now, uint32_t socket);
-/* False if it is ignored: redundant, useless, of a transport that is not UDP, or worse than the
+/* False if it is ignored: redundant, useless, TCP active (who is active comes by itself), or worse than the
  * PH_ICE_REMOTE_MAX others. */
 bool ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandidate *candidate);
+/* TCP, see the head of this file. `connection` is the socket id of a connection of the pair `pair`. False: the
+ * pair does not want one (any more), close it. */
+bool ph_ice_agent_connected (PhIceAgent *self, PhTime now, uint32_t pair, uint32_t connection);
+/* None could be made. The pair is tried again while there is time. */
+void ph_ice_agent_not_connected (PhIceAgent *self, PhTime now, uint32_t pair);
+/* The connection is no more. */
+void ph_ice_agent_disconnected (PhIceAgent *self, PhTime now, uint32_t connection);
+/* Whether a pair is on this connection: if not, it is of no use. */
+bool ph_ice_agent_uses_connection (const PhIceAgent *self, uint32_t connection);
 /* No more candidates come from this side, from the other side. Candidates that come all the same are
  * taken; knowing the end only speeds nomination up. */
 void ph_ice_agent_end_local (PhIceAgent *self, PhTime now);

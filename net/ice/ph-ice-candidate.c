@@ -8,6 +8,7 @@
 #define RANK_MAX 1000
 /* What a link-local address loses in local preference: it is only good on one cable. */
 #define LINK_LOCAL_MALUS 0x4000
+#define LINK_LOCAL_MALUS_TCP 0x1000
 
 /* RFC 8445 §5.1.2.2 recommends 126, 100, 110 and 0. A mapped port lets strangers in, so it is tried
  * before what a STUN server saw. */
@@ -33,6 +34,36 @@ static const char *const tcp_type_names[PH_N_CANDIDATE_TRANSPORTS] = {
 
 /* --- Priorities and foundations ----------------------------------------------------------------- */
 
+/* RFC 6544 §4.2: of two ends one must be able to take a connection. What listens and connects at the same
+ * time is worth most where a NAT is in between, and least where there is none. */
+static unsigned
+direction_preference (PhCandidateType type, PhCandidateTransport transport)
+{
+  const bool behind = type != PH_CANDIDATE_HOST && type != PH_CANDIDATE_RELAY;
+
+  switch (transport) {
+  case PH_CANDIDATE_TCP_ACTIVE:
+    return behind ? 4 : 6;
+  case PH_CANDIDATE_TCP_PASSIVE:
+    return behind ? 2 : 4;
+  case PH_CANDIDATE_TCP_SO:
+    return behind ? 6 : 2;
+  default:
+    return 0;
+  }
+}
+
+/* RFC 6544 §4.2: 13 bits beside the direction. */
+#define TCP_PREFERENCE_MAX 8191
+
+static unsigned
+type_preference_of (PhCandidateType type, PhCandidateTransport transport)
+{
+  const unsigned preference = type_preference[type];
+
+  return transport == PH_CANDIDATE_UDP ? preference : preference - MIN (preference, TCP_MALUS);
+}
+
 static uint32_t
 priority_from (unsigned type_pref, unsigned local_pref)
 {
@@ -43,22 +74,28 @@ uint32_t
 ph_candidate_priority (PhCandidateType type, PhCandidateTransport transport, const PhAddr *base,
                        unsigned rank)
 {
-  unsigned type_pref = type_preference[type];
-  unsigned local_pref = G_MAXUINT16 - 2 * MIN (rank, RANK_MAX);
+  const bool tcp = transport != PH_CANDIDATE_UDP;
+  const unsigned type_pref = type_preference_of (type, transport);
+  unsigned local_pref = (tcp ? TCP_PREFERENCE_MAX : G_MAXUINT16) - 2 * MIN (rank, RANK_MAX);
 
   if (base->family != PH_FAMILY_IPV6)
     local_pref--;
   if (ph_addr_scope (base) == PH_SCOPE_LINK_LOCAL)
-    local_pref -= LINK_LOCAL_MALUS;
-  if (transport != PH_CANDIDATE_UDP)
-    type_pref -= MIN (type_pref, TCP_MALUS);
+    local_pref -= tcp ? LINK_LOCAL_MALUS_TCP : LINK_LOCAL_MALUS;
+  if (tcp)
+    local_pref += direction_preference (type, transport) << 13;
   return priority_from (type_pref, local_pref);
 }
 
 uint32_t
 ph_candidate_prflx_priority (const PhCandidate *local)
 {
-  return priority_from (type_preference[PH_CANDIDATE_PRFLX], local->priority >> 8 & 0xffff);
+  unsigned local_pref = local->priority >> 8 & 0xffff;
+
+  if (local->transport != PH_CANDIDATE_UDP)
+    local_pref = (local_pref & TCP_PREFERENCE_MAX)
+                 | direction_preference (PH_CANDIDATE_PRFLX, local->transport) << 13;
+  return priority_from (type_preference_of (PH_CANDIDATE_PRFLX, local->transport), local_pref);
 }
 
 /* Same type, base, transport and server: same foundation (RFC 8445 §5.1.1.3). Two that collide are
@@ -77,18 +114,18 @@ set_foundation (PhCandidate *candidate, const PhAddr *server)
 }
 
 static PhCandidate
-local_candidate (PhCandidateType type, PhAddr addr, PhAddr base, uint32_t socket, unsigned rank,
-                 const PhAddr *server)
+local_candidate (PhCandidateType type, PhCandidateTransport transport, PhAddr addr, PhAddr base,
+                 uint32_t socket, unsigned rank, const PhAddr *server)
 {
   PhCandidate candidate = {
       .type = (uint8_t)type,
-      .transport = PH_CANDIDATE_UDP,
+      .transport = (uint8_t)transport,
       .addr = addr,
       .base = base,
       .socket = socket,
   };
 
-  candidate.priority = ph_candidate_priority (type, PH_CANDIDATE_UDP, &base, rank);
+  candidate.priority = ph_candidate_priority (type, transport, &base, rank);
   set_foundation (&candidate, server);
   return candidate;
 }
@@ -98,16 +135,30 @@ ph_candidate_host (PhAddr addr, uint32_t socket, unsigned rank)
 {
   const PhAddr none = {0};
 
-  return local_candidate (PH_CANDIDATE_HOST, addr, addr, socket, rank, &none);
+  return local_candidate (PH_CANDIDATE_HOST, PH_CANDIDATE_UDP, addr, addr, socket, rank, &none);
+}
+
+PhCandidate
+ph_candidate_host_tcp (PhAddr addr, PhCandidateTransport transport, uint32_t port, unsigned rank)
+{
+  const PhAddr none = {0};
+
+  g_assert (transport != PH_CANDIDATE_UDP);
+  return local_candidate (PH_CANDIDATE_HOST, transport, addr, addr, port, rank, &none);
 }
 
 static PhCandidate
 from_host (PhCandidateType type, const PhCandidate *host, PhAddr addr, PhAddr server)
 {
-  PhCandidate candidate = local_candidate (type, addr, host->base, host->socket, 0, &server);
+  const PhCandidateTransport transport = host->transport;
+  unsigned local_pref = host->priority >> 8 & 0xffff;
+  PhCandidate candidate =
+      local_candidate (type, transport, addr, host->base, host->socket, 0, &server);
 
   /* The interface's preference comes from the host candidate. */
-  candidate.priority = priority_from (type_preference[type], host->priority >> 8 & 0xffff);
+  if (transport != PH_CANDIDATE_UDP)
+    local_pref = (local_pref & TCP_PREFERENCE_MAX) | direction_preference (type, transport) << 13;
+  candidate.priority = priority_from (type_preference_of (type, transport), local_pref);
   candidate.related = host->base;
   return candidate;
 }
@@ -128,7 +179,7 @@ PhCandidate
 ph_candidate_relay (PhAddr relayed, PhAddr mapped, uint32_t socket, PhAddr server)
 {
   PhCandidate candidate =
-      local_candidate (PH_CANDIDATE_RELAY, relayed, relayed, socket, 0, &server);
+      local_candidate (PH_CANDIDATE_RELAY, PH_CANDIDATE_UDP, relayed, relayed, socket, 0, &server);
 
   candidate.related = mapped;
   return candidate;

@@ -43,7 +43,10 @@ typedef struct {
 /* `rank` orders the machine's addresses, 0 the best (wired before wireless before a VPN); it is
  * clamped at 1000. Priority and foundation are set. */
 PhCandidate ph_candidate_host (PhAddr addr, uint32_t socket, unsigned rank);
-/* From the host candidate `host`; `server` tells foundations apart. */
+/* The same on TCP: `port` listens there, and connections leave from it. */
+PhCandidate
+ph_candidate_host_tcp (PhAddr addr, PhCandidateTransport transport, uint32_t port, unsigned rank);
+/* From the host candidate `host`, of its transport; `server` tells foundations apart. */
 PhCandidate ph_candidate_srflx (const PhCandidate *host, PhAddr mapped, PhAddr server);
 PhCandidate ph_candidate_mapped (const PhCandidate *host, PhAddr external);
 /* A relayed address: `socket` is the id that the relay's allocation goes by. */

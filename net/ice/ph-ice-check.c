@@ -2,7 +2,8 @@
 
 #include "net/ice/ph-ice-private.h"
 
-/* 0, 0.25, 0.75 and 1.75 s; given up a second later, then tried again with a new check while there is
+/* TCP repeats by itself: one, and a second later a new one.
+ * UDP: 0, 0.25, 0.75 and 1.75 s; given up a second later, then tried again with a new check while there is
  * time: a pair whose peer starts late is not written off, and pauses never get long. */
 #define CHECK_SENDS_MAX 4
 #define CHECK_LAST_WAIT 4
@@ -62,7 +63,7 @@ send_request (PhIceAgent *self, IcePair *pair, const PhStunId *id, bool nominate
     ph_stun_put_u32 (&w, PH_STUN_NOMINATION, pair->nomination);
   ph_stun_put_integrity (&w, ph_slice_string (self->remote_pwd));
   ph_stun_put_fingerprint (&w);
-  ice_queue (self, pair->local->socket, &pair->remote_addr, 0, &w);
+  ice_queue (self, pair->socket, &pair->remote_addr, 0, &w);
   pair->checks_sent++;
 }
 
@@ -96,17 +97,22 @@ find_asked (IcePair *pair, const PhStunId *id)
 void
 ice_check_start (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates)
 {
-  const PhStunId id = ask (self, now, pair, nominates);
   /* RFC 8445 §14.3: slower when many pairs are checked, so that the rate stays what pacing made it. */
   const PhTime busy = self->config.timers.pacing_interval * ice_count_open (self);
   const PhStunTimers timers = {
       .rto_interval = MAX (self->config.timers.rto_interval, busy),
-      .sends_max = CHECK_SENDS_MAX,
+      .sends_max = ice_pair_is_tcp (pair) ? 1 : CHECK_SENDS_MAX,
       .last_wait = CHECK_LAST_WAIT,
   };
+  PhStunId id;
 
   g_assert (ice_has_remote_credentials (self));
   pair->triggered_seq = 0;
+  if (pair->socket == 0) {
+    ice_event (self, PH_ICE_EVENT_CONNECT, pair);
+    return;
+  }
+  id = ask (self, now, pair, nominates);
   pair->check_nominates = nominates;
   ph_stun_transaction_start (&pair->check, now, &id, timers);
   send_request (self, pair, &id, nominates);
@@ -271,7 +277,7 @@ handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStun
   uint32_t priority, nomination = 0;
   IcePair *pair;
 
-  if (ice_local_for_socket (self, in->socket) == NULL
+  if (ice_local_for_socket (self, ice_local_socket (in)) == NULL
       || !ph_candidate_usable (&in->remote, self->config.allow_loopback))
     return false;
   if (ph_stun_unknown (request, known_attrs, G_N_ELEMENTS (known_attrs), NULL, 0) > 0) {
@@ -404,7 +410,7 @@ handle_answer (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStunM
   asked->open = false;
   if (error == ERROR_ROLE_CONFLICT)
     handle_role_conflict (self, now, pair, &was);
-  else if (in->socket != pair->local->socket || !ph_addr_equal (&in->remote, &pair->remote_addr))
+  else if (in->socket != pair->socket || !ph_addr_equal (&in->remote, &pair->remote_addr))
     fail_check (self, now, pair, PH_ICE_WHY_ASYMMETRIC);
   else if (answer->klass == PH_STUN_ERROR)
     fail_check (self, now, pair, PH_ICE_WHY_ERROR);

@@ -80,7 +80,7 @@ ice_any_valid (const PhIceAgent *self)
   return false;
 }
 
-/* Pairs whose checks go on or are to come. */
+/* Pairs whose checks go on or are to come: not those that have no connection yet. */
 unsigned
 ice_count_open (const PhIceAgent *self)
 {
@@ -89,7 +89,8 @@ ice_count_open (const PhIceAgent *self)
   for (unsigned i = 0; i < self->pairs->len; i++) {
     const IcePair *pair = self->pairs->pdata[i];
 
-    n += pair->state == PH_ICE_PAIR_WAITING || pair->state == PH_ICE_PAIR_IN_PROGRESS;
+    n += pair->socket != 0
+         && (pair->state == PH_ICE_PAIR_WAITING || pair->state == PH_ICE_PAIR_IN_PROGRESS);
   }
   return n;
 }
@@ -128,6 +129,12 @@ make_room (PhIceAgent *self, PhTime now, uint64_t priority)
     }
   }
   return false;
+}
+
+static bool
+is_tcp (const PhCandidate *candidate)
+{
+  return candidate->transport != PH_CANDIDATE_UDP;
 }
 
 /* Packets only go from an address to one of its kind. */
@@ -183,7 +190,7 @@ add_pair (PhIceAgent *self, PhTime now, const PhCandidate *local, PhCandidate *r
   PhAddr remote_addr = remote->addr;
   IcePair *pair;
 
-  if (!fits (&local->base, &remote->addr))
+  if (is_tcp (local) != is_tcp (remote) || !fits (&local->base, &remote->addr))
     return NULL;
   if (remote_addr.family == PH_FAMILY_IPV6 && ph_addr_scope (&remote_addr) == PH_SCOPE_LINK_LOCAL)
     remote_addr.scope = local->base.scope;
@@ -195,6 +202,7 @@ add_pair (PhIceAgent *self, PhTime now, const PhCandidate *local, PhCandidate *r
       .local = local,
       .remote = remote,
       .remote_addr = remote_addr,
+      .socket = is_tcp (local) ? 0 : local->socket,
       .seen = *local,
       .retry_at = PH_NEVER,
       .consent_at = PH_NEVER,
@@ -235,13 +243,14 @@ ph_ice_agent_add_local_candidate (PhIceAgent *self, PhTime now, const PhCandidat
   char text[PH_ADDR_STRING_MAX];
 
   g_assert (candidate->socket != 0);
-  if (candidate->transport != PH_CANDIDATE_UDP || self->locals->len >= PH_ICE_LOCAL_MAX
+  if (self->locals->len >= PH_ICE_LOCAL_MAX
       || !ph_candidate_usable (&candidate->addr, self->config.allow_loopback))
     return false;
   for (unsigned i = 0; i < self->locals->len; i++) {
     const PhCandidate *other = self->locals->pdata[i];
 
-    if (ph_addr_equal (&other->addr, &candidate->addr) && other->socket == candidate->socket)
+    if (ph_addr_equal (&other->addr, &candidate->addr) && other->socket == candidate->socket
+        && other->transport == candidate->transport)
       return false;
   }
 
@@ -278,13 +287,14 @@ ph_ice_agent_remove_socket (PhIceAgent *self, PhTime now, uint32_t socket)
   ice_settle (self, now);
 }
 
+/* To us it is one candidate that takes connections and that opens them. */
 static PhCandidate *
-find_remote (const PhIceAgent *self, const PhAddr *addr)
+find_remote (const PhIceAgent *self, const PhAddr *addr, bool tcp)
 {
   for (unsigned i = 0; i < self->remotes->len; i++) {
     PhCandidate *remote = self->remotes->pdata[i];
 
-    if (ph_addr_equal (&remote->addr, addr))
+    if (ph_addr_equal (&remote->addr, addr) && is_tcp (remote) == tcp)
       return remote;
   }
   return NULL;
@@ -359,12 +369,14 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
 {
   PhCandidate *remote;
 
-  if (candidate->transport != PH_CANDIDATE_UDP
+  if (candidate->transport == PH_CANDIDATE_TCP_ACTIVE
       || !ph_candidate_usable (&candidate->addr, self->config.allow_loopback))
     return false;
 
-  remote = find_remote (self, &candidate->addr);
+  remote = find_remote (self, &candidate->addr, is_tcp (candidate));
   if (remote != NULL) {
+    if (candidate->transport == PH_CANDIDATE_TCP_SO)
+      remote->transport = PH_CANDIDATE_TCP_SO;
     if (remote->type != PH_CANDIDATE_PRFLX || candidate->type == PH_CANDIDATE_PRFLX)
       return false;
     /* Its check was faster than its signal: RFC 8838 §11.4. */
@@ -391,22 +403,17 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
   return true;
 }
 
-IcePair *
-ice_pair_reflexive (PhIceAgent *self, PhTime now, const PhDatagram *in, uint32_t priority)
+static IcePair *
+add_reflexive (PhIceAgent *self, PhTime now, const PhCandidate *local, const PhDatagram *in,
+               uint32_t priority)
 {
-  const PhCandidate *local = ice_local_for_socket (self, in->socket);
-  IcePair *pair = ice_pair_find (self, in->socket, &in->remote);
-  PhCandidate *remote;
+  PhCandidate *remote = find_remote (self, &in->remote, is_tcp (local));
 
-  if (pair != NULL)
-    return pair;
-  g_assert (local != NULL);
   g_assert (ph_candidate_usable (&in->remote, self->config.allow_loopback));
-  remote = find_remote (self, &in->remote);
   if (remote == NULL) {
     PhCandidate fresh = {
         .type = PH_CANDIDATE_PRFLX,
-        .transport = PH_CANDIDATE_UDP,
+        .transport = is_tcp (local) ? PH_CANDIDATE_TCP_ACTIVE : PH_CANDIDATE_UDP,
         .addr = in->remote,
         .priority = priority,
     };
@@ -418,6 +425,20 @@ ice_pair_reflexive (PhIceAgent *self, PhTime now, const PhDatagram *in, uint32_t
       return NULL;
   }
   return add_pair (self, now, local, remote);
+}
+
+IcePair *
+ice_pair_reflexive (PhIceAgent *self, PhTime now, const PhDatagram *in, uint32_t priority)
+{
+  const PhCandidate *local = ice_local_for_socket (self, ice_local_socket (in));
+  IcePair *pair = ice_pair_find (self, ice_local_socket (in), &in->remote);
+
+  g_assert (local != NULL);
+  if (pair == NULL)
+    pair = add_reflexive (self, now, local, in, priority);
+  if (pair != NULL && is_tcp (local))
+    ice_pair_connect (self, now, pair, in->socket);
+  return pair;
 }
 
 /* --- Order -------------------------------------------------------------------------------------- */

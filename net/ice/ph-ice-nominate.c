@@ -410,6 +410,8 @@ ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
   if (pair == self->selected)
     self->selected = NULL;
   ice_event (self, PH_ICE_EVENT_PAIR_LOST, pair);
+  if (ice_pair_is_tcp (pair))
+    pair->socket = 0;
   if (why == PH_ICE_WHY_RETIRED)
     return;
   pair->retry_at = now;

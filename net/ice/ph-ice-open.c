@@ -43,7 +43,7 @@ ice_open (PhIceAgent *self, IcePair *pair)
   PhWriter w = ph_writer (data, sizeof data);
   PhStunId id;
 
-  if (!self->config.opens || pair->local->type == PH_CANDIDATE_RELAY
+  if (!self->config.opens || ice_pair_is_tcp (pair) || pair->local->type == PH_CANDIDATE_RELAY
       || pair->remote->type == PH_CANDIDATE_RELAY || pair->remote_addr.family != PH_FAMILY_IPV4
       || ph_addr_scope (&pair->remote_addr) != PH_SCOPE_GLOBAL)
     return;

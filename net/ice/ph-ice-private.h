@@ -5,6 +5,7 @@
  *   ph-ice-checklist.c  candidates become pairs; which pair is checked next
  *   ph-ice-check.c      connectivity checks on the wire, both ways
  *   ph-ice-open.c       opening NATs before checks
+ *   ph-ice-tcp.c        connections of pairs
  *   ph-ice-nominate.c   valid pairs: nomination, selection, consent, loss */
 
 #pragma once
@@ -33,6 +34,7 @@ typedef struct {
   const PhCandidate *local; /* borrowed from agent->locals: the first one of its socket */
   PhCandidate *remote; /* borrowed from agent->remotes */
   PhAddr remote_addr; /* remote->addr, with the scope that our side needs */
+  uint32_t socket; /* local->socket; TCP: the connection, 0 while there is none */
   PhCandidate seen; /* the local candidate as the peer sees it */
   uint64_t priority;
 
@@ -119,6 +121,19 @@ void ice_open_window (PhIceAgent *self, PhTime now);
 void ice_settle (PhIceAgent *self, PhTime now);
 
 static inline bool
+ice_pair_is_tcp (const IcePair *pair)
+{
+  return pair->local->transport != PH_CANDIDATE_UDP;
+}
+
+/* What a message on a connection came in at, as a local candidate's socket. */
+static inline uint32_t
+ice_local_socket (const PhDatagram *in)
+{
+  return in->port != 0 ? in->port : in->socket;
+}
+
+static inline bool
 ice_has_remote_credentials (const PhIceAgent *self)
 {
   return self->remote_ufrag[0] != '\0';
@@ -128,6 +143,7 @@ ice_has_remote_credentials (const PhIceAgent *self)
 
 /* The candidate that stands for `socket` in pairs, or NULL. */
 const PhCandidate *ice_local_for_socket (const PhIceAgent *self, uint32_t socket);
+/* `socket`: of the local candidate. */
 IcePair *ice_pair_find (const PhIceAgent *self, uint32_t socket, const PhAddr *remote);
 IcePair *ice_pair_by_id (const PhIceAgent *self, uint32_t id);
 void ice_pair_free (IcePair *pair);
@@ -162,6 +178,13 @@ void ice_check_start (PhIceAgent *self, PhTime now, IcePair *pair, bool nominate
 void ice_check_again (PhIceAgent *self, PhTime now, IcePair *pair);
 /* Sends a check that is not repeated: RFC 7675 §5.1. */
 void ice_check_consent (PhIceAgent *self, PhTime now, IcePair *pair);
+
+/* --- ph-ice-tcp.c --- */
+
+/* NULL: none; never for a UDP socket. */
+IcePair *ice_pair_on_connection (const PhIceAgent *self, uint32_t connection);
+/* From now on the pair is checked there. */
+void ice_pair_connect (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t connection);
 
 /* --- ph-ice-nominate.c --- */
 

@@ -263,14 +263,14 @@ def nat_verdict(left, right):
 # Each tells something that the others do not.
 TELLING_PAIRS = (
     ('port-restricted', 'port-restricted'),
-    ('port-restricted', 'address-restricted'),
-    ('full-cone', 'port-restricted'),
     ('port-restricted', 'open'),
     ('open', 'open'),
     ('cgnat', 'cgnat'),
     ('symmetric', 'address-restricted'),
     ('symmetric-sequential', 'full-cone'),
     ('open', 'symmetric'),
+    ('udp-blocked', 'port-restricted'),
+    ('udp-blocked', 'udp-blocked'),
     ('same-lan', 'same-lan'),
 )
 PAIR_SIZE = 20_000_000
@@ -278,11 +278,12 @@ PAIR_DELAY_MS = 10
 
 
 def connects_without_guessing(left, right):
-    """Whether UDP gets out on both sides and no port has to be guessed."""
+    """Whether UDP or TCP gets out on both sides and no port has to be guessed."""
     kinds = {left, right}
     symmetric = {'symmetric', 'symmetric-sequential'} & kinds
-    return not kinds & {'udp-blocked', 'tcp-443-only'} and (
-        not symmetric or bool(kinds & {'open', 'full-cone', 'address-restricted'}))
+    if 'tcp-443-only' in kinds or ('udp-blocked' in kinds and symmetric):
+        return False
+    return not symmetric or bool(kinds & {'open', 'full-cone', 'address-restricted'})
 
 
 def check_pair(left, right):
