@@ -125,8 +125,56 @@ quit_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
     ask_to_quit (self, running);
 }
 
+/* --- The profile ---------------------------------------------------------------------------------- */
+
+static bool
+open_profile (PhApplication *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  self->client = ph_client_new (self->profile, &error);
+  if (self->client == NULL) {
+    show_startup_error (self, error);
+    return false;
+  }
+  self->notifications = ph_notifications_new (self, self->client);
+  self->background = ph_background_new (self, self->client, self->profile);
+  ph_application_follow_alerts (self);
+  ph_client_connect (self->client);
+  return true;
+}
+
+static void
+close_profile (PhApplication *self)
+{
+  GList *window;
+
+  while ((window = gtk_application_get_windows (GTK_APPLICATION (self))) != NULL)
+    gtk_window_destroy (window->data);
+  g_clear_object (&self->notifications);
+  g_clear_object (&self->background);
+  ph_client_close (self->client);
+  g_clear_object (&self->client);
+}
+
+/* Another identity was imported into the profile: everything that was loaded from it is another. */
+static void
+reopen_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  PhApplication *self = data;
+
+  if (self->client == NULL)
+    return;
+  g_application_hold (G_APPLICATION (self));
+  close_profile (self);
+  if (open_profile (self))
+    present_window (self);
+  g_application_release (G_APPLICATION (self));
+}
+
 static const GActionEntry actions[] = {
     {.name = "quit", .activate = quit_activated},
+    {.name = "reopen", .activate = reopen_activated},
 };
 
 static void
@@ -156,23 +204,14 @@ static void
 ph_application_startup (GApplication *application)
 {
   PhApplication *self = PH_APPLICATION (application);
-  g_autoptr (GError) error = NULL;
 
   G_APPLICATION_CLASS (ph_application_parent_class)->startup (application);
   gtk_window_set_default_icon_name (PH_APP_ID);
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
   ph_application_add_dialogs (self);
   add_accels (self);
-  self->client = ph_client_new (self->profile, &error);
-  if (self->client == NULL) {
-    show_startup_error (self, error);
-    return;
-  }
-  self->notifications = ph_notifications_new (self, self->client);
-  self->background = ph_background_new (self, self->client, self->profile);
-  ph_paste_remove_old ();
-  ph_application_follow_alerts (self);
-  ph_client_connect (self->client);
+  if (open_profile (self))
+    ph_paste_remove_old ();
 }
 
 static void

@@ -17,6 +17,7 @@ struct _PhPersonDialog {
   AdwExpanderRow *auto_row;
   AdwComboRow *cap_row;
   AdwSwitchRow *block_row;
+  GtkWidget *compared_button;
 
   PhClient *client;
   PhContactItem *contact;
@@ -242,6 +243,8 @@ show_keys (PhPersonDialog *self)
     ph_client_safety_number_async (self->client, contact_id (self), number_told,
                                    g_object_ref (self));
   adw_navigation_view_push_by_tag (self->view, "keys");
+  /* Not the number: a cursor would stand in it. */
+  gtk_widget_grab_focus (self->compared_button);
 }
 
 static void
@@ -384,6 +387,7 @@ ph_person_dialog_class_init (PhPersonDialogClass *klass)
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, auto_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, cap_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, block_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, compared_button);
   bind_callbacks (widget_class);
 }
 
