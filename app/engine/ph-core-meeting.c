@@ -152,9 +152,10 @@ ph_core_update_presence (PhCore *self)
       continue;
     peer->online = online;
     ph_core_tell_peer (self, peer);
+    ph_peer_update (peer, now);
+    /* Wanted by now. An attempt with an earlier run of theirs leads nowhere. */
     if (online && peer->connector != NULL)
       ph_connector_retry_now (peer->connector, now);
-    ph_peer_update (peer, now);
   }
 }
 
@@ -236,6 +237,10 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     ph_core_tell_status (self);
     break;
   case PH_RENDEZVOUS_EVENT_PRESENCE:
+    peer = ph_core_find_peer (self, &event->peer);
+    /* Logged in anew, perhaps after a crash: what an earlier run was told of an attempt is lost. */
+    if (event->online && peer != NULL && peer->online && peer->connector != NULL)
+      ph_connector_retry_now (peer->connector, ph_core_now (self));
     break;
   case PH_RENDEZVOUS_EVENT_SIGNAL:
     peer = ph_core_find_peer (self, &event->peer);

@@ -277,13 +277,12 @@ ph_client_set_presence (PhRendezvousClient *self, PhTime now, PhClientContact *c
   const bool was_online = contact->online;
   const bool same = epoch != NULL && was_online && ph_epoch_equal (epoch, &contact->epoch);
 
-  if (same)
+  if (same || (epoch == NULL && !was_online))
     return;
   contact->online = epoch != NULL;
   if (epoch != NULL)
     contact->epoch = *epoch;
-  if (contact->online != was_online)
-    tell_presence (self, contact);
+  tell_presence (self, contact);
   unsend (contact);
   flush (self, now, contact);
 }
