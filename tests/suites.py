@@ -7,6 +7,7 @@
     sim    whole stacks on a virtual clock over simulated networks
     fuzz   every codec for some seconds, starting from its committed corpus
     lab    the real programs between the kernel's NATs
+    chaos  two real programs and an adversary that kills, cuts, fills and hides; --seed N replays one
     ui     the real windows, driven from outside by a screen reader's means, mouse and keys
 
 What is counted is the single case: a TAP line, a fuzz target, a lab scenario.
@@ -26,11 +27,11 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 TOP = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TOP / 'tests'), str(TOP / 'tests/lab')]
+sys.path[:0] = [str(TOP / 'tests'), str(TOP / 'tests/lab'), str(TOP / 'tests/chaos')]
 
 import checks  # noqa: E402
 
-SUITES = ('unit', 'sim', 'fuzz', 'lab', 'ui')
+SUITES = ('unit', 'sim', 'fuzz', 'lab', 'ui', 'chaos')
 FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
 LOG_LINES = 60  # of a failed test, shown
 LAB_LOG_LINES = 150  # several programs tell
@@ -246,9 +247,22 @@ def run_ui(tally, kind, long):
         tally.fail(f'ui (exit status {process.returncode})', ''.join(said))
 
 
+def run_chaos(tally, long, seed):
+    import chaos
+    # Seeds are fixed, so that a change breaks the runs of whoever made it, and --long takes others along.
+    seeds = [seed] if seed is not None else list(range(1, 1 + (chaos.RUNS_LONG if long else chaos.RUNS)))
+    for done, (number, outcome, _) in enumerate(chaos.run_seeds(seeds, tell=seed is not None), 1):
+        ticker(f'chaos: {done}/{len(seeds)} seed {number}')
+        if outcome is None:
+            tally.ok()
+        else:
+            tally.fail(f'chaos/seed {number} (again: ./run test chaos --seed {number})', outcome, lines=LAB_LOG_LINES)
+    ticker('')
+
+
 # --- Main -----------------------------------------------------------------------------------------
 
-def plan(wanted, long):
+def plan(wanted, long, seed):
     """(suite, build, what to call) in order; the build is None where none is needed."""
     environment = {'PORTHOLE_LONG': '1'} if long else {}
     not_unit = ['--no-suite', 'sim', '--no-suite', 'fuzz']
@@ -262,6 +276,8 @@ def plan(wanted, long):
         yield 'lab', ['release'], lambda tally: run_lab(tally, long)
     if 'ui' in wanted:
         yield 'ui', ['release'], lambda tally: run_ui(tally, 'release', long)
+    if 'chaos' in wanted:
+        yield 'chaos', ['release'], lambda tally: run_chaos(tally, long, seed)
     if 'unit' in wanted:
         yield 'asan', ['asan'], lambda tally: run_meson(tally, 'asan', 'asan', ['--no-suite', 'fuzz'], {}, 4)
     if 'ui' in wanted:
@@ -274,18 +290,21 @@ def main():
     parser = argparse.ArgumentParser(prog='./run test', usage='%(prog)s [--long] [SUITE...]',
                                      description='Suites: ' + ', '.join(SUITES) + '; all of them when none is named.')
     parser.add_argument('--long', action='store_true', help='fuzz for longer, simulate more, all pairs in the lab, more random input')
+    parser.add_argument('--seed', type=int, metavar='N', help='chaos: only this run, and tell its story')
     parser.add_argument('suites', nargs='*', metavar='SUITE')
     arguments = parser.parse_args()
     for suite in arguments.suites:
         if suite not in SUITES:
             parser.error(f'there is no suite {suite}; there are {", ".join(SUITES)}')
+    if arguments.seed is not None and arguments.suites != ['chaos']:
+        parser.error('--seed goes with the suite chaos alone')
     require_own_network()
 
     total = Tally()
     built, broken = set(), set()
     start = time.monotonic()
     rows = []
-    for name, target, suite in plan(arguments.suites or SUITES, arguments.long):
+    for name, target, suite in plan(arguments.suites or SUITES, arguments.long, arguments.seed):
         kind = target[0]
         if kind not in built and kind not in broken:
             began = time.monotonic()
