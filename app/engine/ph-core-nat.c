@@ -86,14 +86,8 @@ static bool
 heard_of_servers (const PhCore *self)
 {
   const PhGatherer *gatherer = ph_endpoint_gatherer (self->endpoint);
-  PhCandidate candidates[PH_ICE_LOCAL_MAX];
-  const size_t n = ph_gatherer_candidates (gatherer, candidates, PH_ICE_LOCAL_MAX);
 
-  for (size_t i = 0; i < n; i++) {
-    if (candidates[i].type == PH_CANDIDATE_SRFLX)
-      return true;
-  }
-  return ph_gatherer_done (gatherer);
+  return ph_gatherer_heard (gatherer) || ph_gatherer_done (gatherer);
 }
 
 /* --- A run -------------------------------------------------------------------------------------- */
@@ -182,6 +176,9 @@ start_run (PhCore *self, PhTime now)
   config.filtering_local = *ph_udp_local (self->nat_sockets[1]);
   self->nat_asked = config;
   self->nat = ph_nat_discovery_new (&config, now);
+  g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
+  self->nat_tcp =
+      ph_nat_tcp_run_new (self, now, &config.mapping_local, config.servers, config.n_servers);
 }
 
 void
@@ -191,6 +188,8 @@ ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
     end_run (self);
     self->nat_asked = (PhNatDiscoveryConfig){0};
     self->nat_verdict = (PhNatVerdict){0};
+    g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
+    self->nat_tcp_mapping = PH_NAT_DEPENDENCE_UNKNOWN;
   }
   self->nat_wanted_since = now;
 }
@@ -199,6 +198,7 @@ void
 ph_core_nat_stop (PhCore *self)
 {
   end_run (self);
+  g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   self->nat_wanted_since = PH_NEVER;
 }
 
@@ -207,6 +207,10 @@ ph_core_nat_settle (PhCore *self, PhTime now)
 {
   bool sent = false;
 
+  /* All servers were silent, and one is back: what was taken for a network without UDP is none. */
+  if (self->nat == NULL && self->nat_verdict.type == PH_NAT_UDP_BLOCKED && self->nat_deaf
+      && ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint)))
+    ph_core_nat_want (self, now, true);
   if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0
       && (heard_of_servers (self)
           || now >= ph_time_add (self->nat_wanted_since, FIRST_ANSWER_INTERVAL)))
@@ -220,8 +224,15 @@ ph_core_nat_settle (PhCore *self, PhTime now)
     ph_udp_send (self->nat_sockets[tx.socket == self->nat_asked.mapping_socket ? 0 : 1], &tx);
     sent = true;
   }
-  if (self->nat != NULL && ph_nat_discovery_poll_event (self->nat, &self->nat_verdict))
+  if (self->nat != NULL && ph_nat_discovery_poll_event (self->nat, &self->nat_verdict)) {
+    self->nat_deaf = !ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint));
     end_run (self);
+  }
+  if (self->nat_tcp != NULL) {
+    sent |= ph_nat_tcp_run_settle (self->nat_tcp, now);
+    if (ph_nat_tcp_run_poll_event (self->nat_tcp, &self->nat_tcp_mapping))
+      g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
+  }
   return sent;
 }
 
@@ -230,6 +241,8 @@ ph_core_nat_handle_timeout (PhCore *self, PhTime now)
 {
   if (self->nat != NULL)
     ph_nat_discovery_handle_timeout (self->nat, now);
+  if (self->nat_tcp != NULL)
+    ph_nat_tcp_run_handle_timeout (self->nat_tcp, now);
 }
 
 PhTime
@@ -240,6 +253,8 @@ ph_core_nat_next_timeout (const PhCore *self)
 
   if (self->nat != NULL)
     next = ph_nat_discovery_next_timeout (self->nat, &why);
+  if (self->nat_tcp != NULL)
+    next = ph_time_min (next, ph_nat_tcp_run_next_timeout (self->nat_tcp));
   if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0)
     next = ph_time_min (next, ph_time_add (self->nat_wanted_since, FIRST_ANSWER_INTERVAL));
   return next;
@@ -248,7 +263,8 @@ ph_core_nat_next_timeout (const PhCore *self)
 bool
 ph_core_nat_is_pending (const PhCore *self)
 {
-  return self->nat != NULL || (self->nat_wanted_since != PH_NEVER && self->stun_addrs->len > 0);
+  return self->nat != NULL || self->nat_tcp != NULL
+         || (self->nat_wanted_since != PH_NEVER && self->stun_addrs->len > 0);
 }
 
 /* --- The report --------------------------------------------------------------------------------- */
@@ -333,12 +349,13 @@ ph_core_nat_report (PhCore *self)
   add_public (json, candidates, n);
   add_answer (json, "hairpin", verdict->hairpin);
   add_answer (json, "port_preserving", verdict->port_preserving);
+  add_answer (json, "port_parity", verdict->port_parity);
   json_builder_set_member_name (json, "port_step");
   if (verdict->ports == PH_NAT_PORTS_UNKNOWN)
     json_builder_add_null_value (json);
   else
     json_builder_add_int_value (json, verdict->port_step);
-  add_string (json, "tcp_mapping", "unknown");
+  add_string (json, "tcp_mapping", ph_nat_dependence_name (self->nat_tcp_mapping));
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);
   add_string (json, "portmap", ph_core_portmap_protocol (self));

@@ -4,6 +4,7 @@
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
  *   ph-core-nat.c       what kind of NAT this is, and the network report
+ *   ph-core-nat-tcp.c   how it maps TCP
  *   ph-core-tcp.c       TCP ports and connections
  *   ph-core-relay.c     TURN servers and the streams to them
  *   ph-core-portmap.c   ports that the router opens
@@ -71,6 +72,8 @@ typedef struct {
   PhCore *core;
   PhResolve *resolve;
 } PhLookup;
+
+typedef struct _PhNatTcpRun PhNatTcpRun;
 
 /* Addresses of one TURN server's name that are used. */
 #define PH_CORE_RELAY_ADDRS_MAX 4
@@ -228,6 +231,9 @@ struct _PhCore {
   PhNatDiscoveryConfig nat_asked; /* of the last run on this network; no servers: none */
   PhTime nat_wanted_since; /* PH_NEVER: no run is wanted */
   PhNatVerdict nat_verdict;
+  bool nat_deaf; /* no server had been heard when that was found */
+  PhNatTcpRun *nat_tcp; /* owned; NULL: not running */
+  PhNatDependence nat_tcp_mapping;
 
   GPtrArray *meetings; /* PhMeeting, owned */
   PhTime presence_by; /* who is there has been told by then; PH_NEVER: it has been */
@@ -317,6 +323,17 @@ PhTime ph_core_nat_next_timeout (const PhCore *self);
 bool ph_core_nat_is_pending (const PhCore *self);
 /* What `nat --json` prints; to be freed. */
 char *ph_core_nat_report (PhCore *self);
+
+/* ph-core-nat-tcp.c */
+/* From `local`; NULL if there is no port to be had. */
+PhNatTcpRun *
+ph_nat_tcp_run_new (PhCore *core, PhTime now, const PhAddr *local, const PhAddr *servers, size_t n);
+void ph_nat_tcp_run_free (PhNatTcpRun *self);
+/* Whether there was anything to do. */
+bool ph_nat_tcp_run_settle (PhNatTcpRun *self, PhTime now);
+bool ph_nat_tcp_run_poll_event (PhNatTcpRun *self, PhNatDependence *ret_mapping);
+void ph_nat_tcp_run_handle_timeout (PhNatTcpRun *self, PhTime now);
+PhTime ph_nat_tcp_run_next_timeout (const PhNatTcpRun *self);
 
 /* ph-core-portmap.c */
 void ph_core_portmap_free_mapper (gpointer data);

@@ -293,6 +293,16 @@ ph_gatherer_done (const PhGatherer *self)
   return ph_tcp_gatherer_done (self->tcp) && ph_relays_done (self->relays);
 }
 
+bool
+ph_gatherer_heard (const PhGatherer *self)
+{
+  for (guint i = 0; i < self->questions->len; i++) {
+    if (ph_addr_is_set (&g_array_index (self->questions, Question, i).mapped))
+      return true;
+  }
+  return false;
+}
+
 static void
 settle (PhGatherer *self, PhTime now, Question *question)
 {

@@ -48,6 +48,9 @@ size_t ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t 
 /* Whether every server has answered or been given up, relays too: nothing more is expected soon. */
 bool ph_gatherer_done (const PhGatherer *self);
 
+/* Whether any server has ever answered. */
+bool ph_gatherer_heard (const PhGatherer *self);
+
 /* The five verbs. handle_packet: whether it was an answer to us. poll_event: a new candidate. */
 bool ph_gatherer_handle_packet (PhGatherer *self, PhTime now, const PhDatagram *in);
 void ph_gatherer_handle_timeout (PhGatherer *self, PhTime now);

@@ -251,6 +251,43 @@ judge_preserving (const PhNatDiscovery *self, const Probe *first)
              : PH_NAT_NO;
 }
 
+/* Whether an earlier probe from the same socket has shown the same mapping. */
+static bool
+is_known_mapping (const PhNatDiscovery *self, ProbeName name)
+{
+  for (ProbeName earlier = 0; earlier < name; earlier++) {
+    if (answered (self, earlier) && self->probes[earlier].socket == self->probes[name].socket
+        && same_mapping (self, earlier, name))
+      return true;
+  }
+  return false;
+}
+
+/* Of every mapping whose port is another than the socket's. Each agrees by chance in one of two cases: four or
+ * more are needed to believe it. */
+#define PARITY_SAMPLES_MIN 4
+
+static PhNatAnswer
+judge_parity (const PhNatDiscovery *self, PhNatAnswer preserving)
+{
+  size_t agree = 0;
+
+  for (ProbeName name = 0; name < N_PROBES; name++) {
+    const Probe *probe = &self->probes[name];
+    const PhAddr *local = probe->socket == self->config.mapping_socket
+                              ? &self->config.mapping_local
+                              : &self->config.filtering_local;
+
+    if (probe->state != ANSWERED || name == PROBE_HAIRPIN_TO_MAPPING
+        || name == PROBE_HAIRPIN_TO_FILTERING || is_known_mapping (self, name))
+      continue;
+    if ((probe->mapped.port ^ local->port) & 1)
+      return PH_NAT_NO;
+    agree += probe->mapped.port != local->port;
+  }
+  return preserving == PH_NAT_YES || agree >= PARITY_SAMPLES_MIN ? PH_NAT_YES : PH_NAT_UNTESTED;
+}
+
 static bool
 is_dependent (PhNatDependence mapping)
 {
@@ -284,6 +321,7 @@ judge (const PhNatDiscovery *self)
   verdict.filtering = judge_filtering (self);
   verdict.hairpin = judge_hairpin (self, verdict.mapping);
   verdict.port_preserving = judge_preserving (self, first);
+  verdict.port_parity = judge_parity (self, verdict.port_preserving);
   if (is_dependent (verdict.mapping))
     verdict.ports = ph_nat_judge_ports (self->ports, self->n_ports, &verdict.port_step);
   verdict.type = ph_nat_classify (verdict.translated, verdict.mapping, verdict.filtering);

@@ -45,6 +45,7 @@ typedef struct {
   PhNatDependence filtering;
   PhNatAnswer hairpin;
   PhNatAnswer port_preserving;
+  PhNatAnswer port_parity; /* even ports stay even and odd ones odd, RFC 4787 §4.2.2 */
   PhNatPorts ports;
   int port_step; /* 0 unless the ports are sequential */
   PhAddr public_addr; /* the first mapping that was seen; PH_FAMILY_NONE: none */

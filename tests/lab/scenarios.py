@@ -156,6 +156,7 @@ OWN_VERDICTS = {
 }
 # What else a report says, where it is not the usual.
 OWN_STEPS = {'symmetric': 0, 'symmetric-sequential': 1}
+OWN_TCP_MAPPINGS = {'symmetric': APD, 'symmetric-sequential': APD, 'tcp-443-only': 'unknown'}
 OWN_TRANSLATIONS = {'open': False, 'udp-blocked': None, 'tcp-443-only': None}
 
 
@@ -175,7 +176,26 @@ def own_discovery(left, right):
             said = tuple(report[key] for key in ('type', 'mapping', 'filtering', 'hairpin'))
             must(said == OWN_VERDICTS[person.host.kind], f'{person.host.kind}: {json.dumps(report)}')
             must(report['port_step'] == OWN_STEPS.get(person.host.kind), json.dumps(report))
+            must(report['tcp_mapping'] == OWN_TCP_MAPPINGS.get(person.host.kind, EI), json.dumps(report))
             must(report['nat'] == OWN_TRANSLATIONS.get(person.host.kind, True), json.dumps(report))
+
+
+@scenario(long=True)
+def servers_come_back():
+    """A network whose STUN servers were all down is not taken for one without UDP once they are up."""
+    programs()
+    with Lab(Network('port-restricted', 'open')) as lab:
+        coturn = lab.start_coturn()
+        lab.start_rendezvous()
+        lab.introduce()
+        coturn.kill()
+        file = lab.work / 'x'
+        file.write_text('x')
+        sender = lab.left.cli('send', lab.left.contact, file, '--explain')
+        sender.wait_event('explain', 30, lambda event: 'nat: udp-blocked' in event['text'])
+        lab.start_coturn()
+        sender.wait_event('explain', 60, lambda event: 'nat: port-restricted' in event['text'])
+        sender.kill()
 
 
 @scenario(('port-restricted', 'port-restricted', 'yes'), ('address-restricted', 'cgnat', 'yes'),

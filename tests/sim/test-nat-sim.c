@@ -215,6 +215,10 @@ test_every_kind (void)
       g_assert_cmpint (world->verdict.hairpin, ==, PH_NAT_UNTESTED);
     g_assert_cmpint (world->verdict.port_preserving, ==,
                      config.ports == PH_SIM_PORT_PRESERVE ? PH_NAT_YES : PH_NAT_NO);
+    if (config.ports == PH_SIM_PORT_PRESERVE && config.mapping == PH_SIM_EI)
+      g_assert_cmpint (world->verdict.port_parity, ==, PH_NAT_YES);
+    if (config.ports == PH_SIM_PORT_SEQUENTIAL && config.mapping != PH_SIM_EI)
+      g_assert_cmpint (world->verdict.port_parity, ==, PH_NAT_NO);
   }
 }
 
