@@ -271,6 +271,21 @@ ph_tcp_connection_close (PhTcpConnection *self)
     shut_down (self);
 }
 
+void
+ph_tcp_connection_leave (PhTcpConnection *self)
+{
+  const bool open = self->state == PH_TCP_OPEN || self->state == PH_TCP_CLOSING;
+  uint8_t unread[4096];
+
+  /* Bytes that nobody has read would make the kernel reset the connection, with what it has yet to send. */
+  if (open) {
+    shutdown (self->fd, SHUT_WR);
+    while (recv (self->fd, unread, sizeof unread, MSG_DONTWAIT) > 0)
+      ;
+  }
+  ph_tcp_connection_end (self, !open);
+}
+
 /* --- The source --------------------------------------------------------------------------------- */
 
 static void

@@ -74,6 +74,8 @@ PhTcpConnection *ph_tcp_connection_new (PhTcp *self, uint32_t id, PhTcpPort *por
 /* Takes it off the table, with a reset if `reset`. */
 void ph_tcp_connection_end (PhTcpConnection *self, bool reset);
 void ph_tcp_connection_close (PhTcpConnection *self);
+/* Lets the kernel end it. */
+void ph_tcp_connection_leave (PhTcpConnection *self);
 PhTcpResult ph_tcp_connection_send (PhTcpConnection *self, const uint8_t *data, size_t len);
 void ph_tcp_connection_tell (PhTcpConnection *self, PhConnectionEventType type);
 

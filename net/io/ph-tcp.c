@@ -54,7 +54,7 @@ ph_tcp_free (PhTcp *self)
 
   self->freed = true;
   for (guint i = 0; i < connections->len; i++)
-    ph_tcp_connection_end (connections->pdata[i], true);
+    ph_tcp_connection_leave (connections->pdata[i]);
   g_ptr_array_set_size (self->ports, 0);
   if (self->dispatching == 0)
     destroy (self);

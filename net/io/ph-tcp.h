@@ -52,7 +52,8 @@ typedef struct {
 
 /* NULL `context`: the default one. `callbacks` is copied; `user` outlives this. */
 PhTcp *ph_tcp_new (GMainContext *context, const PhTcpCallbacks *callbacks, void *user);
-/* Resets what is open. May be called in a callback. */
+/* What was sent is still delivered by the kernel, but for what is kept of full connections. May be called in a
+ * callback. */
 void ph_tcp_free (PhTcp *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhTcp, ph_tcp_free)
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The other end of test-ice-foreign, by libnice; speaks as foreign-ice.py does. */
+/* The other end of test-ice-foreign and test-ice-foreign-tcp, by libnice; speaks as foreign-ice.py does.
+ *
+ *   foreign-nice controlling|controlled [tcp] */
 
 #include <nice/agent.h>
 #include <stdio.h>
@@ -79,10 +81,11 @@ main (int argc, char **argv)
 {
   Peer peer = {.loop = g_main_loop_new (NULL, FALSE)};
   g_autoptr (GIOChannel) input = g_io_channel_unix_new (0);
+  const gboolean tcp = argc > 2;
 
   peer.agent = nice_agent_new (NULL, NICE_COMPATIBILITY_RFC5245);
   g_object_set (peer.agent, "controlling-mode", strcmp (argv[1], "controlling") == 0, "upnp", FALSE,
-                "ice-tcp", FALSE, NULL);
+                "ice-tcp", tcp, "ice-udp", !tcp, NULL);
   peer.stream = nice_agent_add_stream (peer.agent, 1);
   nice_agent_attach_recv (peer.agent, peer.stream, 1, NULL, on_data, NULL);
   g_signal_connect (peer.agent, "candidate-gathering-done", G_CALLBACK (on_gathered), NULL);

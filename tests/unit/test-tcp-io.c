@@ -386,6 +386,24 @@ test_free_in_callback (void)
   RUN_UNTIL (a.tcp == NULL && b.tcp == NULL);
 }
 
+/* What was said just before the end arrives. */
+static void
+test_free_delivers (void)
+{
+  g_autofree uint8_t *chunk = g_malloc0 (PH_TRANSMIT_MAX);
+  End a, b;
+
+  end_open (&a, "127.0.0.1");
+  end_open (&b, "127.0.0.1");
+  connect_both (&a, &b);
+  send_bytes (&b, b.last_accepted, "unread", 6);
+  g_assert_cmpint (send_bytes (&a, OUT_ID, chunk, PH_TRANSMIT_MAX), ==, PH_TCP_SENT);
+  ph_tcp_free (a.tcp);
+  RUN_UNTIL (b.n_closed == 1);
+  g_assert_cmpuint (b.bytes, ==, PH_TRANSMIT_MAX);
+  ph_tcp_free (b.tcp);
+}
+
 static void
 test_bind_errors (void)
 {
@@ -412,6 +430,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tcp-io/reuse-port", test_reuse_port);
   g_test_add_func ("/tcp-io/accepted-max", test_accepted_max);
   g_test_add_func ("/tcp-io/free-in-callback", test_free_in_callback);
+  g_test_add_func ("/tcp-io/free-delivers", test_free_delivers);
   g_test_add_func ("/tcp-io/bind-errors", test_bind_errors);
   return g_test_run ();
 }
