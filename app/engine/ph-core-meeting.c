@@ -219,6 +219,7 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
   switch (event->type) {
   case PH_RENDEZVOUS_EVENT_ONLINE:
   case PH_RENDEZVOUS_EVENT_ICE:
+    self->probe_wanted |= meeting->status != PH_STATUS_ONLINE;
     meeting->status = PH_STATUS_ONLINE;
     if (event->ice != NULL && !ph_ice_servers_equal (&meeting->ice, event->ice)) {
       meeting->ice = *event->ice;

@@ -289,6 +289,17 @@ add_answer (JsonBuilder *json, const char *name, PhNatAnswer value)
     json_builder_add_boolean_value (json, value == PH_NAT_YES);
 }
 
+/* Of a server that was not asked, or has not answered: null. */
+static void
+add_rtt (JsonBuilder *json, const char *name, PhTime rtt)
+{
+  json_builder_set_member_name (json, name);
+  if (rtt == PH_NEVER)
+    json_builder_add_null_value (json);
+  else
+    json_builder_add_double_value (json, (double)(rtt / (100 * PH_USEC)) / 10.0);
+}
+
 /* The addresses that the internet can see us at. */
 static void
 add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n)
@@ -360,6 +371,14 @@ ph_core_nat_report (PhCore *self)
   json_builder_add_boolean_value (json, ipv6);
   add_string (json, "portmap", ph_core_portmap_protocol (self));
   add_answer (json, "relay", relay_answer (self));
+  add_rtt (json, "rendezvous_rtt_ms", self->rendezvous_rtt);
+  add_rtt (json, "stun_rtt_ms", self->stun_rtt);
+  add_rtt (json, "relay_rtt_ms", self->relay_rtt);
+  json_builder_set_member_name (json, "checked_at");
+  if (self->checked_unix != 0)
+    json_builder_add_int_value (json, self->checked_unix);
+  else
+    json_builder_add_null_value (json);
   json_builder_end_object (json);
 
   root = json_builder_get_root (json);

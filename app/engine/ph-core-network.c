@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "app/engine/ph-core-private.h"
+#include "app/engine/ph-core-probe.h"
 
 #define STUN_PORT 3478
 
@@ -158,6 +159,7 @@ interfaces_changed (void *user)
       ph_nearby_network_changed (self->nearby, now);
     ph_core_nat_want (self, now, true);
     ph_core_portmap_update (self, now, true);
+    self->probe_wanted = true;
     ph_core_meetings_network_changed (self);
   }
   ph_core_settle (self);
@@ -244,6 +246,7 @@ ph_core_network_update_servers (PhCore *self)
 
   if (!self->connected)
     return;
+  self->probe_wanted = true;
   cancel_lookups (self);
   g_array_set_size (self->stun_addrs, 0);
   for (size_t i = 0; own[i] != NULL; i++) {
@@ -288,10 +291,10 @@ may_get_servers (const PhCore *self)
 void
 ph_core_network_check_reports (PhCore *self, PhTime now)
 {
-  const bool told = self->lookups->len == 0 && !ph_core_relay_is_looking (self)
-                    && !may_get_servers (self)
-                    && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint))
-                    && !ph_core_nat_is_pending (self) && !ph_core_portmap_is_pending (self);
+  const bool told =
+      self->lookups->len == 0 && !ph_core_relay_is_looking (self) && !may_get_servers (self)
+      && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint)) && !ph_core_nat_is_pending (self)
+      && !ph_core_portmap_is_pending (self) && !self->probe_wanted && !ph_core_is_probing (self);
 
   for (guint i = self->reports->len; i-- > 0;) {
     const PhReportWait wait = g_array_index (self->reports, PhReportWait, i);
@@ -314,5 +317,56 @@ ph_core_network_next_timeout (const PhCore *self)
 
   for (guint i = 0; i < self->reports->len; i++)
     next = ph_time_min (next, g_array_index (self->reports, PhReportWait, i).until);
+  next = ph_time_min (next, self->network_at);
   return next;
+}
+
+/* --- Telling ------------------------------------------------------------------------------------ */
+
+void
+ph_core_check_network (PhCore *self, const PhCommand *command)
+{
+  const PhTime now = ph_core_now (self);
+
+  if (self->connected) {
+    /* The verdict that there is stays until another one comes. */
+    self->nat_asked = (PhNatDiscoveryConfig){0};
+    ph_core_nat_want (self, now, false);
+    self->probe_wanted = true;
+  }
+  ph_core_network_report (self, command->number, command->amount);
+}
+
+void
+ph_core_tell_network (PhCore *self)
+{
+  if (self->network != NULL)
+    ph_core_emit (self, (PhEvent){.type = PH_EVENT_NETWORK, .text = self->network});
+}
+
+void
+ph_core_network_look (PhCore *self, PhTime now)
+{
+  g_autofree char *report = NULL;
+
+  if (!self->connected)
+    return;
+  if (self->probe_wanted && self->lookups->len == 0 && !may_get_servers (self)
+      && !ph_core_is_probing (self)) {
+    self->probe_wanted = false;
+    ph_core_probe_all (self);
+  }
+  self->network_at = ph_time_add (self->network_looked, PH_CORE_NETWORK_INTERVAL);
+  if (now < self->network_at)
+    return;
+  self->network_at = PH_NEVER;
+  self->network_looked = now;
+  if (ph_core_nat_is_pending (self) || self->probe_wanted || ph_core_is_probing (self))
+    return; /* its end is an input too */
+  report = ph_core_nat_report (self);
+  if (g_strcmp0 (report, self->network) == 0)
+    return;
+  g_free (self->network);
+  self->network = g_steal_pointer (&report);
+  ph_core_tell_network (self);
 }

@@ -3,6 +3,7 @@
  *
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
+ *   ph-core-probe.c     servers being tried
  *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-nat-tcp.c   how it maps TCP
  *   ph-core-tcp.c       TCP ports and connections
@@ -62,6 +63,9 @@
 
 /* A meeting point tells who is there right after the login, and says nothing of who is not. */
 #define PH_CORE_PRESENCE_INTERVAL PH_SEC
+
+/* How often the network report is made anew while something happens. */
+#define PH_CORE_NETWORK_INTERVAL PH_SEC
 
 /* Read-ahead buffers that are kept for reuse, shared by all sources. */
 #define PH_CORE_POOL_BUF PH_FILE_SOURCE_CHUNK
@@ -235,6 +239,15 @@ struct _PhCore {
   PhNatTcpRun *nat_tcp; /* owned; NULL: not running */
   PhNatDependence nat_tcp_mapping;
 
+  /* what is told of the network */
+  GPtrArray *probes; /* PhProbe, owned */
+  PhTime rendezvous_rtt, stun_rtt, relay_rtt; /* PH_NEVER: not known */
+  bool probe_wanted;
+  int64_t checked_unix; /* when the servers were last asked; 0: never */
+  char *network; /* the report that was told last */
+  PhTime network_at; /* the next look at whether it changed; PH_NEVER: nothing has happened */
+  PhTime network_looked; /* the last one */
+
   GPtrArray *meetings; /* PhMeeting, owned */
   PhTime presence_by; /* who is there has been told by then; PH_NEVER: it has been */
   GPtrArray *pendings; /* PhPending, owned */
@@ -278,6 +291,11 @@ void ph_core_network_stop (PhCore *self);
 /* Looks up the STUN servers of settings and meetings anew. */
 void ph_core_network_update_servers (PhCore *self);
 bool ph_core_network_transmit (PhCore *self, PhTime now);
+void ph_core_check_network (PhCore *self, const PhCommand *command);
+/* Something may have changed in the report: it is looked at, not too often. */
+void ph_core_network_look (PhCore *self, PhTime now);
+/* The report that was told last, to whoever is told the whole state. */
+void ph_core_tell_network (PhCore *self);
 PhUdp *ph_core_find_socket (const PhCore *self, uint32_t id);
 void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
 void ph_core_network_check_reports (PhCore *self, PhTime now);

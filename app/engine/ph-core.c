@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "app/engine/ph-core-private.h"
+#include "app/engine/ph-core-probe.h"
 #include "net/io/ph-clock.h"
 #include "net/io/ph-system-random.h"
 
@@ -69,6 +70,7 @@ arm (PhCore *self, PhTime now)
   next = ph_time_min (next, ph_core_offers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_network_next_timeout (self));
   next = ph_time_min (next, ph_core_nat_next_timeout (self));
+  next = ph_time_min (next, ph_core_probes_next_timeout (self));
   if (self->nearby != NULL)
     next = ph_time_min (next, ph_nearby_next_timeout (self->nearby, &why));
   next = ph_time_min (next, ph_core_portmap_next_timeout (self));
@@ -98,6 +100,7 @@ ph_core_settle (PhCore *self)
     busy |= ph_core_nearby_settle (self, now);
     busy |= ph_core_portmap_settle (self, now);
   } while (busy || self->settle_again);
+  ph_core_network_look (self, now);
   ph_core_network_check_reports (self, now);
   ph_core_transfers_tell (self, now);
   arm (self, now);
@@ -111,6 +114,7 @@ timer_fired (void *user, PhTime now)
 
   ph_endpoint_handle_timeout (self->endpoint, now);
   ph_core_nat_handle_timeout (self, now);
+  ph_core_probes_handle_timeout (self, now);
   if (self->nearby != NULL)
     ph_nearby_handle_timeout (self->nearby, now);
   ph_core_portmap_handle_timeout (self, now);
@@ -133,6 +137,7 @@ worker_ready (gpointer user_data)
 
   g_source_set_ready_time (self->wake, -1);
   ph_core_scans_check (self);
+  ph_core_probes_sweep (self);
   for (guint i = 0; i < self->peers->len; i++) {
     PhPeer *peer = self->peers->pdata[i];
 
@@ -205,6 +210,9 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   ph_core_relay_init (self);
   self->mappers = g_ptr_array_new_with_free_func (ph_core_portmap_free_mapper);
   self->nat_wanted_since = PH_NEVER;
+  self->rendezvous_rtt = self->stun_rtt = self->relay_rtt = PH_NEVER;
+  self->network_at = PH_NEVER;
+  self->probes = ph_core_probes_new ();
   self->presence_by = PH_NEVER;
   self->reports = g_array_new (FALSE, TRUE, sizeof (PhReportWait));
   self->meetings = g_ptr_array_new_with_free_func (ph_meeting_free);
@@ -231,6 +239,8 @@ ph_core_free (PhCore *self)
   ph_core_peers_say_goodbye (self, now);
   ph_core_network_transmit (self, now);
 
+  g_ptr_array_unref (self->probes);
+  g_free (self->network);
   g_ptr_array_unref (self->scans);
   g_ptr_array_unref (self->peers); /* sessions, and with them sources and sinks */
   ph_pacer_clear (&self->pacer);
@@ -271,6 +281,7 @@ tell_all (PhCore *self, uint32_t listener)
   for (guint i = 0; i < self->peers->len; i++)
     ph_core_tell_peer (self, self->peers->pdata[i]);
   ph_core_transfers_tell_unfinished (self, ph_core_now (self));
+  ph_core_tell_network (self);
   self->telling = 0;
   self->emit (&loaded, self->user_data);
 }
@@ -370,7 +381,11 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_forget (self, command);
     break;
   case PH_COMMAND_CHECK_NETWORK:
+    ph_core_check_network (self, command);
+    break;
   case PH_COMMAND_TEST_SERVER:
+    ph_core_test_server (self, command);
+    break;
   case PH_COMMAND_EXPLAIN_CONTACT:
   case PH_COMMAND_EXPORT:
   case PH_COMMAND_IMPORT:

@@ -179,6 +179,48 @@ test_speed_limits (void)
   }
 }
 
+static void
+test_servers (void)
+{
+  Node *node = node_new ();
+  g_autoptr (GSubprocess) gone = NULL;
+  g_autofree char *gone_url = NULL;
+  const char *text;
+
+  text =
+      finish (node, ph_engine_test_server (node->engine, PH_SERVER_RENDEZVOUS, world_server_url));
+  g_assert_nonnull (strstr (text, " ms"));
+  finish_badly (node, ph_engine_test_server (node->engine, PH_SERVER_RENDEZVOUS, "nonsense"),
+                PH_ENGINE_ERROR_BAD_VALUE);
+  finish_badly (node, ph_engine_test_server (node->engine, PH_SERVER_TURN, "stun:127.0.0.1"),
+                PH_ENGINE_ERROR_BAD_VALUE);
+  gone = world_start_server (&gone_url);
+  world_stop_server (g_object_ref (gone));
+  finish_badly (node, ph_engine_test_server (node->engine, PH_SERVER_RENDEZVOUS, gone_url),
+                PH_ENGINE_ERROR_SERVER);
+  /* Something answers there, and it is no STUN server. */
+  finish_badly (
+      node,
+      ph_engine_test_server (node->engine, PH_SERVER_TURN, "turn:a:b@127.0.0.1:1?transport=tcp"),
+      PH_ENGINE_ERROR_SERVER);
+  node_free (node);
+}
+
+/* It is told by itself, and again when asked for. */
+static void
+test_network_is_told (void)
+{
+  Pair *pair = pair_new ();
+  Node *node = pair->left;
+
+  wait_until (node->network != NULL
+              && strstr (node->network, "\"rendezvous_rtt_ms\":null") == NULL);
+  g_assert_nonnull (strstr (node->network, "\"stun_rtt_ms\":null"));
+  g_assert_nonnull (
+      strstr (finish (node, ph_engine_check_network (node->engine, 20000)), "\"type\""));
+  pair_free (pair);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -191,6 +233,8 @@ main (int argc, char **argv)
   g_test_add_func ("/people/second-listener", test_second_listener);
   g_test_add_func ("/people/settings-are-told", test_settings_are_told);
   g_test_add_func ("/people/speed-limits", test_speed_limits);
+  g_test_add_func ("/people/servers", test_servers);
+  g_test_add_func ("/people/network-is-told", test_network_is_told);
   world_start ();
   result = g_test_run ();
   world_stop ();
