@@ -238,6 +238,34 @@ paused (const PhTransferView *view)
   return g_strjoin (BETWEEN, who, progress, NULL);
 }
 
+static char *
+waiting (const PhTransferView *view, int64_t now)
+{
+  g_autofree char *until = NULL, *limit = NULL;
+  /* Translators: %s is the name of a person or device */
+  g_autofree char *whom = said (_ ("Waiting for %s to come online"), view->contact_name);
+
+  if (view->expires_at <= now)
+    return g_steal_pointer (&whom);
+  until = ph_format_moment (view->expires_at, now);
+  /* Translators: %s is a day and time, after which the transfer is given up */
+  limit = g_strdup_printf (_ ("until %s"), until);
+  return g_strjoin (BETWEEN, whom, limit, NULL);
+}
+
+static char *
+cancelled (const PhTransferView *view, int64_t now)
+{
+  g_autofree char *when = NULL, *who = NULL;
+
+  if (!view->missed)
+    return g_strdup (view->message[0] != '\0' ? view->message : _ ("Cancelled"));
+  when = ph_format_moment (view->created_at, now);
+  /* Translators: %s is the name of a person or device: they offered something */
+  who = said (_ ("Missed: %s had something for you"), view->contact_name);
+  return g_strjoin (BETWEEN, who, when, NULL);
+}
+
 char *
 ph_format_transfer_status (const PhTransferView *view, int64_t now)
 {
@@ -247,8 +275,7 @@ ph_format_transfer_status (const PhTransferView *view, int64_t now)
   case PH_TRANSFER_PREPARING:
     return g_strdup (_ ("Looking at the files…"));
   case PH_TRANSFER_WAITING:
-    /* Translators: %s is the name of a person or device */
-    return said (_ ("Waiting for %s to come online"), view->contact_name);
+    return waiting (view, now);
   case PH_TRANSFER_CONNECTING:
     return g_strdup (_ ("Connecting…"));
   case PH_TRANSFER_OFFERED:
@@ -265,7 +292,7 @@ ph_format_transfer_status (const PhTransferView *view, int64_t now)
     /* Translators: %s is the name of a person or device */
     return sends ? said (_ ("%s declined"), view->contact_name) : g_strdup (_ ("You declined"));
   case PH_TRANSFER_CANCELLED:
-    return view->message[0] != '\0' ? g_strdup (view->message) : g_strdup (_ ("Cancelled"));
+    return cancelled (view, now);
   case PH_TRANSFER_FAILED:
   default:
     return view->message[0] != '\0' ? g_strdup (view->message) : g_strdup (_ ("Failed"));

@@ -23,6 +23,7 @@ enum {
   PROP_STATE,
   PROP_TITLE,
   PROP_STATUS_TEXT,
+  PROP_NOTE,
   PROP_ICON_NAME,
   PROP_DIRECTION_TEXT,
   PROP_PATH,
@@ -112,6 +113,18 @@ can_pause (const PhTransferView *view)
 }
 
 static bool
+can_resume (const PhTransferView *view)
+{
+  return view->state == PH_TRANSFER_PAUSED && view->paused_here;
+}
+
+static bool
+can_cancel (const PhTransferView *view)
+{
+  return !ph_transfer_state_ended (view->state) && !can_answer (view);
+}
+
+static bool
 can_retry (const PhTransferView *view)
 {
   return view->can_send_again;
@@ -124,9 +137,20 @@ can_open (const PhTransferView *view)
          && view->folder[0] != '\0';
 }
 
+/* Of an ended one the status line is the message. */
+static const char *
+note (const PhTransferView *view)
+{
+  const bool is_status = view->state == PH_TRANSFER_FAILED || view->state == PH_TRANSFER_CANCELLED;
+
+  return is_status || view->message == NULL ? "" : view->message;
+}
+
 static const char *
 icon_name (const PhTransferView *view)
 {
+  if (view->missed)
+    return "call-missed-symbolic";
   switch (view->state) {
   case PH_TRANSFER_DONE:
     return "object-select-symbolic";
@@ -189,6 +213,9 @@ ph_transfer_item_get_property (GObject *object, guint id, GValue *value, GParamS
   case PROP_STATUS_TEXT:
     g_value_set_string (value, self->status_text);
     break;
+  case PROP_NOTE:
+    g_value_set_string (value, note (view));
+    break;
   case PROP_ICON_NAME:
     g_value_set_string (value, icon_name (view));
     break;
@@ -221,10 +248,10 @@ ph_transfer_item_get_property (GObject *object, guint id, GValue *value, GParamS
     g_value_set_boolean (value, can_pause (view));
     break;
   case PROP_CAN_RESUME:
-    g_value_set_boolean (value, view->state == PH_TRANSFER_PAUSED && view->paused_here);
+    g_value_set_boolean (value, can_resume (view));
     break;
   case PROP_CAN_CANCEL:
-    g_value_set_boolean (value, !ph_transfer_state_ended (view->state) && !can_answer (view));
+    g_value_set_boolean (value, can_cancel (view));
     break;
   case PROP_CAN_RETRY:
     g_value_set_boolean (value, can_retry (view));
@@ -276,6 +303,7 @@ ph_transfer_item_class_init (PhTransferItemClass *klass)
   install_enum (object_class, PROP_STATE, "state", PH_TYPE_TRANSFER_STATE);
   install_string (object_class, PROP_TITLE, "title");
   install_string (object_class, PROP_STATUS_TEXT, "status-text");
+  install_string (object_class, PROP_NOTE, "note");
   install_string (object_class, PROP_ICON_NAME, "icon-name");
   install_string (object_class, PROP_DIRECTION_TEXT, "direction-text");
   install_string (object_class, PROP_PATH, "path");
@@ -305,15 +333,37 @@ notify (PhTransferItem *self, guint id)
   g_object_notify_by_pspec (G_OBJECT (self), properties[id]);
 }
 
+/* Each notification makes widgets look again: only for what is different. */
 static void
-notify_state (PhTransferItem *self)
+notify_state (PhTransferItem *self, const PhTransferView *old)
 {
-  static const guint ids[] = {PROP_STATE,     PROP_ICON_NAME,  PROP_ENDED,      PROP_UNDER_WAY,
-                              PROP_CAN_PAUSE, PROP_CAN_RESUME, PROP_CAN_CANCEL, PROP_CAN_RETRY,
-                              PROP_CAN_OPEN,  PROP_CAN_ANSWER};
+  const PhTransferView *view = &self->view;
+  const struct {
+    guint id;
+    bool changed;
+  } all[] = {
+      {PROP_STATE, old->state != view->state},
+      {PROP_NOTE, g_strcmp0 (note (old), note (view)) != 0},
+      {PROP_ICON_NAME, icon_name (old) != icon_name (view)},
+      {PROP_ENDED, ph_transfer_state_ended (old->state) != ph_transfer_state_ended (view->state)},
+      {PROP_UNDER_WAY, under_way (old) != under_way (view)},
+      {PROP_CAN_ANSWER, can_answer (old) != can_answer (view)},
+      {PROP_CAN_PAUSE, can_pause (old) != can_pause (view)},
+      {PROP_CAN_RESUME, can_resume (old) != can_resume (view)},
+      {PROP_CAN_CANCEL, can_cancel (old) != can_cancel (view)},
+      {PROP_CAN_RETRY, can_retry (old) != can_retry (view)},
+      {PROP_CAN_OPEN, can_open (old) != can_open (view)},
+      {PROP_CONTACT_NAME, g_strcmp0 (old->contact_name, view->contact_name) != 0},
+      {PROP_FRACTION, fraction (old) != fraction (view)},
+      {PROP_PATH, g_strcmp0 (old->path, view->path) != 0},
+      {PROP_PATH_TEXT, g_strcmp0 (old->path, view->path) != 0},
+      {PROP_PATH_ICON, g_strcmp0 (old->path, view->path) != 0},
+  };
 
-  for (size_t i = 0; i < G_N_ELEMENTS (ids); i++)
-    notify (self, ids[i]);
+  for (size_t i = 0; i < G_N_ELEMENTS (all); i++) {
+    if (all[i].changed)
+      notify (self, all[i].id);
+  }
 }
 
 PhTransferItem *
@@ -356,20 +406,9 @@ ph_transfer_item_show (PhTransferItem *self, const PhTransferView *view)
   g_free ((char *)self->view.id);
   self->view.id = g_steal_pointer (&old.id);
   g_object_freeze_notify (G_OBJECT (self));
-  if (changed || old.paused_here != view->paused_here || old.can_send_again != view->can_send_again
-      || under_way (&old) != under_way (view) || g_strcmp0 (old.folder, view->folder) != 0)
-    notify_state (self);
+  notify_state (self, &old);
   if (g_set_str (&self->title, title))
     notify (self, PROP_TITLE);
-  if (g_strcmp0 (old.contact_name, view->contact_name) != 0)
-    notify (self, PROP_CONTACT_NAME);
-  if (fraction (&old) != fraction (view))
-    notify (self, PROP_FRACTION);
-  if (g_strcmp0 (old.path, view->path) != 0) {
-    notify (self, PROP_PATH);
-    notify (self, PROP_PATH_TEXT);
-    notify (self, PROP_PATH_ICON);
-  }
   clear_view (&old);
   ph_transfer_item_refresh (self);
   g_object_thaw_notify (G_OBJECT (self));

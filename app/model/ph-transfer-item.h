@@ -5,6 +5,8 @@
  *   direction, state               PhDirection, PhTransferState
  *   title                          the names, safe to show
  *   status-text                    "12.3 MB of 340 MB · 5.2 MB/s · 2 minutes left" or what else it is at
+ *   note                           what the person should know besides, such as files left out or a
+ *                                  full disk: a sentence; "" if there is nothing
  *   icon-name, direction-text      an arrow, and what it means
  *   path, path-text, path-icon     "udp", "Direct through both routers", an icon; "" without a path
  *   fraction                       0 to 1: what the receiver has

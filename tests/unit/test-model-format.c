@@ -140,6 +140,12 @@ test_status_of_a_transfer (void)
 
   view = a_transfer (PH_DIRECTION_SEND, PH_TRANSFER_WAITING);
   assert_text (ph_format_transfer_status (&view, 0), "Waiting for Desk to come online");
+  view.expires_at = 1;
+  assert_text (ph_format_transfer_status (&view, 0),
+               "Waiting for Desk to come online · until 00:00");
+  view = a_transfer (PH_DIRECTION_RECEIVE, PH_TRANSFER_CANCELLED);
+  view.missed = true;
+  assert_text (ph_format_transfer_status (&view, 0), "Missed: Desk had something for you · 00:00");
   view = a_transfer (PH_DIRECTION_RECEIVE, PH_TRANSFER_OFFERED);
   assert_text (ph_format_transfer_status (&view, 0),
                "Desk wants to send you 1 file, 340.0" NBSP "MB");
