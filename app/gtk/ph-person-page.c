@@ -100,6 +100,19 @@ set_client (PhPersonPage *self, PhClient *client)
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CLIENT]);
 }
 
+/* What was "14:03" may be yesterday's. */
+static void
+refresh_times (PhContactItem *contact)
+{
+  GListModel *transfers = ph_contact_item_transfers (contact);
+
+  for (guint i = 0; i < g_list_model_get_n_items (transfers); i++) {
+    g_autoptr (PhTransferItem) transfer = g_list_model_get_item (transfers, i);
+
+    ph_transfer_item_refresh (transfer);
+  }
+}
+
 void
 ph_person_page_set_contact (PhPersonPage *self, PhContactItem *contact)
 {
@@ -110,8 +123,10 @@ ph_person_page_set_contact (PhPersonPage *self, PhContactItem *contact)
   if (self->contact != NULL)
     g_signal_handlers_disconnect_by_func (self->contact, offers_changed, self);
   g_set_object (&self->contact, contact);
-  if (contact != NULL)
+  if (contact != NULL) {
+    refresh_times (contact);
     g_signal_connect_swapped (contact, "notify::offers", G_CALLBACK (offers_changed), self);
+  }
   ph_person_actions_set_contact (self->actions, contact);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CONTACT]);
 }

@@ -45,6 +45,12 @@ shows_path (PhTransferRow *self, const char *path, gboolean under_way)
   return under_way && path != NULL && *path != '\0';
 }
 
+static gboolean
+is_said (PhTransferRow *self, const char *text)
+{
+  return text != NULL && *text != '\0';
+}
+
 /* --- Actions ------------------------------------------------------------------------------------- */
 
 /* Name of an action, the item's property that enables it, and what it does. */
@@ -115,7 +121,8 @@ set_transfer (PhTransferRow *self, PhTransferItem *transfer)
     g_signal_handlers_disconnect_by_func (self->transfer, update_actions, self);
   g_set_object (&self->transfer, transfer);
   if (transfer != NULL) {
-    static const char *const signals[] = {"notify::state", "notify::can-pause", "notify::can-retry",
+    static const char *const signals[] = {"notify::state", "notify::can-pause",
+                                          "notify::can-resume", "notify::can-retry",
                                           "notify::can-open"};
 
     for (size_t i = 0; i < G_N_ELEMENTS (signals); i++)
@@ -200,6 +207,7 @@ ph_transfer_row_class_init (PhTransferRowClass *klass)
                                                "/org/porthole/Porthole/ph-transfer-row.ui");
   gtk_widget_class_bind_template_callback (widget_class, icon_classes);
   gtk_widget_class_bind_template_callback (widget_class, shows_path);
+  gtk_widget_class_bind_template_callback (widget_class, is_said);
   for (size_t i = 0; i < G_N_ELEMENTS (commands); i++)
     gtk_widget_class_install_action (widget_class, commands[i].action, NULL, command_activated);
 }
