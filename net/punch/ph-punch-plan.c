@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "net/punch/ph-punch-plan.h"
+
+#include <glib.h>
+
+/* Below are the well-known ports, which NATs do not give away. */
+#define PORT_FIRST 1024
+#define PORTS (65536 - PORT_FIRST)
+/* A window is small: it is gone through again, for what was lost or too early. */
+#define WINDOW_ROUNDS 3
+
+PhPunchNat
+ph_punch_nat (const PhNatVerdict *verdict)
+{
+  switch (verdict->mapping) {
+  case PH_NAT_ENDPOINT_INDEPENDENT:
+    if (verdict->filtering == PH_NAT_ENDPOINT_INDEPENDENT
+        || verdict->filtering == PH_NAT_ADDRESS_DEPENDENT)
+      return (PhPunchNat){.kind = PH_PUNCH_NAT_EASY};
+    return (PhPunchNat){.kind = PH_PUNCH_NAT_STRICT};
+  case PH_NAT_ADDRESS_DEPENDENT:
+  case PH_NAT_ADDRESS_AND_PORT_DEPENDENT:
+  case PH_NAT_ENDPOINT_DEPENDENT:
+    if (verdict->ports == PH_NAT_PORTS_SEQUENTIAL && verdict->port_step != 0)
+      return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, verdict->port_step};
+    return (PhPunchNat){.kind = PH_PUNCH_NAT_RANDOM};
+  case PH_NAT_DEPENDENCE_UNKNOWN:
+  default:
+    return (PhPunchNat){.kind = PH_PUNCH_NAT_UNKNOWN};
+  }
+}
+
+PhPunchPlan
+ph_punch_plan (const PhPunchNat *mine, const PhPunchNat *theirs)
+{
+  static const PhPunchPlan plans[PH_N_PUNCH_NATS][PH_N_PUNCH_NATS] = {
+      [PH_PUNCH_NAT_STRICT] =
+          {
+              [PH_PUNCH_NAT_SEQUENTIAL] = PH_PUNCH_PROBE_WINDOW,
+              [PH_PUNCH_NAT_RANDOM] = PH_PUNCH_PROBE_RANDOM,
+          },
+      [PH_PUNCH_NAT_SEQUENTIAL] =
+          {
+              [PH_PUNCH_NAT_STRICT] = PH_PUNCH_BE_PREDICTED,
+              [PH_PUNCH_NAT_SEQUENTIAL] = PH_PUNCH_MEET,
+          },
+      [PH_PUNCH_NAT_RANDOM] =
+          {
+              [PH_PUNCH_NAT_STRICT] = PH_PUNCH_OPEN_MANY,
+          },
+  };
+
+  return plans[mine->kind][theirs->kind];
+}
+
+unsigned
+ph_punch_sockets (PhPunchPlan plan)
+{
+  if (plan == PH_PUNCH_OPEN_MANY)
+    return PH_PUNCH_SOCKETS_MAX;
+  return ph_punch_predicts (plan) ? 1 : 0;
+}
+
+bool
+ph_punch_predicts (PhPunchPlan plan)
+{
+  return plan == PH_PUNCH_BE_PREDICTED || plan == PH_PUNCH_MEET;
+}
+
+bool
+ph_punch_is_told (PhPunchPlan plan)
+{
+  return plan == PH_PUNCH_PROBE_WINDOW || plan == PH_PUNCH_MEET;
+}
+
+/* --- The run ------------------------------------------------------------------------------------ */
+
+static bool
+is_coprime (uint32_t a, uint32_t b)
+{
+  while (b != 0) {
+    const uint32_t rest = a % b;
+
+    a = b;
+    b = rest;
+  }
+  return a == 1;
+}
+
+void
+ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool first, uint16_t port,
+                    int step, const PhRandom *random)
+{
+  static const unsigned lengths[] = {
+      [PH_PUNCH_PROBE_RANDOM] = PH_PUNCH_PROBES_MAX,
+      [PH_PUNCH_OPEN_MANY] = PH_PUNCH_SOCKETS_MAX,
+      [PH_PUNCH_PROBE_WINDOW] = WINDOW_ROUNDS * PH_PUNCH_WINDOW,
+      [PH_PUNCH_BE_PREDICTED] = 1,
+      [PH_PUNCH_MEET] = PH_PUNCH_WINDOW,
+  };
+
+  *self = (PhPunchRun){
+      .plan = plan,
+      .first = first,
+      .port = port,
+      .step = step,
+      .n = lengths[plan],
+      .next_at = now,
+  };
+  /* The slower pace of the one is the longer way of the other. */
+  if (plan == PH_PUNCH_MEET && !first)
+    self->n = 2 * PH_PUNCH_WINDOW;
+  /* x -> factor x + offset goes through all ports once. */
+  self->offset = (uint32_t)ph_random_below (random, PORTS);
+  do
+    self->factor = 1 + (uint32_t)ph_random_below (random, PORTS - 1);
+  while (!is_coprime (self->factor, PORTS));
+}
+
+/* So many of the peer's steps on; NATs start over where ports end. */
+static uint16_t
+expected_port (const PhPunchRun *self, unsigned steps)
+{
+  const int64_t port = (int64_t)self->port - PORT_FIRST + (int64_t)self->step * steps;
+
+  return (uint16_t)(PORT_FIRST + (port % PORTS + PORTS) % PORTS);
+}
+
+bool
+ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet)
+{
+  const unsigned i = self->sent;
+  PhPunchPacket packet = {.port = self->port};
+
+  if (i >= self->n || now < self->next_at)
+    return false;
+  switch (self->plan) {
+  case PH_PUNCH_PROBE_RANDOM:
+    packet.port = (uint16_t)(PORT_FIRST + ((uint64_t)self->factor * i + self->offset) % PORTS);
+    break;
+  case PH_PUNCH_OPEN_MANY:
+    packet.socket = i;
+    break;
+  case PH_PUNCH_PROBE_WINDOW:
+    packet.port = expected_port (self, i % PH_PUNCH_WINDOW);
+    break;
+  case PH_PUNCH_MEET:
+    packet.port = expected_port (self, self->first ? 2 * i : i);
+    break;
+  case PH_PUNCH_BE_PREDICTED:
+  case PH_PUNCH_NONE:
+    break;
+  }
+  self->sent++;
+  /* After a pause the pace goes on, it does not catch up. */
+  self->next_at = ph_time_add (now, PH_PUNCH_INTERVAL);
+  *ret_packet = packet;
+  return true;
+}
+
+PhTime
+ph_punch_run_next_timeout (const PhPunchRun *self)
+{
+  return self->sent < self->n ? self->next_at : PH_NEVER;
+}
