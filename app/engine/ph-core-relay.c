@@ -77,11 +77,13 @@ ph_core_relay_settle (PhCore *self)
                                     &stream_callbacks, self));
     busy = true;
   }
-  for (uint32_t id; (id = ph_endpoint_poll_unused_stream (self->endpoint)) != 0;) {
+  for (uint32_t id; (id = ph_endpoint_poll_unused (self->endpoint)) != 0;) {
     PhStream *stream = find_stream (self, id);
 
     if (stream != NULL)
       g_ptr_array_remove (self->relay_streams, stream);
+    else
+      ph_core_guess_close (self, id);
   }
   return busy;
 }
@@ -205,6 +207,7 @@ void
 ph_core_relay_init (PhCore *self)
 {
   self->relay_lookups = g_ptr_array_new_with_free_func (lookup_free);
+  self->guess_sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_udp_free);
   self->relay_streams = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_stream_free);
 }
 
@@ -213,4 +216,5 @@ ph_core_relay_stop (PhCore *self)
 {
   g_ptr_array_set_size (self->relay_lookups, 0);
   g_ptr_array_set_size (self->relay_streams, 0);
+  g_ptr_array_set_size (self->guess_sockets, 0);
 }

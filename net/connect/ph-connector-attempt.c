@@ -13,6 +13,7 @@ ph_connector_attempt_end (PhConnector *self)
   self->remote_generation = 0;
   self->link_by = PH_NEVER;
   self->ready_by = PH_NEVER;
+  ph_connector_guess_end (self);
   self->params_due = false;
   self->end_due = false;
   g_array_set_size (self->candidates_due, 0);
@@ -111,6 +112,7 @@ ph_connector_attempt_start (PhConnector *self, PhTime now, uint64_t echo)
   self->retry_at = PH_NEVER;
   self->params_due = true;
   self->echo = echo;
+  self->guess.nat_due = self->guess.own.kind != PH_PUNCH_NAT_UNKNOWN;
   offer_candidates (self);
   ph_trace (&self->config.trace, now, "connect", "attempt %016" G_GINT64_MODIFIER "x begins",
             self->generation);

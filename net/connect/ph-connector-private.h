@@ -6,6 +6,7 @@
  *   ph-connector-signal.c   signals
  *   ph-connector-links.c    links and the packets of QUIC
  *   ph-connector-tcp.c      connections: made, taken, let go
+ *   ph-connector-guess.c    guessing ports
  */
 
 #pragma once
@@ -14,6 +15,8 @@
 #include "net/connect/ph-connections.h"
 #include "net/connect/ph-link-table.h"
 #include "net/punch/ph-tcp-punch.h"
+#include "net/signal/ph-signal-body.h"
+#include "net/stun/ph-stun-binding.h"
 
 typedef struct {
   uint32_t socket;
@@ -29,6 +32,39 @@ typedef struct {
   uint32_t connection; /* the attempt under way; 0: none */
   PhTcpPunch timing;
 } PhPunch;
+
+typedef struct {
+  uint32_t id;
+  PhAddr addr;
+} PhGuessSocket;
+
+typedef struct {
+  PhPunchNat own;
+  PhPunchNat peer;
+  bool allowed;
+  bool nat_due; /* the peer is to be told */
+
+  PhTime relayed_since; /* PH_NEVER: it is not */
+  PhTime not_before; /* the next attempt */
+  unsigned attempts;
+
+  /* The attempt that runs. */
+  PhPunchPlan plan; /* NONE: none runs */
+  PhTime end_at;
+  PhTime run_at; /* when packets begin to be sent; PH_NEVER: not by time, or begun */
+  PhPunchRun run; /* n 0: not begun */
+  PhAddr target; /* the peer */
+  uint32_t base; /* the socket that ordinary checks go there from */
+  PhAddr base_addr;
+  unsigned wished; /* fresh sockets that the driver is to be asked for */
+  PhStunBinding *binding; /* measures the fresh socket; NULL: it does not */
+  PhAddr predicted; /* where our next mapping is expected; unset: unknown */
+  PhAddr told; /* the peer's */
+  PhTime told_at;
+
+  GArray *sockets; /* PhGuessSocket: fresh ones, and those that are kept */
+  GArray *unused; /* uint32_t: for the driver to close */
+} PhGuess;
 
 struct _PhConnector {
   PhConnectorConfig config;
@@ -65,6 +101,7 @@ struct _PhConnector {
   GArray *own; /* ids of connections to this peer */
   GArray *punches; /* PhPunch */
   PhTime punch_pace_at;
+  PhGuess guess;
   GQueue early; /* Early, owned: kept until their pair is valid */
   GQueue events; /* PhConnectorEvent, owned */
   PhLink *buried; /* owned: told CLOSED by the last poll */
@@ -96,6 +133,18 @@ void ph_connector_tend_connections (PhConnector *self);
 PhTime ph_connector_punch_timeout (const PhConnector *self, const char **ret_why);
 /* Its link has ended: it carries nothing else. */
 void ph_connector_close_connection (PhConnector *self, uint32_t connection);
+/* ph-connector-guess.c */
+void ph_connector_guess_init (PhGuess *self);
+void ph_connector_guess_clear (PhGuess *self);
+void ph_connector_guess_end (PhConnector *self);
+PhTime ph_connector_guess_next_begin (const PhConnector *self);
+void ph_connector_guess_handle_nat (PhConnector *self, const PhSignalMessage *message);
+bool ph_connector_guess_poll_nat (PhConnector *self, PhSignalMessage *ret_message);
+/* True if the packet needs no more handling. */
+bool ph_connector_guess_handle_packet (PhConnector *self, const PhDatagram *in);
+bool ph_connector_guess_poll_transmit (PhConnector *self, PhTransmit *tx);
+void ph_connector_guess_handle_timeout (PhConnector *self);
+PhTime ph_connector_guess_next_timeout (const PhConnector *self);
 
 /* ph-connector-links.c */
 /* Bytes of TLS on a connection of this peer's. */

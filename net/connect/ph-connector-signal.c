@@ -106,6 +106,10 @@ ph_connector_handle_signal (PhConnector *self, PhTime now, PhSlice body)
     case PH_SIGNAL_CANDIDATES:
       handle_candidates (self, &message);
       break;
+    case PH_SIGNAL_NAT:
+      if (self->agent != NULL && message.generation == self->remote_generation)
+        ph_connector_guess_handle_nat (self, &message);
+      break;
     case PH_SIGNAL_BYE:
       if (self->agent != NULL && message.generation == self->remote_generation)
         handle_bye (self);
@@ -145,6 +149,7 @@ ph_connector_poll_signal (PhConnector *self)
 {
   uint8_t body[SIGNAL_BODY_MAX];
   PhWriter w = ph_writer (body, sizeof body);
+  PhSignalMessage nat;
 
   if (self->bye_due) {
     const PhSignalMessage bye = {.type = PH_SIGNAL_BYE, .generation = self->bye_generation};
@@ -165,6 +170,8 @@ ph_connector_poll_signal (PhConnector *self)
     ph_signal_message_write (&w, &params);
     self->params_due = false;
   }
+  if (ph_connector_guess_poll_nat (self, &nat))
+    ph_signal_message_write (&w, &nat);
   if (self->candidates_due->len > 0 || self->end_due)
     write_candidates (self, &w);
 

@@ -18,6 +18,7 @@ ph_connector_new (const PhConnectorConfig *config, const PhGatherer *gatherer)
   self->ready_by = PH_NEVER;
   self->retry_at = PH_NEVER;
   self->retry_interval = PH_CONNECTOR_RETRY_MIN;
+  ph_connector_guess_init (&self->guess);
   g_queue_init (&self->events);
   g_queue_init (&self->early);
   return self;
@@ -44,6 +45,7 @@ ph_connector_free (PhConnector *self)
   g_queue_clear_full (&self->early, ph_connector_early_free);
   g_clear_pointer (&self->buried, ph_link_free);
   ph_link_table_clear (&self->links);
+  ph_connector_guess_clear (&self->guess);
   g_clear_pointer (&self->agent, ph_ice_agent_free);
   ph_connector_tend_connections (self);
   g_array_unref (self->own);
@@ -207,6 +209,8 @@ ph_connector_handle_packet (PhConnector *self, PhTime now, const PhDatagram *in)
   ph_connector_advance (self, now);
   if (!ph_stun_is_stun (in->bytes))
     return ph_connector_handle_quic (self, in);
+  if (ph_connector_guess_handle_packet (self, in))
+    return true;
 
   ours = self->agent != NULL && ph_ice_agent_handle_packet (self->agent, now, in);
   if (ours && in->port != 0 && ph_ice_agent_uses_connection (self->agent, in->socket))
@@ -231,6 +235,7 @@ ph_connector_handle_timeout (PhConnector *self, PhTime now)
   }
   if (self->agent != NULL && self->remote_generation == 0 && now >= self->answer_by)
     ph_connector_attempt_fail (self, PH_CONNECTOR_FAILURE_NO_ANSWER);
+  ph_connector_guess_handle_timeout (self);
   if (now >= self->link_by)
     ph_connector_link_overdue (self);
   if (now >= self->ready_by)
@@ -245,7 +250,9 @@ bool
 ph_connector_poll_transmit (PhConnector *self, PhTime now, PhTransmit *tx)
 {
   ph_connector_advance (self, now);
-  if (self->agent != NULL && ph_ice_agent_poll_transmit (self->agent, now, tx))
+  if (self->agent != NULL
+      && (ph_ice_agent_poll_transmit (self->agent, now, tx)
+          || ph_connector_guess_poll_transmit (self, tx)))
     return true;
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->links.slots[i];
@@ -286,6 +293,12 @@ ph_connector_next_timeout (const PhConnector *self, const char **ret_why)
   const char *why = NULL;
   PhTime next = ph_link_table_next_timeout (&self->links, ret_why);
   const PhTime punch = ph_connector_punch_timeout (self, &why);
+  const PhTime guess = ph_connector_guess_next_timeout (self);
+
+  if (guess < next) {
+    next = guess;
+    *ret_why = "guessing ports";
+  }
 
   if (punch < next) {
     next = punch;

@@ -34,6 +34,7 @@
 #include "net/connect/ph-gatherer.h"
 #include "net/connect/ph-path.h"
 #include "net/ice/ph-ice-agent.h"
+#include "net/punch/ph-punch-plan.h"
 #include "net/quic/ph-quic.h"
 #include "net/tls/ph-tls-link.h"
 
@@ -114,6 +115,24 @@ void ph_connector_close (PhConnector *self, PhTime now, uint64_t code, const cha
 void ph_connector_add_candidate (PhConnector *self, PhTime now, const PhCandidate *candidate);
 /* The socket is gone: pairs and links on it end. */
 void ph_connector_remove_socket (PhConnector *self, PhTime now, uint32_t socket);
+
+/* --- Guessing ports ------------------------------------------------------------------------------- */
+
+/* What stands before this device, and whether ports may be guessed at all. */
+void ph_connector_set_nat (PhConnector *self, PhTime now, const PhPunchNat *nat, bool allowed);
+/* Begins an attempt if one is due and may begin; whether one runs. */
+bool ph_connector_consider_guessing (PhConnector *self, PhTime now, bool may_begin);
+/* An attempt wants fresh sockets: `ret_n` on any port of `ret_local`. */
+bool ph_connector_poll_fresh_wish (PhConnector *self, PhAddr *ret_local, unsigned *ret_n);
+/* One of them. `stun_server`: what it is measured with, or unset. */
+void ph_connector_add_fresh_socket (PhConnector *self, PhTime now, uint32_t socket,
+                                    const PhAddr *addr, const PhAddr *stun_server);
+/* All fresh sockets, whatever uses them: the connector is about to be freed. */
+void ph_connector_give_sockets_back (PhConnector *self, GArray *sockets);
+/* A fresh socket that is of no use any more, to be closed; 0: none. */
+uint32_t ph_connector_poll_unused_socket (PhConnector *self);
+
+/* --- Signals ---------------------------------------------------------------------------------------- */
 
 /* Signals: bodies of net/signal/ph-signal-body.h, over whatever carries them in order. */
 void ph_connector_handle_signal (PhConnector *self, PhTime now, PhSlice body);

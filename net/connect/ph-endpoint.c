@@ -20,12 +20,16 @@ struct _PhEndpoint {
   PhTcpGatherer *tcp;
   PhConnections *connections;
   bool relay_wanted;
+  PhPunchNat nat;
+  bool may_guess;
+  GArray *unused; /* uint32_t: sockets of peers that are gone */
   GPtrArray *peers; /* Peer, owned */
   unsigned turn; /* which peer may send, and tell, first */
 
   /* The route that packets came on last: in a transfer all of them do. */
   Route last_route;
   Peer *last_peer; /* borrowed; NULL: none */
+  const Peer *guessing; /* borrowed; whose attempt to guess ports runs; NULL: none */
 };
 
 static void
@@ -47,6 +51,8 @@ ph_endpoint_new (const PhEndpointConfig *config)
   self->relays = ph_gatherer_relays (self->gatherer);
   self->tcp = ph_gatherer_tcp (self->gatherer);
   self->connections = ph_gatherer_connections (self->gatherer);
+  self->may_guess = true;
+  self->unused = g_array_new (FALSE, TRUE, sizeof (uint32_t));
   self->peers = g_ptr_array_new_with_free_func (peer_free);
   return self;
 }
@@ -57,6 +63,7 @@ ph_endpoint_free (PhEndpoint *self)
   if (self == NULL)
     return;
   g_ptr_array_unref (self->peers);
+  g_array_unref (self->unused);
   ph_gatherer_free (self->gatherer);
   g_free (self);
 }
@@ -175,9 +182,71 @@ ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream)
 }
 
 uint32_t
-ph_endpoint_poll_unused_stream (PhEndpoint *self)
+ph_endpoint_poll_unused (PhEndpoint *self)
 {
-  return ph_relays_poll_unused_stream (self->relays);
+  uint32_t socket = ph_relays_poll_unused_stream (self->relays);
+
+  for (unsigned i = 0; i < self->peers->len && socket == 0; i++)
+    socket = ph_connector_poll_unused_socket (peer_at (self, i)->connector);
+  if (socket == 0 && self->unused->len > 0) {
+    socket = g_array_index (self->unused, uint32_t, 0);
+    g_array_remove_index_fast (self->unused, 0);
+  }
+  return socket;
+}
+
+/* --- Guessing ports ----------------------------------------------------------------------------- */
+
+void
+ph_endpoint_set_nat (PhEndpoint *self, PhTime now, const PhPunchNat *nat, bool allowed)
+{
+  self->nat = *nat;
+  self->may_guess = allowed;
+  for (unsigned i = 0; i < self->peers->len; i++)
+    ph_connector_set_nat (peer_at (self, i)->connector, now, nat, allowed);
+}
+
+/* One attempt at a time. */
+static void
+update_guesses (PhEndpoint *self, PhTime now)
+{
+  const Peer *at_it = self->guessing;
+
+  self->guessing = NULL;
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    const Peer *peer = peer_at (self, i);
+
+    if (ph_connector_consider_guessing (peer->connector, now,
+                                        self->guessing == NULL && (at_it == NULL || at_it == peer)))
+      self->guessing = peer;
+  }
+}
+
+bool
+ph_endpoint_poll_fresh_wish (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhAddr *ret_local,
+                             unsigned *ret_n)
+{
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    if (ph_connector_poll_fresh_wish (peer_at (self, i)->connector, ret_local, ret_n)) {
+      memcpy (ret_key, peer_at (self, i)->key, PH_KEY_LEN);
+      return true;
+    }
+  }
+  return false;
+}
+
+void
+ph_endpoint_add_fresh_socket (PhEndpoint *self, PhTime now, const uint8_t key[PH_KEY_LEN],
+                              uint32_t socket, const PhAddr *addr)
+{
+  PhConnector *connector = ph_endpoint_find_peer (self, key);
+  PhAddr server = {0};
+
+  ph_gatherer_server (self->gatherer, addr->family, &server);
+  if (connector != NULL)
+    ph_connector_add_fresh_socket (connector, now, socket, addr, &server);
+  else
+    g_array_append_val (self->unused, socket);
 }
 
 void
@@ -248,6 +317,7 @@ ph_endpoint_peer (PhEndpoint *self, const uint8_t key[PH_KEY_LEN])
   peer = g_new0 (Peer, 1);
   memcpy (peer->key, key, PH_KEY_LEN);
   peer->connector = ph_connector_new (&config, self->gatherer);
+  ph_connector_set_nat (peer->connector, 0, &self->nat, self->may_guess);
   g_ptr_array_add (self->peers, peer);
   return peer->connector;
 }
@@ -258,8 +328,11 @@ ph_endpoint_remove_peer (PhEndpoint *self, const uint8_t key[PH_KEY_LEN])
   Peer *peer = find_peer (self, key);
 
   self->last_peer = NULL;
-  if (peer != NULL)
+  self->guessing = NULL;
+  if (peer != NULL) {
+    ph_connector_give_sockets_back (peer->connector, self->unused);
     g_ptr_array_remove (self->peers, peer);
+  }
 }
 
 /* --- Demultiplexing ----------------------------------------------------------------------------- */
@@ -474,6 +547,7 @@ ph_endpoint_poll_transmit (PhEndpoint *self, PhTime now, PhTransmit *tx)
   const unsigned n = self->peers->len;
 
   update_wanted (self, now);
+  update_guesses (self, now);
   if (ph_gatherer_poll_transmit (self->gatherer, now, tx)
       || ph_tcp_gatherer_poll_transmit (self->tcp, now, tx)
       || ph_relays_poll_transmit (self->relays, now, tx))

@@ -50,11 +50,19 @@ void ph_endpoint_set_relay_servers (PhEndpoint *self, PhTime now, const PhRelayS
 void ph_endpoint_set_relay_wanted (PhEndpoint *self, PhTime now, bool wanted);
 /* Streams to relays, see ph-relays.h. Their bytes come as datagrams of the stream's id. */
 bool ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream);
-uint32_t ph_endpoint_poll_unused_stream (PhEndpoint *self);
+/* A stream, or a socket that ph_endpoint_add_fresh_socket() brought, to be closed; 0: none. */
+uint32_t ph_endpoint_poll_unused (PhEndpoint *self);
 void ph_endpoint_stream_opened (PhEndpoint *self, PhTime now, uint32_t socket);
 void ph_endpoint_stream_closed (PhEndpoint *self, PhTime now, uint32_t socket);
 /* ph_gatherer_set_mapped(). */
 void ph_endpoint_set_mapped (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *external);
+/* Guessing ports, see ph-connector-guess.c: what stands before this device, and whether it is allowed. */
+void ph_endpoint_set_nat (PhEndpoint *self, PhTime now, const PhPunchNat *nat, bool allowed);
+/* Fresh UDP sockets are wanted for the peer `ret_key`: `ret_n` on any port of `ret_local`. */
+bool ph_endpoint_poll_fresh_wish (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhAddr *ret_local,
+                                  unsigned *ret_n);
+void ph_endpoint_add_fresh_socket (PhEndpoint *self, PhTime now, const uint8_t key[PH_KEY_LEN],
+                                   uint32_t socket, const PhAddr *addr);
 /* Addresses or routes have changed: asks the STUN servers again, and no connector waits any longer. */
 void ph_endpoint_network_changed (PhEndpoint *self, PhTime now);
 const PhGatherer *ph_endpoint_gatherer (const PhEndpoint *self);

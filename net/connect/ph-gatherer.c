@@ -151,6 +151,20 @@ ph_gatherer_tcp (const PhGatherer *self)
   return self->tcp;
 }
 
+bool
+ph_gatherer_server (const PhGatherer *self, PhFamily family, PhAddr *ret_server)
+{
+  for (guint i = 0; i < self->questions->len; i++) {
+    const Question *question = &g_array_index (self->questions, Question, i);
+
+    if (question->server.family != family || !ph_addr_is_set (&question->mapped))
+      continue;
+    *ret_server = question->server;
+    return true;
+  }
+  return false;
+}
+
 PhRelays *
 ph_gatherer_relays (const PhGatherer *self)
 {

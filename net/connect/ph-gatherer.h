@@ -39,6 +39,9 @@ void ph_gatherer_set_mapped (PhGatherer *self, uint32_t socket, const PhAddr *ex
 /* Asks every server anew: the network has changed. */
 void ph_gatherer_refresh (PhGatherer *self, PhTime now);
 
+/* A server that has answered, of this family; false: none has. */
+bool ph_gatherer_server (const PhGatherer *self, PhFamily family, PhAddr *ret_server);
+
 PhRelays *ph_gatherer_relays (const PhGatherer *self);
 PhConnections *ph_gatherer_connections (const PhGatherer *self);
 PhTcpGatherer *ph_gatherer_tcp (const PhGatherer *self);

@@ -241,6 +241,16 @@ void ph_ice_agent_allow_renomination (PhIceAgent *self);
  * minute. */
 void ph_ice_agent_shun (PhIceAgent *self, PhTime now, uint32_t id);
 
+/* --- For guessed ports --------------------------------------------------------------------------- */
+
+/* A check that may be sent from and to anywhere: nothing waits for its answer. Whoever it reaches checks back.
+ * False while the peer's credentials are unknown. */
+bool ph_ice_agent_write_probe (const PhIceAgent *self, PhWriter *w);
+/* A socket that the agent does not know, opened in the hope for what has now come on it: if that is an
+ * authentic check, the socket becomes a candidate that is paired with nobody else. Hand the packet in
+ * afterwards. */
+bool ph_ice_agent_adopt (PhIceAgent *self, const PhCandidate *local, PhSlice request);
+
 const char *ph_ice_pair_state_name (PhIcePairState state);
 const char *ph_ice_why_name (PhIceWhy why);
 

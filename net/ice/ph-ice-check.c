@@ -270,6 +270,44 @@ trigger_check (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates)
   ice_pair_trigger (self, now, pair);
 }
 
+bool
+ph_ice_agent_write_probe (const PhIceAgent *self, PhWriter *w)
+{
+  char username[PH_ICE_UFRAG_MAX * 2 + 2];
+  const PhAddr any = {.family = PH_FAMILY_IPV4};
+  PhStunId id;
+
+  if (!ice_has_remote_credentials (self))
+    return false;
+  ph_random_bytes (&self->config.random, id.bytes, sizeof id.bytes);
+  g_snprintf (username, sizeof username, "%s:%s", self->remote_ufrag, self->ufrag);
+  ph_stun_begin (w, PH_STUN_REQUEST, PH_STUN_BINDING, &id);
+  ph_stun_put (w, PH_STUN_USERNAME, ph_slice_string (username));
+  ph_stun_put_u32 (w, PH_STUN_PRIORITY,
+                   ph_candidate_priority (PH_CANDIDATE_PRFLX, PH_CANDIDATE_UDP, &any, 0));
+  ph_stun_put_u64 (w, self->controlling ? PH_STUN_ICE_CONTROLLING : PH_STUN_ICE_CONTROLLED,
+                   self->tie_breaker);
+  ph_stun_put_integrity (w, ph_slice_string (self->remote_pwd));
+  ph_stun_put_fingerprint (w);
+  return ph_writer_ok (w);
+}
+
+bool
+ph_ice_agent_adopt (PhIceAgent *self, const PhCandidate *local, PhSlice request)
+{
+  PhStunMessage message;
+  PhSlice ufrag;
+
+  if (ice_local_for_socket (self, local->socket) != NULL || self->locals->len >= PH_ICE_LOCAL_MAX
+      || !ph_ice_packet_ufrag (request, &ufrag)
+      || !ph_slice_equal (ufrag, ph_slice_string (self->ufrag))
+      || !ph_stun_parse (request, &message)
+      || !ph_stun_check_integrity (&message, ph_slice_string (self->pwd)))
+    return false;
+  g_ptr_array_add (self->locals, g_memdup2 (local, sizeof *local));
+  return true;
+}
+
 static bool
 handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStunMessage *request)
 {

@@ -15,7 +15,14 @@ enum {
   TAG_CANDIDATE = 6,
   TAG_END = 7,
   TAG_REASON = 8,
+  TAG_NAT_KIND = 9,
+  TAG_NAT_STEP = 10,
+  TAG_PREDICTION = 11,
 };
+
+#define PREDICTION_LEN 6
+/* Steps of real NATs are 1 or 2, of odd ones some more. */
+#define NAT_STEP_MAX 1024
 
 /* --- Writing ------------------------------------------------------------------------------------ */
 
@@ -43,6 +50,22 @@ put_varint (PhWriter *w, uint64_t tag, uint64_t value)
 }
 
 static void
+put_nat (PhWriter *w, const PhSignalMessage *message)
+{
+  const uint64_t step = (uint64_t)message->nat_step;
+  uint8_t bytes[PREDICTION_LEN];
+  PhWriter inner = ph_writer (bytes, sizeof bytes);
+
+  put_varint (w, TAG_NAT_KIND, message->nat_kind);
+  put_varint (w, TAG_NAT_STEP, step << 1 ^ (message->nat_step < 0 ? UINT64_MAX : 0));
+  if (message->prediction.family != PH_FAMILY_IPV4)
+    return;
+  ph_write_slice (&inner, ph_addr_ip (&message->prediction));
+  ph_write_u16 (&inner, message->prediction.port);
+  put_slice (w, TAG_PREDICTION, ph_slice (bytes, sizeof bytes));
+}
+
+static void
 put_fields (PhWriter *w, const PhSignalMessage *message)
 {
   put_u64 (w, TAG_GENERATION, message->generation);
@@ -61,6 +84,9 @@ put_fields (PhWriter *w, const PhSignalMessage *message)
     break;
   case PH_SIGNAL_BYE:
     put_varint (w, TAG_REASON, message->reason);
+    break;
+  case PH_SIGNAL_NAT:
+    put_nat (w, message);
     break;
   }
 }
@@ -115,6 +141,34 @@ get_credential (PhSlice value, PhReader *outer)
   return value;
 }
 
+static int64_t
+get_step (PhSlice value, PhReader *outer)
+{
+  const uint64_t number = get_varint (value, outer);
+  const int64_t half = (int64_t)(number >> 1);
+  const int64_t step = (number & 1) != 0 ? -half - 1 : half;
+
+  if (step > NAT_STEP_MAX || step < -NAT_STEP_MAX) {
+    ph_reader_poison (outer);
+    return 0;
+  }
+  return step;
+}
+
+static PhAddr
+get_prediction (PhSlice value, PhReader *outer)
+{
+  PhReader r = ph_reader (value);
+  const PhSlice ip = ph_read_slice (&r, 4);
+  const uint16_t port = ph_read_u16 (&r);
+
+  if (!ph_reader_done (&r)) {
+    ph_reader_poison (outer);
+    return (PhAddr){0};
+  }
+  return ph_addr_from_bytes (ip, port);
+}
+
 static void
 get_field (PhReader *r, uint64_t tag, PhSlice value, PhSignalMessage *message)
 {
@@ -146,6 +200,15 @@ get_field (PhReader *r, uint64_t tag, PhSlice value, PhSignalMessage *message)
     break;
   case TAG_REASON:
     message->reason = get_varint (value, r);
+    break;
+  case TAG_NAT_KIND:
+    message->nat_kind = get_varint (value, r);
+    break;
+  case TAG_NAT_STEP:
+    message->nat_step = get_step (value, r);
+    break;
+  case TAG_PREDICTION:
+    message->prediction = get_prediction (value, r);
     break;
   default: /* a newer Porthole's */
     break;
@@ -182,7 +245,7 @@ ph_signal_message_next (PhReader *r, PhSignalMessage *ret_message)
 
     if (!ph_reader_ok (r))
       break;
-    if (type < PH_SIGNAL_PARAMS || type > PH_SIGNAL_BYE)
+    if (type < PH_SIGNAL_PARAMS || type > PH_SIGNAL_NAT)
       continue;
     if (parse_content ((PhSignalType)type, content, ret_message))
       return PH_SIGNAL_OK;

@@ -11,11 +11,12 @@
  *   PARAMS     1 generation u64, 2 echo u64, 3 ufrag, 4 pwd, 5 features varint
  *   CANDIDATES 1 generation u64, 6 candidate (repeated, opaque: net/ice encodes them), 7 end (empty)
  *   BYE        1 generation u64, 8 reason varint
+ *   NAT        1 generation u64, 9 kind varint, 10 step varint (zigzag), 11 prediction (IPv4 address, port)
  */
 
 #pragma once
 
-#include "net/base/ph-bytes.h"
+#include "net/base/ph-addr.h"
 
 /* RFC 8839 §5.4 allows 256 characters of each; ours have far fewer. */
 #define PH_SIGNAL_CREDENTIAL_MAX 256
@@ -31,6 +32,7 @@ typedef enum {
   PH_SIGNAL_PARAMS = 1, /* I want a link (or restart ICE): these are my credentials */
   PH_SIGNAL_CANDIDATES = 2,
   PH_SIGNAL_BYE = 3, /* the attempt is over */
+  PH_SIGNAL_NAT = 4, /* what guessing ports takes, see net/punch */
 } PhSignalType;
 
 typedef struct {
@@ -50,6 +52,11 @@ typedef struct {
 
   /* BYE */
   uint64_t reason;
+
+  /* NAT */
+  uint64_t nat_kind;
+  int64_t nat_step;
+  PhAddr prediction; /* where the sender's next mapping is expected; unset: none */
 } PhSignalMessage;
 
 typedef enum { PH_SIGNAL_OK, PH_SIGNAL_END, PH_SIGNAL_MALFORMED } PhSignalParse;

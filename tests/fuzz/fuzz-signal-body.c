@@ -30,6 +30,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     g_assert_true (again.generation == message.generation);
     if (message.type == PH_SIGNAL_PARAMS)
       g_assert_true (ph_slice_equal (again.pwd, message.pwd));
+    if (message.type == PH_SIGNAL_NAT) {
+      g_assert_true (again.nat_kind == message.nat_kind && again.nat_step == message.nat_step);
+      g_assert_true (ph_addr_equal (&again.prediction, &message.prediction));
+    }
     if (message.type == PH_SIGNAL_CANDIDATES)
       g_assert_true (again.n_candidates == message.n_candidates);
   }

@@ -230,6 +230,32 @@ on_disk (void *user, PhTime now)
     ph_sim_driver_settle (device->driver);
 }
 
+/* Opens and closes what guessing ports takes. */
+static bool
+device_move_sockets (PhSimDevice *device, PhTime now)
+{
+  uint8_t key[PH_KEY_LEN];
+  PhAddr local, bound;
+  unsigned n;
+  bool any = false;
+
+  while (ph_endpoint_poll_fresh_wish (device->endpoint, key, &local, &n)) {
+    for (unsigned i = 0; i < n; i++) {
+      const uint32_t socket = ph_sim_host_open (device->host, &local, &bound);
+
+      g_assert_cmpuint (socket, !=, 0);
+      device->fresh_sockets++;
+      ph_endpoint_add_fresh_socket (device->endpoint, now, key, socket, &bound);
+    }
+    any = true;
+  }
+  for (uint32_t socket; (socket = ph_endpoint_poll_unused (device->endpoint)) != 0;) {
+    device->fresh_sockets--;
+    ph_sim_host_close (device->host, socket);
+  }
+  return any;
+}
+
 static bool
 device_drain (void *core, PhTime now)
 {
@@ -245,6 +271,7 @@ device_drain (void *core, PhTime now)
     device_connector_event (device, now, &event);
     any = true;
   }
+  any |= device_move_sockets (device, now);
   ph_session_peer_poll (device->session, now);
   while (device->session->signals->len > 0) {
     g_autoptr (GBytes) signal = g_ptr_array_steal_index (device->session->signals, 0);
@@ -288,6 +315,23 @@ device_open_sockets (PhSimDevice *device)
     g_assert_true (ph_endpoint_add_socket (device->endpoint, ph_sim_now (world->sim),
                                            device->socket[i], &local));
   }
+}
+
+/* What the NAT discovery would say. */
+static PhPunchNat
+device_nat (const PhSimDevice *device)
+{
+  const PhSimNat *box = device->stack->world->nat[device->who];
+  const PhSimNatConfig *config = box != NULL ? ph_sim_nat_config (box) : NULL;
+
+  if (config == NULL)
+    return (PhPunchNat){.kind = PH_PUNCH_NAT_EASY};
+  if (config->mapping == PH_SIM_EI)
+    return (PhPunchNat){.kind = config->filtering == PH_SIM_APD ? PH_PUNCH_NAT_STRICT
+                                                                : PH_PUNCH_NAT_EASY};
+  if (config->ports == PH_SIM_PORT_SEQUENTIAL)
+    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, config->port_step != 0 ? config->port_step : 1};
+  return (PhPunchNat){.kind = PH_PUNCH_NAT_RANDOM};
 }
 
 static void
@@ -345,6 +389,11 @@ device_start_endpoint (PhSimDevice *device)
   ph_endpoint_set_stun_servers (device->endpoint, ph_sim_now (world->sim), servers,
                                 ph_addr_is_set (&world->ip6[device->who]) ? 2 : 1);
   device_set_relays (device, PH_SIM_TURN_PASSWORD);
+  if (device->stack->options.guesses) {
+    const PhPunchNat nat = device_nat (device);
+
+    ph_endpoint_set_nat (device->endpoint, ph_sim_now (world->sim), &nat, true);
+  }
 }
 
 static void
@@ -397,6 +446,7 @@ ph_sim_stack_new (PhSimWorld *world, const PhSimStackOptions *options)
   self->world = world;
   self->signalling = true;
   start_relays (self);
+  world->guessing = self->options.guesses;
   self->signal_delay = ph_sim_iface_up (world->line[0])->delay
                        + ph_sim_iface_up (world->line[1])->delay + 5 * PH_MSEC;
   for (int who = 0; who < 2; who++)

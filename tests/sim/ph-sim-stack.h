@@ -32,6 +32,7 @@ typedef struct {
   PhSessionPeer *session;
   uint64_t work_timer;
   GPtrArray *links; /* PhLink, borrowed, ready ones, the oldest first */
+  unsigned fresh_sockets; /* open for guessing ports */
 
   /* What happened. */
   PhTime first_ready_at;
@@ -47,6 +48,7 @@ typedef struct {
 typedef struct {
   bool impostor; /* the right device does not hold the key that the left one expects */
   bool signals_twice; /* a rendezvous that repeats what it is not sure of */
+  bool guesses; /* both know their NATs, and may guess ports */
   unsigned relays; /* TURN servers on the internet; both devices know them all */
 } PhSimStackOptions;
 

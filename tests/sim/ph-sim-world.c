@@ -20,7 +20,21 @@ address (const char *text)
 void
 ph_sim_world_tell (PhSimWorld *self, PhSimWho who, const PhAddr *addr)
 {
+  PhAddr any_port = *addr;
+
+  any_port.port = 0;
   g_hash_table_add (self->known[who], g_memdup2 (addr, sizeof *addr));
+  g_hash_table_add (self->known[who], g_memdup2 (&any_port, sizeof any_port));
+}
+
+static bool
+is_known (const PhSimWorld *self, int who, const PhAddr *addr)
+{
+  PhAddr any_port = *addr;
+
+  any_port.port = 0;
+  return g_hash_table_contains (self->known[who], addr)
+         || (self->guessing && g_hash_table_contains (self->known[who], &any_port));
 }
 
 static void
@@ -34,8 +48,7 @@ on_fate (void *user, PhSim *sim, PhSimFate fate, const PhSimNode *node, const Ph
     if (fate == PH_SIM_DELIVERED)
       ph_sim_world_tell (self, who, &packet->src);
     if (fate == PH_SIM_SENT && !ph_addr_equal (&packet->dst, &self->stun)
-        && !ph_addr_equal (&packet->dst, &self->stun6)
-        && !g_hash_table_contains (self->known[who], &packet->dst)) {
+        && !ph_addr_equal (&packet->dst, &self->stun6) && !is_known (self, who, &packet->dst)) {
       char text[PH_ADDR_STRING_MAX];
 
       g_error ("seed %" G_GUINT64_FORMAT ": %s sends to %s, which nobody named", ph_sim_seed (sim),

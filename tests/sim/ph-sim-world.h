@@ -38,6 +38,7 @@ struct _PhSimWorld {
   PhAddr ip6[2]; /* PH_FAMILY_NONE without IPv6 */
   PhSimNat *nat[2]; /* own boxes; NULL: none */
   PhSimNat *carrier[2];
+  bool guessing; /* hosts may send to any port of an address that was named */
   /*< private >*/
   GHashTable *known[2]; /* addresses that each host may send to */
 };

@@ -77,6 +77,38 @@ test_bytes (void)
 }
 
 static void
+test_nat (void)
+{
+  static const int64_t steps[] = {0, 1, -1, 2, 1024, -1024, 1025, -1025, 1 << 30};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (steps); i++) {
+    const bool good = steps[i] <= 1024 && steps[i] >= -1024;
+    const PhSignalMessage nat = {
+        .type = PH_SIGNAL_NAT,
+        .generation = 9,
+        .nat_kind = 3,
+        .nat_step = steps[i],
+        .prediction = i % 2 == 0 ? ph_addr_ipv4 (192, 0, 2, 1, 4660) : (PhAddr){0},
+    };
+    uint8_t out[64];
+    PhWriter w = ph_writer (out, sizeof out);
+    PhSignalMessage m;
+
+    ph_signal_message_write (&w, &nat);
+
+    PhReader r = ph_reader (ph_slice (out, ph_writer_len (&w)));
+
+    g_assert_cmpint (ph_signal_message_next (&r, &m), ==,
+                     good ? PH_SIGNAL_OK : PH_SIGNAL_MALFORMED);
+    if (!good)
+      continue;
+    g_assert_cmpint (m.nat_kind, ==, 3);
+    g_assert_cmpint (m.nat_step, ==, steps[i]);
+    g_assert_true (ph_addr_equal (&m.prediction, &nat.prediction));
+  }
+}
+
+static void
 test_largest_fits_an_envelope (void)
 {
   uint8_t bytes[PH_SIGNAL_CREDENTIAL_MAX] = {1};
@@ -179,6 +211,7 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/signal-body/bytes", test_bytes);
+  g_test_add_func ("/signal-body/nat", test_nat);
   g_test_add_func ("/signal-body/largest-fits-an-envelope", test_largest_fits_an_envelope);
   g_test_add_func ("/signal-body/no-room-poisons", test_no_room_poisons);
   g_test_add_func ("/signal-body/newer-is-skipped", test_newer_is_skipped);

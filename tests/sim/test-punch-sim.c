@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Guessed ports in the simulator: whole devices whose NATs keep ordinary checks from meeting start on a relay and
+ * move to a direct path. */
+
+#include "tests/sim/ph-sim-stack.h"
+#include "tests/support/ph-test.h"
+
+#define calm_line(ms) {.delay = (ms) * PH_MSEC, .rate = 4000000}
+
+static const PhSimNatConfig strict = {.filtering = PH_SIM_APD};
+static const PhSimNatConfig random_ports = {
+    .mapping = PH_SIM_APD, .filtering = PH_SIM_APD, .ports = PH_SIM_PORT_RANDOM};
+static const PhSimNatConfig sequential = {
+    .mapping = PH_SIM_APD, .filtering = PH_SIM_APD, .ports = PH_SIM_PORT_SEQUENTIAL};
+
+/* Others behind the box take ports too. */
+static PhSimNatConfig
+busy (unsigned rate, int step)
+{
+  PhSimNatConfig config = sequential;
+
+  config.other_rate = rate;
+  config.port_step = step;
+  return config;
+}
+
+static bool
+is_direct (void *user)
+{
+  const PhSimStack *stack = user;
+
+  return stack->device[0].path.kind == PH_PATH_UDP && stack->device[1].path.kind == PH_PATH_UDP;
+}
+
+/* How long until both are on a direct path; PH_NEVER: not within `interval`. Sockets are given back. */
+static PhTime
+play (uint64_t seed, const PhSimNatConfig *left, const PhSimNatConfig *right, PhTime interval)
+{
+  const PhSimPlan plan = {
+      .seed = seed,
+      .side = {{left}, {right}},
+      .line = {calm_line (12), calm_line (13)},
+  };
+  const PhSimStackOptions options = {.relays = 1, .guesses = true};
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, &options);
+  PhTime took = PH_NEVER;
+
+  ph_sim_stack_run (stack, PH_SEC); /* STUN has answered */
+  ph_sim_stack_want (stack, PH_SIM_LEFT);
+  g_assert_true (ph_sim_stack_run_ready (stack, 3 * PH_SEC));
+  g_assert_cmpint (stack->device[0].path.kind, ==, PH_PATH_RELAY);
+  ph_sim_stack_want (stack, PH_SIM_RIGHT); /* a transfer runs */
+
+  const PhTime from = ph_sim_now (world->sim);
+
+  if (ph_sim_run_while_not (world->sim, from + interval, is_direct, stack))
+    took = ph_sim_now (world->sim) - from;
+  ph_sim_stack_run (stack, 15 * PH_SEC);
+  if (took != PH_NEVER)
+    g_assert_true (is_direct (stack));
+  /* Of several hits, those that the agent keeps warm. */
+  for (int who = 0; who < 2; who++)
+    g_assert_cmpuint (stack->device[who].fresh_sockets, <=,
+                      took != PH_NEVER ? PH_ICE_WARM_MAX + 1 : 0);
+  return took;
+}
+
+typedef struct {
+  unsigned runs;
+  unsigned direct;
+  PhTime slowest;
+} Score;
+
+static Score
+play_all (const PhSimNatConfig *left, const PhSimNatConfig *right, uint64_t runs, PhTime interval)
+{
+  Score score = {0};
+
+  for (uint64_t i = 0; i < runs; i++) {
+    const bool turned = i % 2 == 1;
+    const PhTime took =
+        play (ph_test_seed () + i, turned ? right : left, turned ? left : right, interval);
+
+    score.runs++;
+    if (took == PH_NEVER)
+      continue;
+    score.direct++;
+    score.slowest = MAX (score.slowest, took);
+  }
+  g_test_message ("%u of %u direct, the slowest after %" G_GUINT64_FORMAT " ms", score.direct,
+                  score.runs, score.slowest / PH_MSEC);
+  return score;
+}
+
+static void
+test_strict_with_sequential (void)
+{
+  const PhSimNatConfig boxes[] = {sequential, busy (20, 1), busy (10, 2), busy (0, -1)};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (boxes); i++) {
+    const Score score = play_all (&strict, &boxes[i], ph_sim_runs (10, 250), 4 * PH_SEC);
+
+    g_assert_cmpuint (score.direct, ==, score.runs);
+  }
+}
+
+static void
+test_two_sequential (void)
+{
+  const PhSimNatConfig boxes[] = {sequential, busy (20, 1), busy (10, 2)};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (boxes); i++) {
+    const Score score = play_all (&boxes[i], &sequential, ph_sim_runs (10, 250), 5 * PH_SEC);
+
+    g_assert_cmpuint (score.direct * 100, >=, score.runs * 90);
+  }
+}
+
+static void
+test_strict_with_random (void)
+{
+  const Score score = play_all (&strict, &random_ports, ph_sim_runs (20, 1000), 14 * PH_SEC);
+
+  /* One in 3,400 attempts fails. */
+  g_assert_cmpuint (score.direct + 1, >=, score.runs);
+}
+
+/* Nothing to be guessed: the relay it stays, and no packet is spent. */
+static void
+test_hopeless (void)
+{
+  const Score score = play_all (&random_ports, &random_ports, 2, 14 * PH_SEC);
+
+  g_assert_cmpuint (score.direct, ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  ph_test_init (&argc, &argv);
+  g_test_add_func ("/punch-sim/strict-with-sequential", test_strict_with_sequential);
+  g_test_add_func ("/punch-sim/two-sequential", test_two_sequential);
+  g_test_add_func ("/punch-sim/strict-with-random", test_strict_with_random);
+  g_test_add_func ("/punch-sim/hopeless", test_hopeless);
+  return g_test_run ();
+}
