@@ -190,6 +190,7 @@ ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
     self->nat_verdict = (PhNatVerdict){0};
     g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
     self->nat_tcp_mapping = PH_NAT_DEPENDENCE_UNKNOWN;
+    ph_core_guess_update (self);
   }
   self->nat_wanted_since = now;
 }
@@ -227,6 +228,7 @@ ph_core_nat_settle (PhCore *self, PhTime now)
   if (self->nat != NULL && ph_nat_discovery_poll_event (self->nat, &self->nat_verdict)) {
     self->nat_deaf = !ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint));
     end_run (self);
+    ph_core_guess_update (self);
   }
   if (self->nat_tcp != NULL) {
     sent |= ph_nat_tcp_run_settle (self->nat_tcp, now);

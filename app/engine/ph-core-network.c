@@ -48,13 +48,19 @@ ph_core_find_socket (const PhCore *self, uint32_t id)
 }
 
 static bool
-any_blocked (const PhCore *self)
+any_blocked_of (const GPtrArray *sockets)
 {
-  for (guint i = 0; i < self->sockets->len; i++) {
-    if (ph_udp_is_blocked (self->sockets->pdata[i]))
+  for (guint i = 0; i < sockets->len; i++) {
+    if (ph_udp_is_blocked (sockets->pdata[i]))
       return true;
   }
   return false;
+}
+
+static bool
+any_blocked (const PhCore *self)
+{
+  return any_blocked_of (self->sockets) || any_blocked_of (self->guess_sockets);
 }
 
 bool
@@ -66,6 +72,8 @@ ph_core_network_transmit (PhCore *self, PhTime now)
   while (!any_blocked (self) && ph_endpoint_poll_transmit (self->endpoint, now, &tx)) {
     PhUdp *udp = ph_core_find_socket (self, tx.socket);
 
+    if (udp == NULL)
+      udp = ph_core_guess_find_socket (self, tx.socket);
     /* What a socket cannot take is lost, as on any network. */
     if (udp != NULL)
       ph_udp_send (udp, &tx);

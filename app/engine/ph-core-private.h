@@ -7,6 +7,7 @@
  *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-nat-tcp.c   how it maps TCP
  *   ph-core-tcp.c       TCP ports and connections
+ *   ph-core-guess.c     what guessing ports takes
  *   ph-core-relay.c     TURN servers and the streams to them
  *   ph-core-portmap.c   ports that the router opens
  *   ph-core-meeting.c   rendezvous servers
@@ -219,6 +220,7 @@ struct _PhCore {
   GPtrArray *lookups; /* PhLookup, owned */
   GArray *stun_addrs; /* PhAddr */
   GPtrArray *relay_lookups; /* PhRelayLookup, owned */
+  GPtrArray *guess_sockets; /* PhUdp, owned: fresh ones, to guess ports with */
   GPtrArray *relay_streams; /* PhStream, owned */
   GPtrArray *mappers; /* of ph-core-portmap.c, owned */
   uint8_t *tx_buffer; /* PH_TRANSMIT_MAX */
@@ -328,6 +330,14 @@ void ph_core_nearby_add_socket (PhCore *self, PhTime now, const PhUdp *udp, uint
 void ph_core_nearby_remove_socket (PhCore *self, PhTime now, uint32_t socket);
 /* Whether anything was sent or told. */
 bool ph_core_nearby_settle (PhCore *self, PhTime now);
+
+/* ph-core-guess.c */
+/* After the NAT's verdict or the setting changed. */
+void ph_core_guess_update (PhCore *self);
+/* Opens the sockets that the endpoint wishes for; whether there were any. */
+bool ph_core_guess_settle (PhCore *self);
+PhUdp *ph_core_guess_find_socket (const PhCore *self, uint32_t id);
+void ph_core_guess_close (PhCore *self, uint32_t id);
 
 /* ph-core-nat.c */
 /* A run when STUN has answered, unless the last one asked the same servers on the same network. */

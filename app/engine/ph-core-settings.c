@@ -10,11 +10,10 @@
 #include <string.h>
 
 static const char *const keys[] = {
-    "name",           "rendezvous",       "stun",
-    "turn",           "port-mapping",     "download-dir",
-    "speed-limit-up", "speed-limit-down", "private-mode",
-    "queue-days",     "auto-start",       "run-in-background",
-    "notifications",  "nearby",           NULL,
+    "name",          "rendezvous",   "stun",           "turn",
+    "port-mapping",  "download-dir", "speed-limit-up", "speed-limit-down",
+    "private-mode",  "queue-days",   "auto-start",     "run-in-background",
+    "notifications", "nearby",       "guess-ports",    NULL,
 };
 
 const char *const *
@@ -26,9 +25,9 @@ ph_engine_setting_keys (void)
 static bool
 is_switch (const char *key)
 {
-  static const char *const switches[] = {
-      "private-mode", "auto-start", "run-in-background", "notifications", "nearby",
-      "port-mapping", NULL};
+  static const char *const switches[] = {"private-mode",  "auto-start", "run-in-background",
+                                         "notifications", "nearby",     "port-mapping",
+                                         "guess-ports",   NULL};
 
   return g_strv_contains (switches, key);
 }
@@ -298,6 +297,7 @@ ph_core_set_setting (PhCore *self, const PhCommand *command)
   if (self->connected) {
     ph_core_meetings_update (self);
     ph_core_nearby_update (self);
+    ph_core_guess_update (self);
     ph_core_network_update_servers (self);
     ph_core_portmap_update (self, ph_core_now (self), false);
     ph_core_settle (self);

@@ -97,6 +97,7 @@ ph_core_settle (PhCore *self)
     busy |= ph_core_network_transmit (self, now);
     busy |= ph_core_nat_settle (self, now);
     busy |= ph_core_relay_settle (self);
+    busy |= ph_core_guess_settle (self);
     busy |= ph_core_nearby_settle (self, now);
     busy |= ph_core_portmap_settle (self, now);
   } while (busy || self->settle_again);
@@ -257,6 +258,7 @@ ph_core_free (PhCore *self)
   g_array_unref (self->stun_addrs);
   g_ptr_array_unref (self->relay_lookups);
   g_ptr_array_unref (self->relay_streams);
+  g_ptr_array_unref (self->guess_sockets);
   g_ptr_array_unref (self->mappers);
   g_array_unref (self->reports);
   ph_endpoint_free (self->endpoint);

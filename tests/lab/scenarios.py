@@ -448,6 +448,25 @@ def relay_becomes_direct():
         must(delivered['best_path'] == 'udp' and delivered['direct_ms'] > 0, json.dumps(delivered))
 
 
+@scenario(('port-restricted', 'symmetric'), ('symmetric-sequential', 'port-restricted'),
+          ('symmetric-sequential', 'symmetric-sequential'))
+def guessed(left, right):
+    """Ports that have to be guessed are, while the file is on its way over the relay."""
+    programs()
+    with Lab(Network(left, right)) as lab:
+        lab.set_up()
+        lab.network.hold('8mbit')
+        file = lab.work / 'guessed.bin'
+        write_random(file, 25_000_000)
+        receiver = lab.right.receive()
+        sender = lab.left.cli('send', lab.left.contact, file)
+        await_path(sender, 'relay')
+        await_path(sender, 'udp')
+        lab.network.release()
+        delivered = arrives(lab, file, receiver, sender, 60)
+        must(delivered['best_path'] == 'udp' and delivered['direct_ms'] > 0, json.dumps(delivered))
+
+
 @scenario()
 def direct_dies():
     """The direct path dies in mid-file: the relay takes over, and the path is used again when it is back."""
