@@ -17,6 +17,7 @@
  *   ph-core-contact.c   what a person decides about a contact
  *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
  *   ph-core-offer.c     offers that nobody has answered, sends that nobody has taken
+ *   ph-core-export.c    moving to another device
  *   ph-core-history.c   transfers that have ended, and what they consisted of
  *   ph-core-settings.c  settings
  *
@@ -257,6 +258,9 @@ struct _PhCore {
   GPtrArray *transfers; /* PhTransfer, owned: unfinished, and the last that ended in this run */
   GPtrArray *scans; /* PhScanning, owned */
 
+  GPtrArray *jobs; /* exports and imports under way, borrowed */
+  bool imported; /* the profile on disk is another one: nothing is done any more */
+
   /* The transfer whose files were listed last: pages are asked for one after the other. */
   PhTransferId listed_id;
   PhManifest *listed_manifest; /* NULL: none */
@@ -281,6 +285,8 @@ void ph_core_share_limit_down (PhCore *self, PhTime now);
 void ph_core_settle (PhCore *self);
 /* Tells all listeners, or the one that is being told the whole state. */
 void ph_core_emit (PhCore *self, PhEvent event);
+/* Closes all links and leaves all meeting points. */
+void ph_core_disconnect (PhCore *self);
 /* Ends a command. `error` NULL: well. */
 void ph_core_done (PhCore *self, uint32_t command, const GError *error, const char *text);
 void ph_core_fail (PhCore *self, uint32_t command, PhEngineError code, const char *format, ...)
@@ -497,6 +503,12 @@ void ph_core_offers_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_offers_next_timeout (PhCore *self, PhTime now);
 /* Before the end: what has no row gets one. */
 void ph_core_offers_stop (PhCore *self);
+
+/* ph-core-export.c */
+void ph_core_export (PhCore *self, const PhCommand *command);
+void ph_core_import (PhCore *self, const PhCommand *command);
+/* Their ends are not waited for. */
+void ph_core_jobs_stop (PhCore *self);
 
 /* ph-core-history.c */
 void ph_core_load_history (PhCore *self, const PhCommand *command);

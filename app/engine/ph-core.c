@@ -221,6 +221,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->peers = g_ptr_array_new_with_free_func (ph_peer_free);
   self->transfers = g_ptr_array_new_with_free_func (ph_transfer_free);
   self->scans = g_ptr_array_new_with_free_func (ph_scanning_free);
+  self->jobs = g_ptr_array_new ();
 
   ph_pacer_init (&self->pacer);
   ph_core_settings_apply (self);
@@ -236,7 +237,9 @@ ph_core_free (PhCore *self)
 {
   const PhTime now = ph_core_now (self);
 
-  ph_core_offers_stop (self);
+  ph_core_jobs_stop (self);
+  if (!self->imported)
+    ph_core_offers_stop (self);
   ph_core_peers_say_goodbye (self, now);
   ph_core_network_transmit (self, now);
 
@@ -303,8 +306,24 @@ connect_all (PhCore *self)
 }
 
 void
+ph_core_disconnect (PhCore *self)
+{
+  const PhTime now = ph_core_now (self);
+
+  ph_core_peers_say_goodbye (self, now);
+  ph_core_network_transmit (self, now);
+  ph_core_meetings_stop (self);
+  self->connected = false;
+}
+
+void
 ph_core_run (PhCore *self, const PhCommand *command)
 {
+  if (self->imported && command->type != PH_COMMAND_TELL) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED,
+                  _ ("The profile was replaced. Start Porthole again"));
+    return;
+  }
   switch (command->type) {
   case PH_COMMAND_TELL:
     tell_all (self, command->amount);
@@ -388,9 +407,13 @@ ph_core_run (PhCore *self, const PhCommand *command)
   case PH_COMMAND_TEST_SERVER:
     ph_core_test_server (self, command);
     break;
-  case PH_COMMAND_EXPLAIN_CONTACT:
   case PH_COMMAND_EXPORT:
+    ph_core_export (self, command);
+    break;
   case PH_COMMAND_IMPORT:
+    ph_core_import (self, command);
+    break;
+  case PH_COMMAND_EXPLAIN_CONTACT:
   case PH_COMMANDS:
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "not there yet");
     break;

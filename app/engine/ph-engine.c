@@ -11,6 +11,8 @@
 #include "app/engine/ph-remote.h"
 #include "app/engine/ph-safety-number.h"
 
+#include <string.h>
+
 typedef struct {
   uint32_t number;
   bool started; /* it is being told the whole state, or was */
@@ -40,6 +42,8 @@ void
 ph_command_free (PhCommand *self)
 {
   g_free (self->subject);
+  if (self->text != NULL && (self->type == PH_COMMAND_EXPORT || self->type == PH_COMMAND_IMPORT))
+    explicit_bzero (self->text, strlen (self->text));
   g_free (self->text);
   g_free (self->after);
   g_strfreev (self->paths);

@@ -90,16 +90,14 @@ read_key (PhProfile *self, const char *path, const char *text, gsize len, GError
 }
 
 static bool
-make_key (PhProfile *self, const char *path, GError **error)
+write_key (const char *path, const uint8_t seed[PH_IDENTITY_SEED_LEN], GError **error)
 {
-  const PhRandom random = ph_system_random ();
   char text[KEY_TEXT_LEN + 1] = KEY_PREFIX;
   char *hex = text + sizeof KEY_PREFIX - 1;
   g_autoptr (GError) why = NULL;
   bool ok;
 
-  ph_identity_generate (&self->identity, &random);
-  sodium_bin2hex (hex, 2 * PH_IDENTITY_SEED_LEN + 1, self->identity.seed, PH_IDENTITY_SEED_LEN);
+  sodium_bin2hex (hex, 2 * PH_IDENTITY_SEED_LEN + 1, seed, PH_IDENTITY_SEED_LEN);
   text[KEY_TEXT_LEN - 1] = '\n';
 
   ok = g_file_set_contents_full (path, text, KEY_TEXT_LEN,
@@ -110,6 +108,23 @@ make_key (PhProfile *self, const char *path, GError **error)
     g_set_error (error, PH_ENGINE_ERROR, PH_ENGINE_ERROR_PROFILE_UNUSABLE,
                  _ ("The device key cannot be stored: %s"), why->message);
   return ok;
+}
+
+static bool
+make_key (PhProfile *self, const char *path, GError **error)
+{
+  const PhRandom random = ph_system_random ();
+
+  ph_identity_generate (&self->identity, &random);
+  return write_key (path, self->identity.seed, error);
+}
+
+bool
+ph_profile_replace_key (PhProfile *self, const uint8_t seed[PH_IDENTITY_SEED_LEN], GError **error)
+{
+  g_autofree char *path = g_build_filename (self->dir, "identity.key", NULL);
+
+  return write_key (path, seed, error);
 }
 
 static bool

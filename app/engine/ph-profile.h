@@ -20,5 +20,8 @@ typedef struct {
 /* Opens or makes the profile; NULL `dir`: $XDG_DATA_HOME/porthole. Errors: PH_ENGINE_ERROR_PROFILE_*. A
  * key file that is damaged or that others could read is an error, never replaced. */
 PhProfile *ph_profile_open (const char *dir, GError **error);
+/* Another identity, from the next opening on. */
+bool
+ph_profile_replace_key (PhProfile *self, const uint8_t seed[PH_IDENTITY_SEED_LEN], GError **error);
 void ph_profile_free (PhProfile *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhProfile, ph_profile_free)

@@ -100,6 +100,22 @@ put_rendezvous (PhStore *self, const PhStoreContact *contact, GError **error)
   return true;
 }
 
+static bool
+put_contact (PhStore *self, const PhStoreContact *contact, GError **error)
+{
+  return ph_store_run (self, error,
+                       "INSERT INTO contacts (" CONTACT_COLUMNS
+                       ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                       " ON CONFLICT (key) DO UPDATE SET name = ?2, blocked = ?3, auto_accept = ?4,"
+                       " auto_accept_max = ?5, added_at = ?6, verified = ?7, alerted_at = ?8,"
+                       " last_seen = ?9",
+                       "bsiiiiiii", contact->key, PH_STORE_KEY_LEN, contact->name,
+                       (int64_t)contact->blocked, (int64_t)contact->auto_accept,
+                       (int64_t)contact->auto_accept_max, contact->added_at,
+                       (int64_t)contact->verified, contact->alerted_at, contact->last_seen)
+         && put_rendezvous (self, contact, error);
+}
+
 bool
 ph_store_put_contact (PhStore *self, const PhStoreContact *contact, GError **error)
 {
@@ -107,20 +123,34 @@ ph_store_put_contact (PhStore *self, const PhStoreContact *contact, GError **err
 
   if (!ph_store_begin (self, error))
     return false;
+  return ph_store_end (self, put_contact (self, contact, error), error);
+}
 
-  const bool ok =
-      ph_store_run (
-          self, error,
-          "INSERT INTO contacts (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-          " ON CONFLICT (key) DO UPDATE SET name = ?2, blocked = ?3, auto_accept = ?4,"
-          " auto_accept_max = ?5, added_at = ?6, verified = ?7, alerted_at = ?8,"
-          " last_seen = ?9",
-          "bsiiiiiii", contact->key, PH_STORE_KEY_LEN, contact->name, (int64_t)contact->blocked,
-          (int64_t)contact->auto_accept, (int64_t)contact->auto_accept_max, contact->added_at,
-          (int64_t)contact->verified, contact->alerted_at, contact->last_seen)
-      && put_rendezvous (self, contact, error);
+bool
+ph_store_replace_person (PhStore *self, const char *const *settings, const GPtrArray *contacts,
+                         GError **error)
+{
+  static const char *const tables[] = {"transfers", "receipts", "invitations", "contacts",
+                                       "settings"};
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  bool ok = true;
 
-  return ph_store_end (self, ok, error);
+  if (!ph_store_begin (self, error))
+    return false;
+  for (size_t i = 0; ok && i < G_N_ELEMENTS (tables); i++) {
+    g_autofree char *sql = g_strdup_printf ("DELETE FROM %s", tables[i]);
+
+    ok = ph_store_run (self, error, sql, "");
+  }
+  for (size_t i = 0; ok && settings[i] != NULL; i += 2)
+    ok = ph_store_run (self, error, "INSERT OR REPLACE INTO settings VALUES (?, ?)", "ss",
+                       settings[i], settings[i + 1]);
+  for (guint i = 0; ok && i < contacts->len; i++)
+    ok = put_contact (self, contacts->pdata[i], error);
+  if (!ph_store_end (self, ok, error))
+    return false;
+  ph_store_wipe_log (self);
+  return true;
 }
 
 bool

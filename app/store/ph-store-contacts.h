@@ -36,3 +36,8 @@ bool ph_store_put_contact (PhStore *self, const PhStoreContact *contact, GError 
 bool ph_store_put_seen (PhStore *self, const GPtrArray *contacts, GError **error);
 /* Transfers with the contact stay in the history. PH_STORE_ERROR_MISSING if there is none. */
 bool ph_store_remove_contact (PhStore *self, const uint8_t key[PH_STORE_KEY_LEN], GError **error);
+
+/* Makes everything that is stored another person's: `settings` (key, value, key, value, ..., NULL) and
+ * `contacts` (PhStoreContact) come, all else goes, in one transaction. */
+bool ph_store_replace_person (PhStore *self, const char *const *settings, const GPtrArray *contacts,
+                              GError **error);
