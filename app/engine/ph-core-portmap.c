@@ -111,6 +111,44 @@ find_mapper (const PhCore *self, const PhAddr *local)
   return NULL;
 }
 
+/* Calls `func` for every UDP socket and TCP port at the address. */
+typedef void (*PortFunc) (PhCore *self, PhTime now, PhMapper *mapper, uint32_t id,
+                          PhPortmapProto proto, const PhAddr *local);
+
+static void
+for_each_port (PhCore *self, PhTime now, PhMapper *mapper, PortFunc func)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    const PhUdp *socket = self->sockets->pdata[i];
+
+    if (ph_addr_equal_ip (ph_udp_local (socket), &mapper->local))
+      func (self, now, mapper, ph_udp_id (socket), PH_PORTMAP_UDP, ph_udp_local (socket));
+  }
+  for (guint i = 0; i < self->tcp_ports->len; i++) {
+    const uint32_t id = g_array_index (self->tcp_ports, uint32_t, i);
+    const PhAddr *local = ph_tcp_local (self->tcp, id);
+
+    if (local != NULL && ph_addr_equal_ip (local, &mapper->local))
+      func (self, now, mapper, id, PH_PORTMAP_TCP, local);
+  }
+}
+
+static void
+want_port (PhCore *self, PhTime now, PhMapper *mapper, uint32_t id, PhPortmapProto proto,
+           const PhAddr *local)
+{
+  ph_portmap_add (mapper->portmap, now, id, proto, local->port);
+}
+
+static void
+forget_port (PhCore *self, PhTime now, PhMapper *mapper, uint32_t id, PhPortmapProto proto,
+             const PhAddr *local)
+{
+  const PhAddr none = {0};
+
+  ph_endpoint_set_mapped (self->endpoint, now, id, &none);
+}
+
 static void
 add_mapper (PhCore *self, PhTime now, const PhUdp *socket, const PhAddr *gateway)
 {
@@ -133,7 +171,7 @@ add_mapper (PhCore *self, PhTime now, const PhUdp *socket, const PhAddr *gateway
   config.socket = ph_udp_id (mapper->udp);
   config.local = any_port;
   mapper->portmap = ph_portmap_new (&config, now);
-  ph_portmap_add (mapper->portmap, now, ph_udp_id (socket), PH_PORTMAP_UDP, mapper->local.port);
+  for_each_port (self, now, mapper, want_port);
   g_ptr_array_add (self->mappers, mapper);
 }
 
@@ -141,13 +179,9 @@ add_mapper (PhCore *self, PhTime now, const PhUdp *socket, const PhAddr *gateway
 static void
 remove_mapper (PhCore *self, PhTime now, guint i)
 {
-  const PhAddr none = {0};
   PhMapper *mapper = self->mappers->pdata[i];
 
-  for (guint s = 0; s < self->sockets->len; s++) {
-    if (ph_addr_equal (ph_udp_local (self->sockets->pdata[s]), &mapper->local))
-      ph_endpoint_set_mapped (self->endpoint, now, ph_udp_id (self->sockets->pdata[s]), &none);
-  }
+  for_each_port (self, now, mapper, forget_port);
   ph_portmap_close (mapper->portmap, now);
   mapper_transmit (mapper, now);
   g_ptr_array_remove_index (self->mappers, i);

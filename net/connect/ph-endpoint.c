@@ -153,6 +153,7 @@ void
 ph_endpoint_set_mapped (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *external)
 {
   ph_gatherer_set_mapped (self->gatherer, socket, external);
+  ph_tcp_gatherer_set_mapped (self->tcp, socket, external);
   spread_candidates (self, now);
 }
 

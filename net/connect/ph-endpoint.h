@@ -54,7 +54,7 @@ bool ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream);
 uint32_t ph_endpoint_poll_unused (PhEndpoint *self);
 void ph_endpoint_stream_opened (PhEndpoint *self, PhTime now, uint32_t socket);
 void ph_endpoint_stream_closed (PhEndpoint *self, PhTime now, uint32_t socket);
-/* ph_gatherer_set_mapped(). */
+/* ph_gatherer_set_mapped(), for UDP sockets and TCP ports. */
 void ph_endpoint_set_mapped (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *external);
 /* Guessing ports, see ph-connector-guess.c: what stands before this device, and whether it is allowed. */
 void ph_endpoint_set_nat (PhEndpoint *self, PhTime now, const PhPunchNat *nat, bool allowed);

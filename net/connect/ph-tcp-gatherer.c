@@ -10,6 +10,7 @@ typedef struct {
   PhAddr addr;
   PhCandidate passive;
   PhCandidate so;
+  PhAddr external; /* what the router has opened for it; unset: nothing */
 } Port;
 
 /* What one server says about one port. */
@@ -164,6 +165,23 @@ ph_tcp_gatherer_add_port (PhTcpGatherer *self, PhTime now, uint32_t id, const Ph
 }
 
 void
+ph_tcp_gatherer_set_mapped (PhTcpGatherer *self, uint32_t id, const PhAddr *external)
+{
+  for (guint i = 0; i < self->ports->len; i++) {
+    Port *port = &g_array_index (self->ports, Port, i);
+
+    if (port->id != id || ph_addr_equal (&port->external, external))
+      continue;
+    port->external = *external;
+    if (ph_addr_is_set (external)) {
+      const PhCandidate candidate = ph_candidate_mapped (&port->passive, *external);
+
+      g_array_append_val (self->news, candidate);
+    }
+  }
+}
+
+void
 ph_tcp_gatherer_remove_port (PhTcpGatherer *self, uint32_t id)
 {
   for (guint i = self->ports->len; i-- > 0;) {
@@ -278,6 +296,12 @@ ph_tcp_gatherer_candidates (const PhTcpGatherer *self, PhCandidate *ret, size_t 
   for (guint i = 0; i < self->questions->len && n < max; i++) {
     if (make_srflx (self, question_at (self, i), &candidate) && !has_address (ret, n, &candidate))
       ret[n++] = candidate;
+  }
+  for (guint i = 0; i < self->ports->len && n < max; i++) {
+    const Port *port = &g_array_index (self->ports, Port, i);
+
+    if (ph_addr_is_set (&port->external))
+      ret[n++] = ph_candidate_mapped (&port->passive, port->external);
   }
   return n;
 }

@@ -27,6 +27,8 @@ void ph_tcp_gatherer_free (PhTcpGatherer *self);
 void ph_tcp_gatherer_add_port (PhTcpGatherer *self, PhTime now, uint32_t port, const PhAddr *addr);
 void ph_tcp_gatherer_remove_port (PhTcpGatherer *self, uint32_t port);
 unsigned ph_tcp_gatherer_n_ports (const PhTcpGatherer *self);
+/* The port that the router has opened for `port`: a mapped candidate; unset: none any more. */
+void ph_tcp_gatherer_set_mapped (PhTcpGatherer *self, uint32_t port, const PhAddr *external);
 /* Replaces the list. */
 void ph_tcp_gatherer_set_servers (PhTcpGatherer *self, PhTime now, const PhAddr *servers, size_t n);
 void ph_tcp_gatherer_set_wanted (PhTcpGatherer *self, PhTime now, bool wanted);

@@ -123,8 +123,11 @@ ph_portmap_close (PhPortmap *self, PhTime now)
   size_t kept = 0;
 
   for (size_t i = 0; i < self->n; i++) {
-    if (ph_addr_is_set (&self->mappings[i].external))
-      self->mappings[kept++] = self->mappings[i];
+    const PhPortmapMapping *mapping = &self->mappings[i];
+
+    /* What has been asked for may be granted by an answer that nobody waits for. */
+    if (ph_addr_is_set (&mapping->external) || (mapping->asking && !mapping->send))
+      self->mappings[kept++] = *mapping;
   }
   self->n = kept;
   self->closing = true;

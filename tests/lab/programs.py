@@ -246,11 +246,14 @@ class Lab:
                 raise LabError('miniupnpd does not come up')
             time.sleep(0.05)
 
-    def mapped_ports(self, router):
-        """What the port mapper of the router has redirected, as nft shows it."""
-        rules = run(within(self.network.prefix + router, ['nft', 'list', 'chain', 'inet', 'mapper',
-                                                          'prerouting_miniupnpd']))
-        return [line.strip() for line in rules.splitlines() if 'dnat' in line]
+    def await_no_mapped_ports(self, router):
+        """Until the port mapper of the router, as nft shows it, redirects nothing."""
+        deadline = time.monotonic() + START_SECONDS
+        while 'dnat' in (rules := run(within(self.network.prefix + router, [
+                'nft', 'list', 'chain', 'inet', 'mapper', 'prerouting_miniupnpd']))):
+            if time.monotonic() > deadline:
+                raise LabError(f'left open: {rules}')
+            time.sleep(0.05)
 
     def certify(self, name, addresses):
         """(certificate, key) for these addresses, by an authority of the lab's own: `self.authority`."""

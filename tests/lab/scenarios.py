@@ -485,11 +485,12 @@ def direct_dies():
 
 # --- Ports that routers open -----------------------------------------------------------------------
 
-@scenario(('pcp',), ('nat-pmp',), ('upnp',))
-def port_mapping(protocol):
+@scenario(('pcp', 'symmetric', 'udp'), ('nat-pmp', 'symmetric', 'udp'), ('upnp', 'symmetric', 'udp'),
+          ('pcp', 'udp-blocked', 'tcp'))
+def port_mapping(protocol, left, path):
     """A router that opens ports makes a direct path where none could be punched; the port is closed in the end."""
     programs()
-    with Lab(Network('symmetric', 'symmetric')) as lab:
+    with Lab(Network(left, 'symmetric')) as lab:
         if protocol == 'nat-pmp':  # a router that has never heard of PCP, and drops it
             run(within(lab.network.prefix + 'left-router', [
                 'nft', 'insert rule ip router own iifname lan udp dport 5351 @th,64,8 2 drop']))
@@ -499,8 +500,8 @@ def port_mapping(protocol):
         file = lab.work / 'mapped.bin'
         write_random(file, 5_000_000)
         delivered = transfer(lab, file, wait_for_better=True)
-        must(delivered['best_path'] == 'udp', json.dumps(delivered))
-        must(not lab.mapped_ports('left-router'), f'left open: {lab.mapped_ports("left-router")}')
+        must(delivered['best_path'] == path, json.dumps(delivered))
+        lab.await_no_mapped_ports('left-router')
         lab.left.do('config', 'set', 'port-mapping', 'false')
         must(lab.left.do('nat').events[-1]['portmap'] is None, 'switched off, and mapped')
 

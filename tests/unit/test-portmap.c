@@ -218,6 +218,24 @@ test_pcp (void)
   g_assert_false (poll (w));
 }
 
+/* Closed before the answer has come: it may be granted all the same. */
+static void
+test_close_early (void)
+{
+  g_autoptr (World) w = world_new ();
+
+  g_assert_true (poll (w));
+  g_assert_true (answer_pcp (w, 0, 0));
+  g_assert_true (ph_portmap_add (w->portmap, w->now, 9, PH_PORTMAP_UDP, 5000));
+  g_assert_true (poll (w));
+  g_assert_true (ph_portmap_add (w->portmap, w->now, 10, PH_PORTMAP_UDP, 5001));
+  ph_portmap_close (w->portmap, w->now);
+  g_assert_true (poll (w));
+  g_assert_cmpuint (w->last[4] | w->last[5] | w->last[6] | w->last[7], ==, 0);
+  g_assert_cmpuint (w->last[41], ==, 0x88);
+  g_assert_false (poll (w));
+}
+
 static void
 test_nat_pmp (void)
 {
@@ -470,6 +488,7 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/portmap/pcp", test_pcp);
+  g_test_add_func ("/portmap/close-early", test_close_early);
   g_test_add_func ("/portmap/nat-pmp", test_nat_pmp);
   g_test_add_func ("/portmap/nat-pmp-address-lost", test_nat_pmp_address_lost);
   g_test_add_func ("/portmap/silence", test_silence);
