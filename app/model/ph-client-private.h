@@ -3,12 +3,14 @@
 
 #pragma once
 
+#include "app/engine/ph-remote.h"
 #include "app/model/ph-client.h"
 
 struct _PhClient {
   GObject parent_instance;
 
   PhEngine *engine; /* NULL after ph_client_close() */
+  PhRemote *remote; /* NULL: not exported */
   GListStore *contacts;
   GListStore *transfers;
   GHashTable *contacts_by_id; /* PhContactItem, owned: hidden ones are in no list */

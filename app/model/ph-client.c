@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
+#define G_LOG_DOMAIN "porthole"
+
 #include "app/model/ph-client-private.h"
 
 #include "app/model/ph-format.h"
@@ -96,6 +98,29 @@ contact_removed_event (PhClient *self, const char *id)
     g_list_store_remove (self->contacts, position);
 }
 
+/* Somebody who is offline may stay so for days: what waits for them is not under way. */
+static bool
+is_running (const PhTransferView *view)
+{
+  switch (view->state) {
+  case PH_TRANSFER_PREPARING:
+  case PH_TRANSFER_CONNECTING:
+  case PH_TRANSFER_ACTIVE:
+  case PH_TRANSFER_CHECKING:
+    return true;
+  case PH_TRANSFER_OFFERED:
+    return view->direction == PH_DIRECTION_SEND;
+  case PH_TRANSFER_WAITING:
+  case PH_TRANSFER_PAUSED:
+  case PH_TRANSFER_DONE:
+  case PH_TRANSFER_DECLINED:
+  case PH_TRANSFER_CANCELLED:
+  case PH_TRANSFER_FAILED:
+  default:
+    return false;
+  }
+}
+
 static void
 count_running (PhClient *self)
 {
@@ -105,10 +130,7 @@ count_running (PhClient *self)
 
   g_hash_table_iter_init (&iter, self->transfers_by_id);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    const PhTransferView *view = ph_transfer_item_view (value);
-    const bool asks = view->state == PH_TRANSFER_OFFERED && view->direction == PH_DIRECTION_RECEIVE;
-
-    if (!ph_transfer_state_ended (view->state) && view->state != PH_TRANSFER_PAUSED && !asks)
+    if (is_running (ph_transfer_item_view (value)))
       running++;
   }
   if (self->running == running)
@@ -435,6 +457,7 @@ ph_client_new (const char *profile, GError **error)
 void
 ph_client_close (PhClient *self)
 {
+  g_clear_pointer (&self->remote, ph_remote_free);
   g_clear_pointer (&self->engine, ph_engine_free);
   ph_client_cancel_commands (self);
 }
@@ -444,6 +467,18 @@ ph_client_connect (PhClient *self)
 {
   if (self->engine != NULL)
     ph_engine_connect (self->engine);
+}
+
+void
+ph_client_export (PhClient *self, GDBusConnection *connection)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (connection == NULL || self->engine == NULL || self->remote != NULL)
+    return;
+  self->remote = ph_remote_export (connection, self->engine, &error);
+  if (self->remote == NULL)
+    g_warning ("The command line cannot use this profile: %s", error->message);
 }
 
 /* --- Getters ------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
  *   transfers          GListModel of PhTransferItem, newest first: unfinished, finished since the
  *                      start, and the newest of the history
  *   network            PhNetworkItem
- *   running            how many transfers move, or would as soon as the other side is there
+ *   running            how many transfers are under way, those that only wait left out
  *
  * Signals:
  *   setting-changed::KEY (key)         a setting has another value, or was loaded
@@ -41,6 +41,9 @@ PhClient *ph_client_new (const char *profile, GError **error);
 void ph_client_close (PhClient *self);
 /* Goes online. */
 void ph_client_connect (PhClient *self);
+/* Lets porthole-cli use the engine, over this session bus, until the client is closed (ph-remote.h). The
+ * connection outlives the client; NULL: there is none. */
+void ph_client_export (PhClient *self, GDBusConnection *connection);
 
 GListModel *ph_client_get_contacts (PhClient *self);
 GListModel *ph_client_get_transfers (PhClient *self);
