@@ -74,12 +74,7 @@ show_startup_error (PhApplication *self, const GError *error)
 static void
 quit (PhApplication *self)
 {
-  GList *window;
-
   self->quitting = true;
-  /* First what the windows still have to do, such as removals that nobody has undone. */
-  while ((window = gtk_application_get_windows (GTK_APPLICATION (self))) != NULL)
-    gtk_window_destroy (window->data);
   g_application_quit (G_APPLICATION (self));
 }
 
@@ -137,6 +132,7 @@ open_profile (PhApplication *self)
     show_startup_error (self, error);
     return false;
   }
+  ph_client_export (self->client, g_application_get_dbus_connection (G_APPLICATION (self)));
   self->notifications = ph_notifications_new (self, self->client);
   self->background = ph_background_new (self, self->client, self->profile);
   ph_application_follow_alerts (self);
@@ -149,6 +145,7 @@ close_profile (PhApplication *self)
 {
   GList *window;
 
+  /* First what the windows still have to do, such as removals that nobody has undone. */
   while ((window = gtk_application_get_windows (GTK_APPLICATION (self))) != NULL)
     gtk_window_destroy (window->data);
   g_clear_object (&self->notifications);
@@ -254,7 +251,7 @@ ph_application_shutdown (GApplication *application)
   PhApplication *self = PH_APPLICATION (application);
 
   if (self->client != NULL)
-    ph_client_close (self->client);
+    close_profile (self);
   G_APPLICATION_CLASS (ph_application_parent_class)->shutdown (application);
 }
 
@@ -263,9 +260,6 @@ ph_application_finalize (GObject *object)
 {
   PhApplication *self = PH_APPLICATION (object);
 
-  g_clear_object (&self->notifications);
-  g_clear_object (&self->background);
-  g_clear_object (&self->client);
   g_free (self->profile);
   G_OBJECT_CLASS (ph_application_parent_class)->finalize (object);
 }

@@ -4,6 +4,8 @@
 
 #include "app/gtk/ph-background.h"
 
+#include "app/gtk/ph-window.h"
+
 #include <glib/gi18n.h>
 #include <libportal/portal.h>
 
@@ -48,36 +50,32 @@ update (PhBackground *self)
   }
 }
 
-void
-ph_background_window_closed (PhBackground *self)
-{
-  const unsigned running = ph_client_get_running (self->client);
-  g_autoptr (GNotification) notification = NULL;
-  g_autofree char *title = NULL;
-
-  if (running == 0 || !ph_client_get_flag (self->client, "notifications"))
-    return;
-  title = g_strdup_printf (ngettext ("%u Transfer Goes On in the Background",
-                                     "%u Transfers Go On in the Background", running),
-                           running);
-  notification = g_notification_new (title);
-  g_notification_set_body (notification, _ ("Quit Porthole to stop until its next start"));
-  g_notification_add_button (notification, _ ("Quit"), "app.quit");
-  g_application_send_notification (G_APPLICATION (self->application), NOTIFICATION_ID,
-                                   notification);
-}
-
 /* --- The portal ---------------------------------------------------------------------------------- */
 
+/* A switch that does nothing goes back, and says so. */
+static void
+login_refused (PhBackground *self, const char *why)
+{
+  GtkWindow *window = gtk_application_get_active_window (GTK_APPLICATION (self->application));
+
+  g_debug ("not started at login: %s", why);
+  ph_client_set_setting_async (self->client, "auto-start", "false", NULL, NULL);
+  if (PH_IS_WINDOW (window))
+    ph_window_add_toast (PH_WINDOW (window),
+                         adw_toast_new (_ ("This desktop does not start Porthole at login")));
+}
+
+/* Desktops without this portal let programs run in the background as they like, outside a sandbox at
+ * least. */
 static void
 portal_answered (GObject *source, GAsyncResult *result, gpointer data)
 {
+  g_autoptr (PhBackground) self = data;
   g_autoptr (GError) error = NULL;
 
-  /* Desktops without this portal let programs run as they like, outside a sandbox at least. */
-  if (!xdp_portal_request_background_finish (XDP_PORTAL (source), result, &error))
-    g_debug ("no permission to run in the background: %s",
-             error != NULL ? error->message : "declined");
+  if (!xdp_portal_request_background_finish (XDP_PORTAL (source), result, &error)
+      && ph_client_get_flag (self->client, "auto-start"))
+    login_refused (self, error != NULL ? error->message : "declined");
 }
 
 /* Without a window: who starts at login wants to be reached, not looked at. */
@@ -102,7 +100,7 @@ ask_portal (PhBackground *self)
   xdp_portal_request_background (
       self->portal, NULL, _ ("Porthole receives files while its window is closed"),
       command_line (self), login ? XDP_BACKGROUND_FLAG_AUTOSTART : XDP_BACKGROUND_FLAG_NONE, NULL,
-      portal_answered, NULL);
+      portal_answered, g_object_ref (self));
 }
 
 /* The portal keeps what it was told: it is asked when a person changes something, not at each start. */
@@ -117,6 +115,31 @@ setting_changed (PhBackground *self, const char *key)
     ask_portal (self);
 }
 
+/* --- A window is closed ----------------------------------------------------------------------- */
+
+void
+ph_background_window_closed (PhBackground *self)
+{
+  const unsigned running = ph_client_get_running (self->client);
+  g_autoptr (GNotification) notification = NULL;
+  g_autofree char *title = NULL;
+
+  /* A sandbox's programs without a window are stopped, unless the person agreed. */
+  if (!self->asked && xdp_portal_running_under_sandbox ()
+      && ph_client_get_flag (self->client, "run-in-background"))
+    ask_portal (self);
+  if (running == 0 || !ph_client_get_flag (self->client, "notifications"))
+    return;
+  title = g_strdup_printf (ngettext ("%u Transfer Goes On in the Background",
+                                     "%u Transfers Go On in the Background", running),
+                           running);
+  notification = g_notification_new (title);
+  g_notification_set_body (notification, _ ("Quit Porthole to stop until its next start"));
+  g_notification_add_button (notification, _ ("Quit"), "app.quit");
+  g_application_send_notification (G_APPLICATION (self->application), NOTIFICATION_ID,
+                                   notification);
+}
+
 /* --- Object -------------------------------------------------------------------------------------- */
 
 static void
@@ -124,6 +147,8 @@ ph_background_finalize (GObject *object)
 {
   PhBackground *self = PH_BACKGROUND (object);
 
+  if (self->held)
+    g_application_release (G_APPLICATION (self->application));
   g_object_unref (self->client);
   g_object_unref (self->portal);
   g_free (self->profile);

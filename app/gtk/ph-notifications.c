@@ -253,6 +253,8 @@ ph_notifications_finalize (GObject *object)
 {
   PhNotifications *self = PH_NOTIFICATIONS (object);
 
+  g_action_map_remove_action_entries (G_ACTION_MAP (self->application), entries,
+                                      G_N_ELEMENTS (entries));
   g_hash_table_unref (self->accepted);
   g_hash_table_unref (self->told);
   g_object_unref (self->client);
