@@ -25,8 +25,26 @@ struct _PhSimDriver {
 static void on_timer (void *user, PhTime now);
 
 static void
+driver_send (PhSimDriver *self, const PhTransmit *tx)
+{
+  bool blocked;
+
+  if (self->klass->set_blocked != NULL && ph_sim_host_stream_send (self->host, tx, &blocked)) {
+    if (blocked)
+      self->klass->set_blocked (self->core, tx->socket, true);
+    return;
+  }
+  /* A socket that cannot send is the core's bad luck, as with a real one. */
+  ph_sim_host_send (self->host, tx);
+}
+
+static void
 driver_send_all (PhSimDriver *self, PhTime now)
 {
+  PhConnectionOp op;
+
+  while (self->klass->poll_connection != NULL && self->klass->poll_connection (self->core, &op))
+    ph_sim_host_do (self->host, &op);
   for (unsigned i = 0;; i++) {
     PhTransmit tx = {.data = self->buffer, .cap = sizeof self->buffer};
 
@@ -34,8 +52,7 @@ driver_send_all (PhSimDriver *self, PhTime now)
       return;
     g_assert_cmpuint (tx.len, <=, tx.cap);
     g_assert_cmpuint (i, <, ROUNDS_MAX);
-    /* A socket that cannot send is the core's bad luck, as with a real one. */
-    ph_sim_host_send (self->host, &tx);
+    driver_send (self, &tx);
   }
 }
 
@@ -97,6 +114,28 @@ on_receive (void *user, PhTime now, const PhDatagram *in)
   ph_sim_driver_settle (self);
 }
 
+static void
+on_connection (void *user, PhTime now, const PhConnectionEvent *event)
+{
+  PhSimDriver *self = user;
+
+  if (self->core == NULL || self->asleep)
+    return;
+  self->klass->handle_connection (self->core, now, event);
+  ph_sim_driver_settle (self);
+}
+
+static void
+on_writable (void *user, PhTime now, uint32_t socket)
+{
+  PhSimDriver *self = user;
+
+  if (self->core == NULL)
+    return;
+  self->klass->set_blocked (self->core, socket, false);
+  ph_sim_driver_settle (self);
+}
+
 PhSimDriver *
 ph_sim_driver_new (PhSim *sim, PhSimHost *host, const PhSimCore *klass, void *core)
 {
@@ -108,6 +147,11 @@ ph_sim_driver_new (PhSim *sim, PhSimHost *host, const PhSimCore *klass, void *co
   self->core = core;
   ph_sim_own (sim, self, g_free);
   ph_sim_host_set_receive (host, on_receive, self);
+  if (klass->handle_connection != NULL) {
+    static const PhSimTcpCallbacks callbacks = {on_connection, on_receive, on_writable};
+
+    ph_sim_host_set_tcp (host, &callbacks, self);
+  }
   return self;
 }
 

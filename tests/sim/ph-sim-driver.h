@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "tests/sim/ph-sim.h"
+#include "tests/sim/ph-sim-tcp.h"
 
 typedef struct _PhSimDriver PhSimDriver;
 
@@ -16,6 +16,11 @@ typedef struct {
   /* Takes the core's events and does what they ask for; true if there were any. */
   bool (*drain) (void *core, PhTime now);
   PhTime (*next_timeout) (const void *core, const char **ret_why);
+
+  /* TCP; all NULL in a core that has none. */
+  bool (*poll_connection) (void *core, PhConnectionOp *ret_op);
+  void (*handle_connection) (void *core, PhTime now, const PhConnectionEvent *event);
+  void (*set_blocked) (void *core, uint32_t socket, bool blocked);
 } PhSimCore;
 
 /* Takes the host's receive function. `core` is borrowed; the driver belongs to the world. */

@@ -18,6 +18,7 @@ struct _PhSimHost {
   GHashTable *by_addr; /* &Socket.local -> Socket, owned */
   GHashTable *by_id; /* id -> Socket */
   uint16_t next_port;
+  PhSimTcp *tcp; /* owned; NULL: it has none */
 };
 
 static Socket *
@@ -30,7 +31,15 @@ static void
 host_deliver (PhSimNode *node, PhSimIface *in, PhSimPacket *packet)
 {
   PhSimHost *self = (PhSimHost *)node;
-  const Socket *socket = g_hash_table_lookup (self->by_addr, &packet->dst);
+
+  if (packet->proto == PH_SIM_TCP && self->tcp != NULL
+      && ph_sim_iface_has_address (in, &packet->dst)) {
+    sim_tcp_deliver (self->tcp, packet);
+    return;
+  }
+
+  const Socket *socket =
+      packet->proto == PH_SIM_UDP ? g_hash_table_lookup (self->by_addr, &packet->dst) : NULL;
 
   if (socket == NULL || !ph_sim_iface_has_address (in, &packet->dst)) {
     ph_sim_packet_drop (node, PH_SIM_DROP_SOCKET, packet);
@@ -55,6 +64,7 @@ host_free (PhSimNode *node)
 {
   PhSimHost *self = (PhSimHost *)node;
 
+  sim_tcp_free (self->tcp);
   g_hash_table_unref (self->by_id);
   g_hash_table_unref (self->by_addr);
   g_free (self);
@@ -94,15 +104,28 @@ ph_sim_host_name (const PhSimHost *self)
   return self->node.name;
 }
 
-/* The interface that has `ip`. */
+PhSimIface *
+sim_node_iface (const PhSimNode *node, const PhAddr *ip)
+{
+  for (guint i = 0; i < node->ifaces->len; i++) {
+    if (ph_sim_iface_has_address (node->ifaces->pdata[i], ip))
+      return node->ifaces->pdata[i];
+  }
+  return NULL;
+}
+
 static PhSimIface *
 host_iface (const PhSimHost *self, const PhAddr *ip)
 {
-  for (guint i = 0; i < self->node.ifaces->len; i++) {
-    if (ph_sim_iface_has_address (self->node.ifaces->pdata[i], ip))
-      return self->node.ifaces->pdata[i];
-  }
-  return NULL;
+  return sim_node_iface (&self->node, ip);
+}
+
+PhSimTcp *
+sim_host_tcp (PhSimHost *self)
+{
+  if (self->tcp == NULL)
+    self->tcp = sim_tcp_new (&self->node);
+  return self->tcp;
 }
 
 void

@@ -12,6 +12,10 @@
 #define TIMEOUT_DEFAULT (120 * PH_SEC)
 #define CHUNK_DEFAULT 512
 
+/* TCP and UDP have ports, and so mappings, of their own. Within the box an address of TCP has this scope, which
+ * no address that is routed has else. */
+#define SCOPE_TCP 6
+
 /* What a mapping is looked up by; the parts that do not matter are zero. */
 typedef struct {
   PhAddr inside;
@@ -143,7 +147,9 @@ outside_in_use (PhSimNat *self, const PhAddr *outside)
 static PhAddr
 pick_outside_ip (PhSimNat *self, const PhAddr *inside)
 {
-  const PhAddr ip = without_port (inside);
+  PhAddr ip = without_port (inside);
+
+  ip.scope = 0;
 
   if (self->pool == 1)
     return self->outside_ip[0];
@@ -244,6 +250,7 @@ pick_outside (PhSimNat *self, const PhAddr *inside, PhSimPorts ports, PhAddr *ou
     return true;
   }
   *outside = pick_outside_ip (self, inside);
+  outside->scope = inside->scope;
   switch (ports) {
   case PH_SIM_PORT_PRESERVE:
     return pick_preserved (self, inside, outside);
@@ -296,6 +303,15 @@ mapping_permit (PhSimNat *self, Mapping *mapping, const PhAddr *remote)
     }
   }
   g_array_append_val (mapping->permits, permit);
+}
+
+static void
+mapping_forbid (Mapping *mapping, const PhAddr *remote)
+{
+  for (guint i = mapping->permits->len; i-- > 0;) {
+    if (ph_addr_equal (&g_array_index (mapping->permits, Permit, i).remote, remote))
+      g_array_remove_index_fast (mapping->permits, i);
+  }
 }
 
 static bool
@@ -364,12 +380,42 @@ nat_map_out (PhSimNat *self, const PhAddr *inside, const PhAddr *remote)
   return mapping;
 }
 
+/* Out of the box, as it came. */
+static void
+nat_send (PhSimIface *iface, PhSimPacket *packet)
+{
+  packet->src.scope = packet->dst.scope = 0;
+  ph_sim_iface_send (iface, packet);
+}
+
+static void
+nat_drop (PhSimNat *self, PhSimFate fate, PhSimPacket *packet)
+{
+  packet->src.scope = packet->dst.scope = 0;
+  ph_sim_packet_drop (&self->node, fate, packet);
+}
+
+/* Nobody here waits for it. */
+static void
+nat_refuse (PhSimNat *self, PhSimPacket *packet)
+{
+  if (packet->proto == PH_SIM_TCP && self->config.tcp_refuses
+      && (packet->flags & PH_SIM_TCP_RST) == 0) {
+    PhSimPacket *reset = ph_sim_packet_new (&packet->dst, &packet->src, ph_slice (NULL, 0));
+
+    reset->proto = PH_SIM_TCP;
+    reset->flags = PH_SIM_TCP_RST;
+    nat_send (self->outside, reset);
+  }
+  nat_drop (self, PH_SIM_DROP_FILTER, packet);
+}
+
 /* Takes the TTL's share of a router; false if nothing is left (and the packet is gone). */
 static bool
 nat_hop (PhSimNat *self, PhSimPacket *packet)
 {
   if (packet->ttl <= 1) {
-    ph_sim_packet_drop (&self->node, PH_SIM_DROP_TTL, packet);
+    nat_drop (self, PH_SIM_DROP_TTL, packet);
     return false;
   }
   packet->ttl--;
@@ -384,14 +430,17 @@ nat_inbound (PhSimNat *self, PhSimPacket *packet)
   if (mapping == NULL || !mapping_admits (self, mapping, &packet->src)) {
     if (self->config.poisonable && nat_translates (self, &packet->dst))
       nat_poison (self, &packet->dst, &packet->src);
-    ph_sim_packet_drop (&self->node, PH_SIM_DROP_FILTER, packet);
+    nat_refuse (self, packet);
     return;
   }
   if (self->config.refresh_inbound)
     mapping_permit (self, mapping, &packet->src);
+  /* What was called has refused: the call is over, as in Linux' connection tracking. */
+  if ((packet->flags & PH_SIM_TCP_RST) != 0)
+    mapping_forbid (mapping, &packet->src);
   packet->dst = mapping->key.inside;
   if (nat_hop (self, packet))
-    ph_sim_iface_send (self->inside, packet);
+    nat_send (self->inside, packet);
 }
 
 static bool
@@ -405,10 +454,11 @@ static void
 nat_outbound (PhSimNat *self, PhSimPacket *packet)
 {
   const bool hairpin = ph_sim_iface_has_address (self->outside, &packet->dst);
+  const bool blocked = self->config.udp_blocked && packet->proto == PH_SIM_UDP;
 
-  if (self->config.udp_blocked || (nat_is_own (self, &packet->dst) && !hairpin)
+  if (blocked || (nat_is_own (self, &packet->dst) && !hairpin)
       || (hairpin && !self->config.hairpin)) {
-    ph_sim_packet_drop (&self->node, PH_SIM_DROP_POLICY, packet);
+    nat_drop (self, PH_SIM_DROP_POLICY, packet);
     return;
   }
   if (!nat_hop (self, packet))
@@ -417,7 +467,7 @@ nat_outbound (PhSimNat *self, PhSimPacket *packet)
   Mapping *mapping = nat_map_out (self, &packet->src, &packet->dst);
 
   if (mapping == NULL) {
-    ph_sim_packet_drop (&self->node, PH_SIM_DROP_POLICY, packet);
+    nat_drop (self, PH_SIM_DROP_POLICY, packet);
     return;
   }
   mapping_permit (self, mapping, &packet->dst);
@@ -425,7 +475,18 @@ nat_outbound (PhSimNat *self, PhSimPacket *packet)
   if (hairpin)
     nat_inbound (self, packet);
   else
-    ph_sim_iface_send (self->outside, packet);
+    nat_send (self->outside, packet);
+}
+
+static void
+nat_forward (PhSimNat *self, PhSimPacket *packet, bool outbound)
+{
+  if (packet->proto == PH_SIM_TCP)
+    packet->src.scope = packet->dst.scope = SCOPE_TCP;
+  if (outbound)
+    nat_outbound (self, packet);
+  else
+    nat_inbound (self, packet);
 }
 
 static void
@@ -437,12 +498,10 @@ nat_deliver (PhSimNode *node, PhSimIface *in, PhSimPacket *packet)
   if (ph_addr_is_set (&self->blocked) && ph_addr_equal_ip (&self->blocked, outside)
       && packet->len > self->blocked_len_max)
     ph_sim_packet_drop (node, PH_SIM_DROP_POLICY, packet);
-  else if (in == self->inside)
-    nat_outbound (self, packet);
-  else if (self->config.udp_blocked)
+  else if (self->config.udp_blocked && packet->proto == PH_SIM_UDP && in != self->inside)
     ph_sim_packet_drop (node, PH_SIM_DROP_FILTER, packet);
   else
-    nat_inbound (self, packet);
+    nat_forward (self, packet, in == self->inside);
 }
 
 /* --- The box ------------------------------------------------------------------------------------ */

@@ -6,8 +6,10 @@
  * of another.
  *
  * What a description leaves zero is the plainest NAT there is: endpoint-independent mapping and filtering,
- * ports preserved, no hairpin, mappings for 120 s, no limit. Strangers' packets vanish in silence: refusing
- * them (RST, ICMP) means nothing to the UDP cores and comes with TCP. */
+ * ports preserved, no hairpin, mappings for 120 s, no limit. Strangers' packets vanish in silence.
+ *
+ * TCP is treated like UDP, with mappings of its own: as RFC 5382 wants it where the description is EI, with
+ * simultaneous open let through. Connections are not followed but for resets, which end what let them in. */
 
 #pragma once
 
@@ -46,6 +48,7 @@ typedef struct {
   bool poisonable;
   bool no_translation; /* IPv4 passes with its address: a firewall only */
   bool udp_blocked;
+  bool tcp_refuses; /* a stranger's SYN is answered with a reset */
   unsigned pool; /* outside addresses, counted up from the first; 0 means 1 */
   bool pool_arbitrary; /* a mapping takes any address of the pool, else one per inside address */
 } PhSimNatConfig;

@@ -43,15 +43,15 @@ behaviour_of_side (const PhSimSide *side)
   return both;
 }
 
-PhSimDirect
-ph_sim_oracle (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness)
+static PhSimDirect
+judge (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness, bool tcp)
 {
   const Behaviour a = behaviour_of_side (left);
   const Behaviour b = behaviour_of_side (right);
 
   if (nearness == PH_SIM_SAME_LAN)
     return PH_SIM_DIRECT_YES;
-  if (a.blocked || b.blocked)
+  if (!tcp && (a.blocked || b.blocked))
     return PH_SIM_DIRECT_NO;
   if (nearness == PH_SIM_SAME_CARRIER && !left->carrier->hairpin)
     return PH_SIM_DIRECT_NO;
@@ -66,8 +66,22 @@ ph_sim_oracle (const PhSimSide *left, const PhSimSide *right, PhSimNearness near
     direct = a.filtering != PH_SIM_APD;
   else if (b.mapping == PH_SIM_EI)
     direct = b.filtering != PH_SIM_APD;
+  else if (tcp)
+    direct = false;
   else
     direct = (a.filtering == PH_SIM_EI || b.filtering == PH_SIM_EI) && a.filtering != PH_SIM_APD
              && b.filtering != PH_SIM_APD && !(a.mapping == PH_SIM_APD && b.mapping == PH_SIM_APD);
   return direct ? PH_SIM_DIRECT_YES : PH_SIM_DIRECT_NO;
+}
+
+PhSimDirect
+ph_sim_oracle (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness)
+{
+  return judge (left, right, nearness, false);
+}
+
+PhSimDirect
+ph_sim_oracle_tcp (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness)
+{
+  return judge (left, right, nearness, true);
 }

@@ -59,3 +59,10 @@ typedef struct {
 } PhSimSide;
 
 PhSimDirect ph_sim_oracle (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness);
+
+/* The same over TCP, whatever becomes of UDP: both sides connect from the port that listens, to all addresses
+ * that they know. Rules 1 and 2 hold, since a SYN opens a filter as a datagram does, and what is let in finds
+ * the listener or a call of its own to the same place. Rule 3 leaves nothing: the answer to a SYN that is let
+ * in leaves from another port than the one that was called. */
+PhSimDirect
+ph_sim_oracle_tcp (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness);

@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "tests/sim/ph-sim.h"
+#include "tests/sim/ph-sim-tcp.h"
 
 typedef struct _Event Event;
 
@@ -43,3 +43,15 @@ void sim_fate (PhSim *self, PhSimFate fate, const PhSimNode *node, const PhSimPa
 bool sim_chance (PhSim *self, uint32_t ppm);
 
 void segment_free (void *segment);
+
+/* The interface of the node that has `ip`; NULL: none. */
+PhSimIface *sim_node_iface (const PhSimNode *node, const PhAddr *ip);
+
+/* TCP of a host, made on first use. */
+typedef struct _PhSimTcp PhSimTcp;
+
+PhSimTcp *sim_host_tcp (PhSimHost *host);
+PhSimTcp *sim_tcp_new (PhSimNode *node);
+void sim_tcp_free (PhSimTcp *self);
+/* Takes the packet. */
+void sim_tcp_deliver (PhSimTcp *self, PhSimPacket *packet);

@@ -289,7 +289,28 @@ device_drain (void *core, PhTime now)
   return any;
 }
 
+static bool
+device_poll_connection (void *core, PhConnectionOp *ret_op)
+{
+  return ph_endpoint_poll_connection (((PhSimDevice *)core)->endpoint, ret_op);
+}
+
+static void
+device_handle_connection (void *core, PhTime now, const PhConnectionEvent *event)
+{
+  ph_endpoint_handle_connection (((PhSimDevice *)core)->endpoint, now, event);
+}
+
+static void
+device_set_blocked (void *core, uint32_t socket, bool blocked)
+{
+  ph_endpoint_set_blocked (((PhSimDevice *)core)->endpoint, socket, blocked);
+}
+
 static const PhSimCore device_class = {
+    .poll_connection = device_poll_connection,
+    .handle_connection = device_handle_connection,
+    .set_blocked = device_set_blocked,
     .handle_packet = device_handle_packet,
     .handle_timeout = device_handle_timeout,
     .poll_transmit = device_poll_transmit,
@@ -298,6 +319,19 @@ static const PhSimCore device_class = {
 };
 
 /* --- Making them -------------------------------------------------------------------------------- */
+
+static void
+device_open_port (PhSimDevice *device, int i, const PhAddr *ip)
+{
+  PhAddr local;
+
+  if (!device->stack->options.tcp)
+    return;
+  device->port[i] = ph_sim_host_listen (device->host, ip, &local);
+  g_assert_cmpuint (device->port[i], !=, 0);
+  g_assert_true (ph_endpoint_add_port (device->endpoint, ph_sim_now (device->stack->world->sim),
+                                       device->port[i], &local));
+}
 
 static void
 device_open_sockets (PhSimDevice *device)
@@ -314,6 +348,7 @@ device_open_sockets (PhSimDevice *device)
     g_assert_cmpuint (device->socket[i], !=, 0);
     g_assert_true (ph_endpoint_add_socket (device->endpoint, ph_sim_now (world->sim),
                                            device->socket[i], &local));
+    device_open_port (device, i, &bind[i]);
   }
 }
 
@@ -596,6 +631,7 @@ ph_sim_stack_crash (PhSimStack *self, PhSimWho who)
     ph_sim_host_close (device->host, device->socket[i]);
     device->socket[i] = 0;
   }
+  ph_sim_host_reset_all (device->host);
   ph_session_peer_restart (device->session, now);
   ph_endpoint_free (device->endpoint);
   g_ptr_array_set_size (device->links, 0);
@@ -631,6 +667,8 @@ ph_sim_stack_move (PhSimStack *self, PhSimWho who, const PhAddr *ip)
   ph_sim_host_change_address (device->host, self->world->iface[who], ip);
   ph_sim_host_close (device->host, device->socket[i]);
   ph_endpoint_remove_socket (device->endpoint, now, device->socket[i]);
+  ph_endpoint_remove_socket (device->endpoint, now, device->port[i]);
+  ph_sim_host_unlisten (device->host, device->port[i]);
   *(i == 0 ? &self->world->ip[who] : &self->world->ip6[who]) = *ip;
 
   PhAddr local;
@@ -638,6 +676,7 @@ ph_sim_stack_move (PhSimStack *self, PhSimWho who, const PhAddr *ip)
   device->socket[i] = ph_sim_host_open (device->host, ip, &local);
   g_assert_cmpuint (device->socket[i], !=, 0);
   ph_endpoint_add_socket (device->endpoint, now, device->socket[i], &local);
+  device_open_port (device, i, ip);
   ph_endpoint_network_changed (device->endpoint, now);
   ph_sim_driver_settle (device->driver);
 }

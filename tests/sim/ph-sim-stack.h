@@ -24,6 +24,7 @@ typedef struct {
   PhSimHost *host;
   PhSimDriver *driver;
   uint32_t socket[PH_SIM_STACK_SOCKETS];
+  uint32_t port[PH_SIM_STACK_SOCKETS]; /* 0: none */
   PhTlsIdentity *identity;
   uint8_t key[PH_KEY_LEN];
   uint8_t contact[PH_KEY_LEN]; /* what it takes the other's key for */
@@ -47,6 +48,7 @@ typedef struct {
 
 typedef struct {
   bool impostor; /* the right device does not hold the key that the left one expects */
+  bool tcp; /* ports beside the sockets */
   bool signals_twice; /* a rendezvous that repeats what it is not sure of */
   bool guesses; /* both know their NATs, and may guess ports */
   unsigned relays; /* TURN servers on the internet; both devices know them all */

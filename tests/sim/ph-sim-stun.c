@@ -3,6 +3,22 @@
 #include "tests/sim/ph-sim-stun.h"
 
 #include "net/stun/ph-stun.h"
+#include "tests/sim/ph-sim-tcp.h"
+
+static bool
+write_answer (const PhDatagram *in, PhWriter *w)
+{
+  PhStunMessage message;
+
+  if (!ph_stun_parse (in->bytes, &message) || message.klass != PH_STUN_REQUEST
+      || message.method != PH_STUN_BINDING)
+    return false;
+  ph_stun_begin (w, PH_STUN_SUCCESS, PH_STUN_BINDING, &message.id);
+  ph_stun_put_xor_addr (w, PH_STUN_XOR_MAPPED_ADDRESS, &in->remote);
+  ph_stun_put_fingerprint (w);
+  g_assert_true (ph_writer_ok (w));
+  return true;
+}
 
 static void
 on_receive (void *user, PhTime now, const PhDatagram *in)
@@ -10,29 +26,52 @@ on_receive (void *user, PhTime now, const PhDatagram *in)
   PhSimHost *host = user;
   uint8_t answer[PH_STUN_MESSAGE_MAX];
   PhWriter w = ph_writer (answer, sizeof answer);
-  PhStunMessage message;
 
-  if (!ph_stun_parse (in->bytes, &message) || message.klass != PH_STUN_REQUEST
-      || message.method != PH_STUN_BINDING)
+  if (!write_answer (in, &w))
     return;
-  ph_stun_begin (&w, PH_STUN_SUCCESS, PH_STUN_BINDING, &message.id);
-  ph_stun_put_xor_addr (&w, PH_STUN_XOR_MAPPED_ADDRESS, &in->remote);
-  ph_stun_put_fingerprint (&w);
-  g_assert_true (ph_writer_ok (&w));
   ph_sim_host_send_bytes (host, in->socket, &in->remote, ph_slice (answer, ph_writer_len (&w)));
+}
+
+static void
+on_stream_event (void *user, PhTime now, const PhConnectionEvent *event)
+{
+}
+
+/* A request is one segment, and comes whole. */
+static void
+on_stream_receive (void *user, PhTime now, const PhDatagram *in)
+{
+  uint8_t answer[PH_STUN_MESSAGE_MAX];
+  PhWriter w = ph_writer (answer, sizeof answer);
+  bool blocked;
+
+  if (write_answer (in, &w)) {
+    const PhTransmit tx = {.socket = in->socket, .data = answer, .len = ph_writer_len (&w)};
+
+    ph_sim_host_stream_send (user, &tx, &blocked);
+  }
+}
+
+static void
+on_stream_writable (void *user, PhTime now, uint32_t socket)
+{
 }
 
 PhSimHost *
 ph_sim_stun_server_new (PhSim *sim, const char *name, PhSimSegment *segment, const PhAddr *addrs,
                         size_t n_addrs)
 {
+  static const PhSimTcpCallbacks callbacks = {on_stream_event, on_stream_receive,
+                                              on_stream_writable};
   PhSimHost *host = ph_sim_host_new (sim, name);
 
   for (size_t i = 0; i < n_addrs; i++) {
     ph_sim_host_attach (host, segment, &addrs[i]);
     g_assert_cmpuint (ph_sim_host_open (host, &addrs[i], NULL), !=, 0);
+    g_assert_cmpuint (ph_sim_host_listen (host, &addrs[i], NULL), !=, 0);
   }
   ph_sim_host_set_receive (host, on_receive, host);
+  ph_sim_host_set_tcp (host, &callbacks, host);
   return host;
 }
 

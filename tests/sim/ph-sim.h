@@ -15,9 +15,8 @@
  * at every step: two runs of one seed must agree in it, as long as the stacks draw only from injected
  * randomness (TLS does not).
  *
- * Packets are UDP today. PhSimPacket says its protocol, and routing, cables and NAT look at nothing but
- * that and the addresses, so that TCP can come as segments with flags (SYN, SYN-ACK, RST, data) between
- * sockets whose operations have results (connected, refused, in use, accepted).
+ * Packets are UDP, or segments of TCP (ph-sim-tcp.h). PhSimPacket says its protocol, and routing, cables and
+ * boxes look at nothing but that, the addresses and a segment's flags.
  *
  * Ownership: the PhSim owns all nodes, segments and packets; ph_sim_free() frees the world. What the
  * caller gives (callbacks' `user`) must outlive it or be taken away first. One thread. */
@@ -80,7 +79,13 @@ uint64_t ph_sim_events (const PhSim *self);
 
 /* --- Packets ------------------------------------------------------------------------------------ */
 
-typedef enum { PH_SIM_UDP } PhSimProto;
+typedef enum { PH_SIM_UDP, PH_SIM_TCP } PhSimProto;
+
+/* Of TCP segments. */
+#define PH_SIM_TCP_SYN 1
+#define PH_SIM_TCP_ACK 2
+#define PH_SIM_TCP_RST 4
+#define PH_SIM_TCP_FIN 8
 
 #define PH_SIM_TTL_DEFAULT 64
 /* IPv4 and UDP headers: what a datagram adds to its bytes on the wire; 48 for IPv6. */
@@ -95,6 +100,9 @@ typedef struct {
   PhAddr dst;
   size_t len;
   uint8_t *bytes; /* owned by the packet */
+  uint8_t flags; /* TCP, as the next two */
+  uint64_t seq; /* bytes since the beginning; SYN and FIN count none */
+  uint64_t ack;
 } PhSimPacket;
 
 /* What became of a packet, for observers and counters. */
