@@ -35,12 +35,18 @@ KINDS = (('kill', 5, ('left', 'right')),
          ('jump', 1, ('left', 'right')))
 
 
+def _moment(generator, seconds):
+    """Anywhere; more often than chance would have it before the first byte, and about the last."""
+    return generator.choice((generator.uniform(0, seconds), generator.uniform(0, seconds), generator.uniform(0, 0.5),
+                             max(0, generator.gauss(seconds - 0.3, 0.2))))
+
+
 def plan(generator, seconds):
     """Mishaps in the order they begin, all within `seconds`."""
     kinds = generator.choices([kind for kind, _, _ in KINDS], [weight for _, weight, _ in KINDS],
-                              k=generator.randrange(1, 7))
+                              k=generator.randrange(1, 9))
     sides = {kind: allowed for kind, _, allowed in KINDS}
-    mishaps = [Mishap(at=generator.uniform(0, seconds), lasts=generator.uniform(0.02, BREAK_SECONDS), kind=kind,
+    mishaps = [Mishap(at=_moment(generator, seconds), lasts=generator.uniform(0.02, BREAK_SECONDS), kind=kind,
                       side=generator.choice(sides[kind]), amount=generator.randrange(0, 1_000_000))
                for kind in kinds]
     return sorted(mishaps, key=lambda mishap: mishap.at)

@@ -26,8 +26,8 @@ from trees import compare  # noqa: E402
 from world import DECLINED, DELIVERED, FINISHED, PAUSED, RATE_BYTES, Disk, Side, World, seeded, write_payload  # noqa: E402
 
 RUNS, RUNS_LONG = 100, 1000
-WORKERS = 8  # they mostly wait
-KINDS = ('open', 'port-restricted')
+WORKERS = 9  # they mostly wait
+KINDS = ('open', 'port-restricted', 'symmetric')
 PATIENCE_SECONDS = 90  # from the last mishap to the end; what is reached is far below
 PAYLOAD_MOST = 6_000_000
 START_SECONDS = 0.5  # until the first byte
@@ -65,7 +65,8 @@ class Run:
         self.right_transfers = {}
         self.disk = Disk(self.folder, (len(self.payloads) + 1) * PAYLOAD_MOST)
         self.left = Side(world, 'left', self.folder)
-        self.right = Side(world, 'right', self.folder)
+        # Some people keep everything on one disk: then the database finds no room either.
+        self.right = Side(world, 'right', self.disk.mount if generator.random() < 0.4 else self.folder)
         self.sides = {'left': self.left, 'right': self.right}
         self.adversary = None
 
@@ -95,8 +96,10 @@ class Run:
     def _tend_right(self):
         """Takes everything; goes on with what waits for room or for the folder, once that is back."""
         paused = [each for each, (state, _) in self.right_transfers.items() if state == PAUSED]
-        if paused and self.adversary.done and self.right.doing == 'receive':
+        # With the database on a full disk that it waits is told, and not stored.
+        if self.adversary.done and (self.right.stalled or (paused and self.right.doing == 'receive')):
             self.right.end()
+            self.right.stalled = False
         if self.right.alive or time.monotonic() < self.right.may_start:
             return
         if paused and self.adversary.done:

@@ -64,6 +64,7 @@ class Side:
         self.may_start = 0.0  # not before this monotonic time
         self.jump = 0  # seconds by which the next start finds the monotonic clocks elsewhere
         self.doing = None
+        self.stalled = False  # said that somebody must make room, or bring the folder back
 
     # --- The program ------------------------------------------------------------------------------
 
@@ -78,6 +79,8 @@ class Side:
                                         stderr=self.log, env=dict(os.environ, LC_ALL='C.UTF-8'))
         self.jumped = bool(self.jump)
         self.doing = arguments[0]
+        self.listen()
+        self.stalled = False
 
     def note(self, text):
         self.story.append(f'{self.world.clock():7.2f} {text}')
@@ -125,7 +128,8 @@ class Side:
         """As a person would, with Ctrl+C."""
         if self.alive:
             self.freeze(False)
-            self.signal(signal.SIGINT)
+            while self.alive and not self.signal(signal.SIGINT):
+                time.sleep(0.01)  # unshare has not got to it yet
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
@@ -141,6 +145,8 @@ class Side:
         lines = fresh.split(b'\n')
         self.rest = lines.pop()
         self.story += [f'{self.world.clock():7.2f}   {line.decode(errors="replace")}' for line in lines]
+        self.stalled |= any(b'"event":"waiting"' in line and (b'"no-space"' in line or b'"folder"' in line)
+                            for line in lines)
 
     # --- The database -----------------------------------------------------------------------------
 
