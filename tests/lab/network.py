@@ -389,12 +389,12 @@ class Network(Namespaces):
         self._router(router, '10.1.1', '198.51.100', 'port-restricted', '10.1.1.2')
 
     def part(self, apart=True):
-        """No datagram gets from one site to the other, though both reach the public host; False: as before."""
+        """Nothing gets from one site to the other, though both reach the public host; False: as before."""
         run(within(self.prefix + 'internet', ['nft', '-f', '-']), """
 table ip parting {
   chain forward {
     type filter hook forward priority filter; policy accept;
-    ip protocol udp ip saddr { 198.51.100.0/24, 203.0.113.0/24 } ip daddr { 198.51.100.0/24, 203.0.113.0/24 } drop
+    ip saddr { 198.51.100.0/24, 203.0.113.0/24 } ip daddr { 198.51.100.0/24, 203.0.113.0/24 } drop
   }
 }
 """ if apart else 'delete table ip parting')
