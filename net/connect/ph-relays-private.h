@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between ph-relays.c (what there is, and the verbs) and ph-relays-race.c (which servers are asked, and which
+ * allocation is kept). */
+
+#pragma once
+
+#include "net/connect/ph-relays.h"
+
+/* UDP sockets that a race asks from: laptops with containers have a dozen interfaces. */
+#define PH_RELAYS_SOCKETS_MAX 16
+#define PH_RELAYS_RETRY_MIN (2 * PH_SEC)
+
+typedef struct {
+  uint32_t id;
+  PhAddr addr;
+} PhRelaysSocket;
+
+/* The allocation of one family of relayed addresses, or the race for it. */
+typedef struct {
+  PhFamily family;
+  PhRelay *kept; /* borrowed; NULL: none */
+  bool racing;
+  unsigned started; /* transports of this race so far */
+  PhTime next_transport_at;
+  PhTime retry_at; /* no race before */
+  PhTime retry_interval;
+} PhRelaysSlot;
+
+enum { PH_RELAYS_IPV4, PH_RELAYS_IPV6, PH_RELAYS_SLOTS };
+
+struct _PhRelays {
+  PhRandom random;
+  PhTrace trace;
+  PhRelaysSocket sockets[PH_RELAYS_SOCKETS_MAX];
+  unsigned n_sockets;
+  PhRelayServer servers[PH_RELAYS_SERVERS_MAX];
+  unsigned n_servers;
+  bool wanted;
+  PhTime unwanted_since; /* PH_NEVER: wanted, or all is let go */
+  PhRelaysSlot slots[PH_RELAYS_SLOTS];
+  GPtrArray *relays; /* PhRelay, owned */
+  unsigned turn; /* whose packets go first */
+  uint32_t last_relayed;
+  uint32_t last_stream;
+  PhTurnWhy why;
+  GArray *events; /* PhRelaysEvent */
+  GArray *streams; /* PhRelayStream */
+  GArray *unused_streams; /* uint32_t */
+};
+
+static inline PhRelay *
+ph_relays_at (const PhRelays *self, unsigned i)
+{
+  return self->relays->pdata[i];
+}
+
+/* Somebody whom this slot can ask is there. */
+bool ph_relays_can_race (const PhRelays *self, const PhRelaysSlot *slot);
+/* Whoever was waited for is asked at once. */
+void ph_relays_try_at_once (PhRelays *self, PhTime now);
+/* Follows up on what has become of the allocations, and on the time. */
+void ph_relays_settle (PhRelays *self, PhTime now);
+/* Deletes it at its server; it is used no more. */
+void ph_relays_let_go (PhRelays *self, PhTime now, PhRelay *relay);
+/* Takes it off the list. */
+void ph_relays_drop (PhRelays *self, PhRelay *relay);

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "net/connect/ph-relays-private.h"
+
+/* RFC 8305's delay between attempts is 250 ms; twice that, since UDP is what we would rather have. */
+#define TRANSPORT_DELAY (500 * PH_MSEC)
+/* The longest pause between races that all lost. */
+#define RETRY_MAX (60 * PH_SEC)
+
+static PhRelaysSlot *
+slot_of (PhRelays *self, const PhRelay *relay)
+{
+  return &self->slots[ph_relay_family (relay) == PH_FAMILY_IPV6 ? PH_RELAYS_IPV6 : PH_RELAYS_IPV4];
+}
+
+static bool
+is_contender (const PhRelay *relay)
+{
+  return ph_relay_state (relay) == PH_TURN_ALLOCATING;
+}
+
+/* --- Ends of allocations ------------------------------------------------------------------------ */
+
+static void
+tell_gone (PhRelays *self, const PhRelay *relay)
+{
+  const PhRelaysEvent event = {
+      .type = PH_RELAYS_EVENT_GONE,
+      .socket = ph_relay_relayed_socket (relay),
+  };
+
+  g_array_append_val (self->events, event);
+}
+
+/* The relay is of no use to its slot any more. */
+static void
+leave_slot (PhRelays *self, PhRelay *relay)
+{
+  PhRelaysSlot *slot = slot_of (self, relay);
+
+  if (slot->kept != relay)
+    return;
+  slot->kept = NULL;
+  tell_gone (self, relay);
+}
+
+void
+ph_relays_drop (PhRelays *self, PhRelay *relay)
+{
+  const uint32_t stream = ph_relay_socket (relay);
+
+  leave_slot (self, relay);
+  if (ph_relay_transport (relay) != PH_RELAY_UDP) {
+    for (guint i = self->streams->len; i-- > 0;) {
+      if (g_array_index (self->streams, PhRelayStream, i).socket == stream)
+        g_array_remove_index (self->streams, i);
+    }
+    g_array_append_val (self->unused_streams, stream);
+  }
+  g_ptr_array_remove (self->relays, relay);
+}
+
+void
+ph_relays_let_go (PhRelays *self, PhTime now, PhRelay *relay)
+{
+  leave_slot (self, relay);
+  ph_relay_close (relay, now);
+}
+
+/* --- Races -------------------------------------------------------------------------------------- */
+
+/* A server on the internet sees nothing of a socket that only reaches this computer or this link. */
+static bool
+can_ask (const PhRelaysSocket *socket, const PhRelayServer *server)
+{
+  const PhScope scope = ph_addr_scope (&socket->addr);
+
+  if (socket->addr.family != server->addr.family || scope == PH_SCOPE_LINK_LOCAL)
+    return false;
+  return (scope == PH_SCOPE_LOOPBACK) == (ph_addr_scope (&server->addr) == PH_SCOPE_LOOPBACK);
+}
+
+/* There is one allocation a 5-tuple. */
+static bool
+is_taken (const PhRelays *self, uint32_t socket, const PhAddr *server)
+{
+  for (guint i = 0; i < self->relays->len; i++) {
+    if (ph_relay_socket (ph_relays_at (self, i)) == socket
+        && ph_addr_equal (ph_relay_server (ph_relays_at (self, i)), server))
+      return true;
+  }
+  return false;
+}
+
+static void
+add_contender (PhRelays *self, PhTime now, const PhRelaysSlot *slot, const PhRelayServer *server,
+               uint32_t socket)
+{
+  PhRelayConfig config = {
+      .transport = server->transport,
+      .server = server->addr,
+      .socket = socket,
+      .relayed_socket = ++self->last_relayed,
+      .family = slot->family,
+      .username = server->username,
+      .password = server->password,
+      .random = self->random,
+      .trace = &self->trace,
+  };
+  char text[PH_ADDR_STRING_MAX];
+
+  if (server->transport != PH_RELAY_UDP) {
+    PhRelayStream stream = {.socket = ++self->last_stream, .server = *server};
+
+    config.socket = stream.socket;
+    g_array_append_val (self->streams, stream);
+  }
+  g_ptr_array_add (self->relays, ph_relay_new (&config, now));
+  ph_trace (&self->trace, now, "relay", "asking %s for an allocation",
+            ph_addr_format (&server->addr, text));
+}
+
+/* From an address of the wanted family where there is one; an IPv4 relay may be asked for from any. */
+static bool
+suits (const PhRelays *self, const PhRelaysSlot *slot, const PhRelayServer *server)
+{
+  if (server->addr.family == slot->family)
+    return true;
+  if (slot->family != PH_FAMILY_IPV4)
+    return false;
+  for (unsigned i = 0; i < self->n_sockets; i++) {
+    if (self->sockets[i].addr.family == PH_FAMILY_IPV4
+        && ph_addr_scope (&self->sockets[i].addr) > PH_SCOPE_LINK_LOCAL)
+      return false;
+  }
+  return true;
+}
+
+static void
+start_transport (PhRelays *self, PhTime now, PhRelaysSlot *slot, PhRelayTransport transport)
+{
+  unsigned n = 0;
+
+  for (unsigned s = 0; s < self->n_servers; s++) {
+    const PhRelayServer *server = &self->servers[s];
+
+    if (server->transport != transport || !suits (self, slot, server))
+      continue;
+    for (unsigned i = 0; i < self->n_sockets; i++) {
+      if (n >= PH_RELAYS_CONTENDERS_MAX || self->relays->len >= PH_RELAYS_MAX)
+        return;
+      if (!can_ask (&self->sockets[i], server))
+        continue;
+      if (transport != PH_RELAY_UDP) {
+        add_contender (self, now, slot, server, 0);
+        n++;
+        break; /* the driver chooses where a stream leaves from */
+      }
+      if (!is_taken (self, self->sockets[i].id, &server->addr)) {
+        add_contender (self, now, slot, server, self->sockets[i].id);
+        n++;
+      }
+    }
+  }
+}
+
+static bool
+has_contender (const PhRelays *self, const PhRelaysSlot *slot)
+{
+  for (guint i = 0; i < self->relays->len; i++) {
+    if (ph_relay_family (ph_relays_at (self, i)) == slot->family
+        && is_contender (ph_relays_at (self, i)))
+      return true;
+  }
+  return false;
+}
+
+bool
+ph_relays_can_race (const PhRelays *self, const PhRelaysSlot *slot)
+{
+  for (unsigned s = 0; s < self->n_servers; s++) {
+    for (unsigned i = 0; i < self->n_sockets; i++) {
+      if (suits (self, slot, &self->servers[s]) && can_ask (&self->sockets[i], &self->servers[s]))
+        return true;
+    }
+  }
+  return false;
+}
+
+static void
+race_lost (PhRelays *self, PhTime now, PhRelaysSlot *slot)
+{
+  slot->racing = false;
+  slot->retry_at = ph_time_add (now, slot->retry_interval);
+  slot->retry_interval = MIN (slot->retry_interval * 2, RETRY_MAX);
+  ph_trace (&self->trace, now, "relay", "no relay to be had, why %d", (int)self->why);
+}
+
+/* Begins a race, goes on with it, or sees that it is lost. */
+static void
+race (PhRelays *self, PhTime now, PhRelaysSlot *slot)
+{
+  if (slot->kept != NULL || !self->wanted)
+    return;
+  if (!slot->racing) {
+    if (now < slot->retry_at || !ph_relays_can_race (self, slot))
+      return;
+    slot->racing = true;
+    slot->started = 0;
+    slot->next_transport_at = now;
+  }
+  while (slot->started < PH_N_RELAY_TRANSPORTS
+         && (now >= slot->next_transport_at || !has_contender (self, slot))) {
+    start_transport (self, now, slot, (PhRelayTransport)slot->started++);
+    slot->next_transport_at = ph_time_add (now, TRANSPORT_DELAY);
+  }
+  if (slot->started == PH_N_RELAY_TRANSPORTS && !has_contender (self, slot))
+    race_lost (self, now, slot);
+}
+
+static void
+race_won (PhRelays *self, PhTime now, PhRelay *relay)
+{
+  PhRelaysSlot *slot = slot_of (self, relay);
+  const PhAddr relayed = ph_relay_relayed (relay);
+  PhRelaysEvent event = {.type = PH_RELAYS_EVENT_CANDIDATE};
+  char text[PH_ADDR_STRING_MAX];
+
+  slot->kept = relay;
+  slot->racing = false;
+  slot->retry_at = now; /* when it is lost, at once */
+  slot->retry_interval = PH_RELAYS_RETRY_MIN;
+  self->why = PH_TURN_WHY_NONE;
+  ph_trace (&self->trace, now, "relay", "relayed address %s", ph_addr_format (&relayed, text));
+  event.candidate = ph_candidate_relay (relayed, ph_relay_mapped (relay),
+                                        ph_relay_relayed_socket (relay), *ph_relay_server (relay));
+  g_array_append_val (self->events, event);
+  for (guint i = 0; i < self->relays->len; i++) {
+    PhRelay *other = ph_relays_at (self, i);
+
+    if (other != relay && slot_of (self, other) == slot && is_contender (other))
+      ph_relay_close (other, now);
+  }
+}
+
+void
+ph_relays_settle (PhRelays *self, PhTime now)
+{
+  for (guint i = self->relays->len; i-- > 0;) {
+    PhRelay *relay = ph_relays_at (self, i);
+
+    switch (ph_relay_state (relay)) {
+    case PH_TURN_ALLOCATING:
+    case PH_TURN_CLOSING:
+      break;
+    case PH_TURN_ALLOCATED:
+      if (slot_of (self, relay)->kept == NULL)
+        race_won (self, now, relay);
+      else if (slot_of (self, relay)->kept != relay)
+        ph_relay_close (relay, now); /* two came at the same moment */
+      break;
+    case PH_TURN_FAILED:
+    case PH_TURN_LOST:
+      self->why = ph_relay_why (relay);
+      ph_relays_drop (self, relay);
+      break;
+    case PH_TURN_CLOSED:
+      ph_relays_drop (self, relay);
+      break;
+    }
+  }
+  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++)
+    race (self, now, &self->slots[i]);
+}
+
+void
+ph_relays_try_at_once (PhRelays *self, PhTime now)
+{
+  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++) {
+    self->slots[i].retry_at = now;
+    self->slots[i].retry_interval = PH_RELAYS_RETRY_MIN;
+  }
+}
