@@ -20,6 +20,7 @@ struct _PhPreferencesDialog {
   AdwSwitchRow *login_row;
   AdwSwitchRow *notifications_row;
   AdwSwitchRow *private_row;
+  AdwSwitchRow *guess_row;
   AdwSpinRow *up_row;
   AdwSpinRow *down_row;
   PhServerGroup *rendezvous_group;
@@ -193,6 +194,7 @@ ph_preferences_dialog_constructed (GObject *object)
   bind (self, "auto-start", self->login_row, "active");
   bind (self, "notifications", self->notifications_row, "active");
   bind (self, "private-mode", self->private_row, "active");
+  bind (self, "guess-ports", self->guess_row, "active");
   bind (self, "speed-limit-up", self->up_row, "value");
   bind (self, "speed-limit-down", self->down_row, "value");
   bind (self, "rendezvous", self->rendezvous_group, "value");
@@ -262,6 +264,7 @@ bind_children (GtkWidgetClass *widget_class)
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, login_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, notifications_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, private_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, guess_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, up_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, down_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, rendezvous_group);

@@ -20,6 +20,7 @@ static const struct {
     {"speed-limit-down", KIND_MEGABYTES},
     {"queue-days", KIND_NUMBER},
     {"private-mode", KIND_YES_NO},
+    {"guess-ports", KIND_YES_NO},
     {"auto-start", KIND_YES_NO},
     {"run-in-background", KIND_YES_NO},
     {"notifications", KIND_YES_NO},
