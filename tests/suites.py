@@ -9,6 +9,7 @@
     lab    the real programs between the kernel's NATs
     chaos  two real programs and an adversary that kills, cuts, fills and hides; --seed N replays one
     ui     the real windows, driven from outside by a screen reader's means, mouse and keys
+    flatpak  the Flatpak, built, installed and used in its sandbox
 
 What is counted is the single case: a TAP line, a fuzz target, a lab scenario.
 """
@@ -31,7 +32,7 @@ sys.path[:0] = [str(TOP / 'tests'), str(TOP / 'tests/lab'), str(TOP / 'tests/cha
 
 import checks  # noqa: E402
 
-SUITES = ('unit', 'sim', 'fuzz', 'lab', 'ui', 'chaos')
+SUITES = ('unit', 'sim', 'fuzz', 'lab', 'ui', 'chaos', 'flatpak')
 FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
 LOG_LINES = 60  # of a failed test, shown
 LAB_LOG_LINES = 150  # several programs tell
@@ -221,17 +222,21 @@ def run_lab(tally, long):
 
 
 def run_ui(tally, kind, long):
-    """The journeys that run this build. Each prints what it measured; that is shown as well."""
-    argv = [sys.executable, str(TOP / 'tests/ui/ui.py'), '--json', '--build', kind, *(['--long'] if long else [])]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """The journeys that run this build."""
+    run_windows(tally, 'ui', [TOP / 'tests/ui/ui.py', '--build', kind, *(['--long'] if long else [])])
+
+
+def run_windows(tally, suite, argv):
+    """A program that prints an object for each thing it tried. What was measured is shown as well."""
+    process = subprocess.Popen([sys.executable, *argv, '--json'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     said, ended = [], 0
     reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
     reader.start()
     for line in process.stdout:
         outcome = json.loads(line)
-        name = f'ui/{outcome["name"]}'
+        name = f'{suite}/{outcome["name"]}'
         ended += 1
-        ticker(f'ui: {ended} {outcome["name"]}')
+        ticker(f'{suite}: {ended} {outcome["name"]}')
         if outcome['result'] == 'fail':
             tally.fail(name, outcome['log'], lines=LAB_LOG_LINES)
         elif outcome['result'] == 'skip':
@@ -244,7 +249,7 @@ def run_ui(tally, kind, long):
     reader.join()
     ticker('')
     if not ended or process.returncode not in (0, 1):
-        tally.fail(f'ui (exit status {process.returncode})', ''.join(said))
+        tally.fail(f'{suite} (exit status {process.returncode})', ''.join(said))
 
 
 def run_chaos(tally, long, seed):
@@ -282,6 +287,8 @@ def plan(wanted, long, seed):
         yield 'asan', ['asan'], lambda tally: run_meson(tally, 'asan', 'asan', ['--no-suite', 'fuzz'], {}, 4)
     if 'ui' in wanted:
         yield 'ui random', ['asan'], lambda tally: run_ui(tally, 'asan', long)
+    if 'flatpak' in wanted:
+        yield 'flatpak', ['release'], lambda tally: run_windows(tally, 'flatpak', [TOP / 'tests/flatpak/flatpak.py'])
     if 'fuzz' in wanted:
         yield 'fuzz', ['fuzz', 'fuzzers'], lambda tally: run_fuzz(tally, seconds)
 

@@ -118,7 +118,7 @@ class Desktop:
         address = f'unix:path={self._folder.name}/bus'
         read, write = os.pipe()
         self._start(['dbus-daemon', '--session', '--nofork', '--nopidfile', f'--address={address}',
-                     f'--print-address={write}'], pass_fds=[write], stderr=subprocess.DEVNULL)
+                     f'--print-address={write}'], pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as pipe:
             if not pipe.readline():
