@@ -263,6 +263,7 @@ ph_add_person_dialog_constructed (GObject *object)
   PhAddPersonDialog *self = PH_ADD_PERSON_DIALOG (object);
 
   G_OBJECT_CLASS (ph_add_person_dialog_parent_class)->constructed (object);
+  ph_invite_enter (self->invite);
   g_signal_connect_object (self->invite, "notify::state", G_CALLBACK (invite_state_changed), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (self->client, "setting-changed::rendezvous",

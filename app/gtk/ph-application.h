@@ -2,7 +2,8 @@
 /* The application of one profile: it owns the client, shows the window, and answers to actions, also those
  * of notifications, that come when no window is open.
  *
- * Actions (prefix `app.`): quit, reopen (the profile, anew); what ph-application-dialogs.h and ph-notifications.h add. */
+ * Actions (prefix `app.`): quit, reopen (the profile, anew); what ph-application-dialogs.h and
+ * ph-notifications.h add. */
 
 #pragma once
 

@@ -65,6 +65,8 @@ make_keys (const char *label)
   g_auto (GStrv) keys = g_strsplit (label, "+", -1);
 
   gtk_widget_set_valign (box, GTK_ALIGN_CENTER);
+  /* As they are pressed, in every script. */
+  gtk_widget_set_direction (box, GTK_TEXT_DIR_LTR);
   for (size_t i = 0; keys[i] != NULL; i++) {
     GtkWidget *key = gtk_label_new (keys[i]);
 

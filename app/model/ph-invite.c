@@ -131,12 +131,17 @@ ph_invite_set_copied (PhInvite *self)
 }
 
 void
+ph_invite_enter (PhInvite *self)
+{
+  if (self->cancellable == NULL)
+    enter (self, PH_INVITE_NONE);
+}
+
+void
 ph_invite_leave (PhInvite *self)
 {
-  if (self->copied)
-    return;
-  ph_invite_withdraw (self);
-  enter (self, PH_INVITE_NONE);
+  if (!self->copied)
+    ph_invite_withdraw (self);
 }
 
 /* --- Object -------------------------------------------------------------------------------------- */

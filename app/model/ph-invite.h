@@ -30,12 +30,14 @@ G_DECLARE_FINAL_TYPE (PhInvite, ph_invite, PH, INVITE, GObject)
 /* Borrowed: the client owns it. */
 PhInvite *ph_invite_of (PhClient *client);
 
+/* The dialog is opened: what is over is forgotten. */
+void ph_invite_enter (PhInvite *self);
 /* Makes an invitation unless one is waiting. */
 void ph_invite_begin (PhInvite *self);
 void ph_invite_withdraw (PhInvite *self);
 /* The link has left the window: it outlives the dialog. */
 void ph_invite_set_copied (PhInvite *self);
-/* The dialog was closed: withdraws what nobody can have, and forgets what is over. */
+/* The dialog was closed: withdraws what nobody can have. */
 void ph_invite_leave (PhInvite *self);
 
 PhInviteState ph_invite_get_state (PhInvite *self);
