@@ -12,6 +12,7 @@ struct _PhServerGroup {
   PhClient *client;
   char *label;
   char *value;
+  char *tried; /* what was applied last */
   char *result; /* of the last test, or why the address was refused */
   PhServerKind kind;
   bool good; /* whether `result` is a good one */
@@ -103,6 +104,7 @@ static void
 apply (PhServerGroup *self)
 {
   forget_result (self);
+  g_set_str (&self->tried, gtk_editable_get_text (GTK_EDITABLE (self->entry)));
   if (g_set_str (&self->value, gtk_editable_get_text (GTK_EDITABLE (self->entry))))
     notify (self, PROP_VALUE);
 }
@@ -117,6 +119,8 @@ ph_server_group_setup (PhServerGroup *self, PhClient *client, PhServerKind kind)
 void
 ph_server_group_refuse (PhServerGroup *self, const char *message)
 {
+  /* What was typed comes back, to be mended; what is in force is still the old. */
+  gtk_editable_set_text (GTK_EDITABLE (self->entry), self->tried);
   show_result (self, false, message);
 }
 
@@ -184,6 +188,7 @@ ph_server_group_finalize (GObject *object)
 
   g_free (self->label);
   g_free (self->value);
+  g_free (self->tried);
   g_free (self->result);
   G_OBJECT_CLASS (ph_server_group_parent_class)->finalize (object);
 }
@@ -225,6 +230,7 @@ ph_server_group_init (PhServerGroup *self)
 {
   self->label = g_strdup ("");
   self->value = g_strdup ("");
+  self->tried = g_strdup ("");
   self->result = g_strdup ("");
   self->good = true;
   gtk_widget_init_template (GTK_WIDGET (self));

@@ -323,6 +323,7 @@ ph_network_servers (PhClient *client)
     ph_detail_add_take (details, _ ("Its address"), short_address (address));
   if (status != PH_STATUS_NOT_CONFIGURED)
     add_round_trip (details, network, _ ("Round trip to the meeting point"), "rendezvous_rtt_ms");
+  add_round_trip (details, network, _ ("Round trip to the STUN server"), "stun_rtt_ms");
   ph_detail_add (details, _ ("Relay"),
                  answer (network, "relay", _ ("Ready for where no direct path can be had"),
                          _ ("None: without a direct path, files wait")));
@@ -336,16 +337,17 @@ ph_network_servers (PhClient *client)
 char *
 ph_network_checked (PhNetworkItem *network, int64_t now)
 {
-  int64_t checked_at;
+  guint64 checked_at;
   gboolean checking;
   g_autofree char *moment = NULL;
 
-  g_object_get (network, "checked-at", &checked_at, "checking", &checking, NULL);
+  g_object_get (network, "checking", &checking, NULL);
   if (checking)
     return g_strdup (C_ ("network", "Checking…"));
-  if (checked_at == 0)
+  if (!g_ascii_string_to_unsigned (ph_network_item_text (network, "checked_at"), 10, 1, G_MAXINT64,
+                                   &checked_at, NULL))
     return g_strdup (C_ ("network", "Not checked yet"));
-  moment = ph_format_moment (checked_at, now);
+  moment = ph_format_moment ((int64_t)checked_at, now);
   /* Translators: %s is a moment, such as "14:03" or "Yesterday, 14:03". */
   return g_strdup_printf (_ ("Last checked: %s"), moment);
 }

@@ -126,6 +126,25 @@ test_facts (void)
   assert_detail (blocked, "Port mapping", "Your router does not offer it");
 }
 
+static void
+test_checked (void)
+{
+  g_autoptr (PhNetworkItem) nothing = make_report (NULL);
+  g_autoptr (PhNetworkItem) not_yet = make_report ("{\"checked_at\":null}");
+  g_autoptr (PhNetworkItem) done = make_report ("{\"checked_at\":86400}");
+  g_autofree char *of_nothing = ph_network_checked (nothing, 86400);
+  g_autofree char *of_not_yet = ph_network_checked (not_yet, 86400);
+  g_autofree char *of_done = ph_network_checked (done, 86400);
+  g_autofree char *checking = NULL;
+
+  g_assert_cmpstr (of_nothing, ==, "Not checked yet");
+  g_assert_cmpstr (of_not_yet, ==, "Not checked yet");
+  g_assert_true (g_str_has_prefix (of_done, "Last checked: "));
+  ph_network_item_set_checking (done, true);
+  checking = ph_network_checked (done, 86400);
+  g_assert_cmpstr (checking, ==, "Checking…");
+}
+
 /* A page that is being read changes where it must, and nowhere else. */
 static void
 test_replace_keeps_rows (void)
@@ -158,6 +177,7 @@ main (int argc, char **argv)
   g_test_add_func ("/network-words/nothing-is-guessed", test_nothing_is_guessed);
   g_test_add_func ("/network-words/addresses", test_addresses);
   g_test_add_func ("/network-words/facts", test_facts);
+  g_test_add_func ("/network-words/checked", test_checked);
   g_test_add_func ("/network-words/replace-keeps-rows", test_replace_keeps_rows);
   return g_test_run ();
 }
