@@ -17,6 +17,7 @@ ph_peer_free (gpointer data)
   if (self->connector != NULL)
     ph_endpoint_remove_peer (self->core->endpoint, self->id.key);
   ph_store_contact_free (self->contact);
+  ph_peer_log_clear (self);
   g_free (self);
 }
 
@@ -65,6 +66,7 @@ peer_new (PhCore *self, PhStoreContact *contact)
   ph_device_id_format (&id, peer->text);
   peer->contact = contact;
   peer->idle_since = PH_NEVER;
+  ph_peer_log_start (peer);
   g_ptr_array_add (self->peers, peer);
   return peer;
 }
@@ -262,7 +264,7 @@ ph_peer_connect (PhPeer *self)
 {
   PhCore *core = self->core;
   g_autofree char *name = ph_core_setting (core, "name");
-  PhSessionConfig config = {.device_name = name, .trace = &core->trace};
+  PhSessionConfig config = {.device_name = name, .trace = &self->trace};
 
   if (self->session != NULL)
     return;
@@ -271,6 +273,7 @@ ph_peer_connect (PhPeer *self)
   self->session = ph_session_new (&config);
   ph_session_set_pacer (self->session, &core->pacer);
   self->connector = ph_endpoint_peer (core->endpoint, self->id.key);
+  ph_connector_set_trace (self->connector, &self->trace);
   ph_core_transfers_restore (core, self);
 }
 
@@ -385,7 +388,7 @@ handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
 
   switch (event->type) {
   case PH_CONNECTOR_EVENT_LINK_READY:
-    ph_trace (&core->trace, now, "engine", "link up over %s, %s to %s",
+    ph_trace (&self->trace, now, "engine", "link up over %s, %s to %s",
               ph_path_kind_name (event->path.kind), ph_addr_format (&event->path.local.addr, local),
               ph_addr_format (&event->path.remote_to, remote));
     event->link->id = ++self->last_link;
@@ -400,7 +403,7 @@ handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
     ph_session_handle_link_event (self->session, now, event->link, &event->link_event);
     break;
   case PH_CONNECTOR_EVENT_LINK_CLOSED:
-    ph_trace (&core->trace, now, "engine", "link closed: %s", event->link_event.reason);
+    ph_trace (&self->trace, now, "engine", "link closed: %s", event->link_event.reason);
     if (event->link_event.error == PH_LINK_ERROR_APPLICATION
         && event->link_event.code == PH_SESSION_CODE_OVER)
       ph_session_cancelled_all (self->session, now);
@@ -458,7 +461,7 @@ settle_session (PhPeer *self, PhTime now)
       break;
     }
     case PH_SESSION_EVENT_LINK_ERROR:
-      ph_trace (&self->core->trace, now, "engine", "link given up: %s", event.reason);
+      ph_trace (&self->trace, now, "engine", "link given up: %s", event.reason);
       ph_connector_close_link (self->connector, now, event.link, event.link_code, event.reason);
       break;
     default:

@@ -17,6 +17,7 @@
  *   ph-core-contact.c   what a person decides about a contact
  *   ph-core-transfer.c  transfers: their life, their rows, their snapshots
  *   ph-core-offer.c     offers that nobody has answered, sends that nobody has taken
+ *   ph-core-explain.c   how connecting to a contact goes
  *   ph-core-export.c    moving to another device
  *   ph-core-history.c   transfers that have ended, and what they consisted of
  *   ph-core-settings.c  settings
@@ -68,6 +69,9 @@
 
 /* How often the network report is made anew while something happens. */
 #define PH_CORE_NETWORK_INTERVAL PH_SEC
+
+/* Lines of the trace that are kept of each contact: an attempt with its candidates and pairs. */
+#define PH_CORE_LOG_MAX 100u
 
 /* Read-ahead buffers that are kept for reuse, shared by all sources. */
 #define PH_CORE_POOL_BUF PH_FILE_SOURCE_CHUNK
@@ -126,6 +130,8 @@ typedef struct {
   PhConnector *connector; /* the endpoint's; NULL while not connected */
   uint64_t last_link; /* links are numbered as they come up */
   PhTime idle_since; /* links carry nothing since; PH_NEVER: they do */
+  PhTrace trace; /* of what concerns this contact: into the log, and on to the core's */
+  GQueue log; /* the last lines */
 } PhPeer;
 
 /* What a sink's threads commit to; outlives the sink. */
@@ -503,6 +509,11 @@ void ph_core_offers_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_offers_next_timeout (PhCore *self, PhTime now);
 /* Before the end: what has no row gets one. */
 void ph_core_offers_stop (PhCore *self);
+
+/* ph-core-explain.c */
+void ph_core_explain_contact (PhCore *self, const PhCommand *command);
+void ph_peer_log_start (PhPeer *self);
+void ph_peer_log_clear (PhPeer *self);
 
 /* ph-core-export.c */
 void ph_core_export (PhCore *self, const PhCommand *command);

@@ -414,9 +414,10 @@ ph_core_run (PhCore *self, const PhCommand *command)
     ph_core_import (self, command);
     break;
   case PH_COMMAND_EXPLAIN_CONTACT:
-  case PH_COMMANDS:
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED, "not there yet");
+    ph_core_explain_contact (self, command);
     break;
+  case PH_COMMANDS:
+    g_assert_not_reached ();
   }
   ph_core_settle (self);
 }

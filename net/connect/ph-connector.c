@@ -69,6 +69,12 @@ ph_connector_advance (PhConnector *self, PhTime now)
 }
 
 void
+ph_connector_set_trace (PhConnector *self, const PhTrace *trace)
+{
+  self->config.trace = *trace;
+}
+
+void
 ph_connector_set_wanted (PhConnector *self, PhTime now, bool wanted)
 {
   ph_connector_advance (self, now);

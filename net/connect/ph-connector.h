@@ -100,6 +100,8 @@ PhConnector *ph_connector_new (const PhConnectorConfig *config, const PhGatherer
 void ph_connector_free (PhConnector *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhConnector, ph_connector_free)
 
+/* Where it and what it makes from now on tell what they do; copied. */
+void ph_connector_set_trace (PhConnector *self, const PhTrace *trace);
 /* Whether a link is wanted. Without it links that are up stay (see ph_connector_close()), and an attempt
  * of the peer's is still answered. */
 void ph_connector_set_wanted (PhConnector *self, PhTime now, bool wanted);

@@ -221,6 +221,29 @@ test_network_is_told (void)
   pair_free (pair);
 }
 
+static void
+test_explain (void)
+{
+  Pair *pair = pair_new ();
+  const char *right = ph_engine_device_id (pair->right->engine);
+  g_autofree char *file = write_file (pair->files, "f", 1000);
+  g_autofree char *id = send_and_wait_for_offer (pair, file);
+  const char *text = finish (pair->left, ph_engine_explain_contact (pair->left->engine, right));
+  static const char *const parts[] = {
+      "\"state\":\"connected\"", "\"side\":\"local\"", "\"side\":\"remote\"",
+      "\"selected\":true",       "\"path\":\"lan\"",   "\"line\":\"connect: attempt",
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (parts); i++) {
+    if (strstr (text, parts[i]) == NULL)
+      g_error ("no %s in %s", parts[i], text);
+  }
+  finish_badly (pair->left, ph_engine_explain_contact (pair->left->engine, "nobody"),
+                PH_ENGINE_ERROR_UNKNOWN_CONTACT);
+  g_assert_nonnull (id);
+  pair_free (pair);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -233,6 +256,7 @@ main (int argc, char **argv)
   g_test_add_func ("/people/second-listener", test_second_listener);
   g_test_add_func ("/people/settings-are-told", test_settings_are_told);
   g_test_add_func ("/people/speed-limits", test_speed_limits);
+  g_test_add_func ("/people/explain", test_explain);
   g_test_add_func ("/people/servers", test_servers);
   g_test_add_func ("/people/network-is-told", test_network_is_told);
   world_start ();
