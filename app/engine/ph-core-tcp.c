@@ -63,8 +63,10 @@ ph_core_tcp_add_port (PhCore *self, PhTime now, const PhAddr *addr)
     g_debug ("no TCP port: %s", error->message);
     return;
   }
-  g_array_append_val (self->tcp_ports, id);
-  ph_endpoint_add_port (self->endpoint, now, id, ph_tcp_local (self->tcp, id));
+  if (ph_endpoint_add_port (self->endpoint, now, id, ph_tcp_local (self->tcp, id)))
+    g_array_append_val (self->tcp_ports, id);
+  else
+    ph_tcp_unlisten (self->tcp, id); /* one too many */
 }
 
 void

@@ -132,7 +132,7 @@ ph_endpoint_add_socket (PhEndpoint *self, PhTime now, uint32_t socket, const PhA
 bool
 ph_endpoint_add_port (PhEndpoint *self, PhTime now, uint32_t port, const PhAddr *addr)
 {
-  if (ph_tcp_gatherer_n_ports (self->tcp) >= PH_GATHERER_SOCKETS_MAX)
+  if (ph_tcp_gatherer_n_ports (self->tcp) >= PH_TCP_GATHERER_PORTS_MAX)
     return false;
   ph_tcp_gatherer_add_port (self->tcp, now, port, addr);
   spread_candidates (self, now);

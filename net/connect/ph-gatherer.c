@@ -293,8 +293,8 @@ ph_gatherer_candidates (const PhGatherer *self, PhCandidate *ret, size_t max)
     if (make_srflx (self, question, &candidate) && !has_address (ret, n, &candidate))
       ret[n++] = candidate;
   }
-  n += ph_tcp_gatherer_candidates (self->tcp, ret + n, max - n);
-  return n + ph_relays_candidates (self->relays, ret + n, max - n);
+  n += ph_relays_candidates (self->relays, ret + n, max - n);
+  return n + ph_tcp_gatherer_candidates (self->tcp, ret + n, max - n);
 }
 
 bool

@@ -13,6 +13,9 @@
 #include "net/connect/ph-connections.h"
 #include "net/ice/ph-ice-candidate.h"
 
+/* IPv4 and IPv6 by wire and wireless. TCP is what there is beside UDP: its pairs shall not take the places of those
+ * with a relay, which come after them. */
+#define PH_TCP_GATHERER_PORTS_MAX 4
 /* A server that has not answered after this is not waited for. */
 #define PH_TCP_GATHERER_PATIENCE (3 * PH_SEC)
 /* Between connections to a server that does not take or keep them: coturn ends idle ones after a minute. */

@@ -140,6 +140,79 @@ test_outage (void)
   deliver (stack, &plan, transfer, 90 * PH_SEC);
 }
 
+/* A laptop that sleeps, for a moment and for long. */
+static void
+test_sleep (void)
+{
+  static const PhTime spans[] = {3 * PH_SEC, 100 * PH_SEC};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (spans); i++) {
+    PhSimNatConfig boxes[2];
+    PhSimPlan plan = blocked_plan (boxes, i % 2 != 0);
+
+    plan.line[0].rate = plan.line[1].rate = 2000000;
+
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, &with_tcp);
+    const PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 8 * MIB);
+
+    ph_sim_stack_run (stack, 2 * PH_SEC);
+    ph_sim_stack_sleep (stack, PH_SIM_RIGHT, spans[i]);
+    deliver (stack, &plan, transfer, 90 * PH_SEC);
+  }
+}
+
+/* Another address on the same network: ports are opened anew. */
+static void
+test_move (void)
+{
+  PhSimNatConfig boxes[2];
+  PhSimPlan plan = blocked_plan (boxes, false);
+  PhAddr ip;
+
+  plan.line[0].rate = plan.line[1].rate = 2000000;
+
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, &with_tcp);
+  const PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 8 * MIB);
+
+  ph_sim_stack_run (stack, 2 * PH_SEC);
+  ip = world->ip[PH_SIM_LEFT];
+  ip.ip[3]++;
+  ph_sim_stack_move (stack, PH_SIM_LEFT, &ip);
+  deliver (stack, &plan, transfer, 60 * PH_SEC);
+}
+
+/* The rendezvous repeats itself and both want at once: attempts replace each other, the connection that is
+ * there serves the last of them. */
+static void
+test_both_want (void)
+{
+  const PhSimStackOptions options = {.tcp = true, .signals_twice = true};
+  const uint64_t runs = ph_sim_runs (30, 300);
+
+  for (uint64_t i = 0; i < runs; i++) {
+    PhSimNatConfig boxes[2];
+    PhSimPlan plan = blocked_plan (boxes, i % 3 == 0);
+
+    plan.seed = ph_test_seed () + i;
+
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, &options);
+
+    ph_sim_stack_want (stack, PH_SIM_LEFT);
+    ph_sim_stack_run (stack, i * 3 * PH_MSEC);
+    ph_sim_stack_want (stack, PH_SIM_RIGHT);
+    if (!ph_sim_stack_run_ready (stack, 8 * PH_SEC))
+      fail (&plan, "does not connect");
+    ph_sim_stack_set_signalling (stack, false);
+    ph_sim_stack_set_signalling (stack, true); /* nobody waits any longer */
+    ph_sim_stack_run (stack, 5 * PH_SEC);
+    if (!ph_sim_stack_is_ready (stack))
+      fail (&plan, "has lost its link");
+  }
+}
+
 /* --- Drawn networks ----------------------------------------------------------------------------- */
 
 /* UDP is blocked on one side at least: by a box of its own, if it has none. */
@@ -190,6 +263,32 @@ test_drawn (void)
   g_test_message ("%u connect, %u do not", n_direct, n_never);
 }
 
+/* UDP, TCP or both: what either can do is done, and a file arrives. */
+static void
+test_either (void)
+{
+  const uint64_t runs = ph_sim_runs (200, 3000);
+
+  for (uint64_t i = 0; i < runs; i++) {
+    PhSimScene scene;
+
+    ph_sim_scene_draw (&scene, ph_test_seed () + i, false);
+
+    const PhSimPlan *plan = &scene.plan;
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (plan);
+    PhSimStack *stack = ph_sim_stack_new (world, &with_tcp);
+    const bool must =
+        ph_sim_plan_direct (plan) == PH_SIM_DIRECT_YES
+        || ph_sim_oracle_tcp (&plan->side[0], &plan->side[1], plan->nearness) == PH_SIM_DIRECT_YES;
+    const PhPeerTransfer *transfer = ph_sim_stack_send (stack, PH_SIM_LEFT, 2, 100000);
+
+    if (ph_sim_stack_run_ready (stack, 28 * PH_SEC))
+      deliver (stack, plan, transfer, 60 * PH_SEC);
+    else if (must)
+      fail (plan, "must connect and does not");
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -199,6 +298,10 @@ main (int argc, char **argv)
   g_test_add_func ("/tcp-sim/udp-first", test_udp_first);
   g_test_add_func ("/tcp-sim/crash", test_crash);
   g_test_add_func ("/tcp-sim/outage", test_outage);
+  g_test_add_func ("/tcp-sim/sleep", test_sleep);
+  g_test_add_func ("/tcp-sim/move", test_move);
+  g_test_add_func ("/tcp-sim/both-want", test_both_want);
   g_test_add_func ("/tcp-sim/drawn", test_drawn);
+  g_test_add_func ("/tcp-sim/either", test_either);
   return g_test_run ();
 }
