@@ -405,8 +405,12 @@ handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
   case PH_CONNECTOR_EVENT_LINK_CLOSED:
     ph_trace (&self->trace, now, "engine", "link closed: %s", event->link_event.reason);
     if (event->link_event.error == PH_LINK_ERROR_APPLICATION
-        && event->link_event.code == PH_SESSION_CODE_OVER)
+        && event->link_event.code == PH_SESSION_CODE_OVER) {
       ph_session_cancelled_all (self->session, now);
+      /* It says nothing to us on this network any more, which would be noticed late. */
+      if (core->nearby != NULL)
+        ph_nearby_forget (core->nearby, now, &self->id);
+    }
     ph_session_link_closed (self->session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_FAILED:

@@ -171,6 +171,15 @@ ph_nearby_unwatch (PhNearby *self, PhTime now, const PhDeviceId *peer)
   self->announcing = false;
 }
 
+void
+ph_nearby_forget (PhNearby *self, PhTime now, const PhDeviceId *peer)
+{
+  PhNearbyContact *contact = find_contact (self, peer);
+
+  if (contact != NULL)
+    ph_nearby_lose (self, now, contact, "it is told to be");
+}
+
 bool
 ph_nearby_is_here (const PhNearby *self, const PhDeviceId *peer)
 {

@@ -84,6 +84,8 @@ void ph_nearby_remove_socket (PhNearby *self, PhTime now, uint32_t socket);
 /* Whom to look for and to be found by. False past the limit. Watching twice does nothing. */
 bool ph_nearby_watch (PhNearby *self, PhTime now, const PhDeviceId *peer);
 void ph_nearby_unwatch (PhNearby *self, PhTime now, const PhDeviceId *peer);
+/* It is gone, as something else has told: until it is heard again. */
+void ph_nearby_forget (PhNearby *self, PhTime now, const PhDeviceId *peer);
 bool ph_nearby_is_here (const PhNearby *self, const PhDeviceId *peer);
 
 /* Routes have changed, or the computer has woken: announces in a burst. */
