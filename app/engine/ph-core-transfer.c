@@ -597,6 +597,20 @@ load_row (PhCore *self, const PhStoreTransfer *row)
   return transfer;
 }
 
+/* Everything was in its place, and that it was received could not be written any more: the disk was full, or the
+ * program ended. The sender may have its receipt, and would say that it knows of no such transfer. */
+static void
+finish_placed (PhCore *self, const PhStoreTransfer *row, PhTransfer *transfer)
+{
+  PhStoreCheckpoint checkpoint;
+  bool found;
+
+  if (transfer != NULL && row->incoming
+      && ph_store_get_checkpoint (self->profile->store, row->id, &checkpoint, &found, NULL) && found
+      && checkpoint.stage == PH_STORE_PLACED)
+    ph_transfer_end (transfer, ph_core_now (self), PH_TRANSFER_DONE, "", NULL);
+}
+
 void
 ph_core_transfers_load (PhCore *self)
 {
@@ -609,7 +623,7 @@ ph_core_transfers_load (PhCore *self)
     if (row->incoming && row->state == PH_STORE_OFFERED)
       ph_core_load_offer (self, row);
     else
-      load_row (self, row);
+      finish_placed (self, row, load_row (self, row));
   }
 }
 

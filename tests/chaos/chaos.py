@@ -63,6 +63,7 @@ class Run:
         self.mishaps = plan(generator, START_SECONDS + size / RATE_BYTES)
         self.may_decline = any(mishap.kind in ('fill', 'hide') for mishap in self.mishaps)
         self.right_transfers = {}
+        self.left_done = False  # for a while
         self.disk = Disk(self.folder, (len(self.payloads) + 1) * PAYLOAD_MOST)
         self.left = Side(world, 'left', self.folder)
         # Some people keep everything on one disk: then the database finds no room either.
@@ -97,9 +98,11 @@ class Run:
         """Takes everything; goes on with what waits for room or for the folder, once that is back."""
         paused = [each for each, (state, _) in self.right_transfers.items() if state == PAUSED]
         # With the database on a full disk that it waits is told, and not stored.
-        if self.adversary.done and (self.right.stalled or (paused and self.right.doing == 'receive')):
+        # The same where everything is in its place and the row of it could not be written: the next start sees that.
+        stuck = self.left_done and any(state < FINISHED for state, _ in self.right_transfers.values())
+        if self.adversary.done and (self.right.stalled or stuck or (paused and self.right.doing == 'receive')):
             self.right.end()
-            self.right.stalled = False
+            self.right.stalled = self.left_done = False
         if self.right.alive or time.monotonic() < self.right.may_start:
             return
         if paused and self.adversary.done:
@@ -111,7 +114,9 @@ class Run:
     def _is_over(self):
         """Everything has arrived, and both sides say so."""
         ends = []
-        for side, transfers in ((self.left, self.left.transfers()), (self.right, self.right_transfers)):
+        sent = self.left.transfers()
+        self.left_done = bool(sent) and all(state >= FINISHED for state, _ in sent.values())
+        for side, transfers in ((self.left, sent), (self.right, self.right_transfers)):
             for transfer, (state, name) in transfers.items():
                 # Nobody accepted what found no room, or no folder: it may be sent again.
                 if state > DELIVERED and not (state == DECLINED and self.may_decline):

@@ -159,6 +159,45 @@ test_declined_leaves_no_manifest (void)
   world_close (&w);
 }
 
+/* The files were in their places, and the disk was too full to write that down; the receipt was out. */
+static void
+test_placed_is_received (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhStoreTransfer) now = NULL;
+  g_autoptr (PhManifest) manifest = small_manifest ();
+  g_autoptr (GBytes) encoded = ph_manifest_encode (manifest);
+  g_autoptr (GBytes) receipt = NULL;
+  g_autoptr (GError) error = NULL;
+  const PhStoreTransfer row = {
+      .id = {1, 2, 3},
+      .peer = {4, 5, 6},
+      .incoming = true,
+      .state = PH_STORE_ACTIVE,
+      .destination = dir,
+      .created_at = 1,
+  };
+  const PhStoreCheckpoint checkpoint = {.stage = PH_STORE_PLACED, .file = 1};
+  World w = {0};
+
+  world_open (&w, dir);
+  ph_store_add_transfer (w.profile->store, &row, encoded, NULL, &error);
+  g_assert_no_error (error);
+  ph_store_put_checkpoint (w.profile->store, row.id, &checkpoint, &error);
+  g_assert_no_error (error);
+  world_close (&w);
+
+  world_open (&w, dir);
+  now = ph_store_get_transfer (w.profile->store, row.id, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (now->state, ==, PH_STORE_DELIVERED);
+  receipt = ph_store_get_receipt (w.profile->store, row.id, ph_core_unix_now (), &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (receipt, NULL), g_bytes_get_size (receipt),
+                   ph_manifest_digest (manifest), PH_SHA256_LEN);
+  world_close (&w);
+}
+
 /* As root of a user namespace, `./run cli` for one, a person still has a name. */
 static void
 test_own_name (void)
@@ -366,6 +405,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/ended-are-let-go", test_ended_are_let_go);
   g_test_add_func ("/core/contacts-without-names", test_contacts_without_names);
   g_test_add_func ("/core/declined-leaves-no-manifest", test_declined_leaves_no_manifest);
+  g_test_add_func ("/core/placed-is-received", test_placed_is_received);
   g_test_add_func ("/core/own-name", test_own_name);
   g_test_add_func ("/core/contacts-as-stored", test_contacts_as_stored);
   g_test_add_func ("/core/offer-waits-over-restart", test_offer_waits_over_restart);
