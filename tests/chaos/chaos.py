@@ -65,9 +65,10 @@ class Run:
         self.right_transfers = {}
         self.left_done = False  # for a while
         self.disk = Disk(self.folder, (len(self.payloads) + 1) * PAYLOAD_MOST)
-        self.left = Side(world, 'left', self.folder)
+        self.left = Side(world, 'left', self.folder, self.folder)
         # Some people keep everything on one disk: then the database finds no room either.
-        self.right = Side(world, 'right', self.disk.mount if generator.random() < 0.4 else self.folder)
+        self.right = Side(world, 'right', self.folder,
+                          self.disk.mount if generator.random() < 0.4 else self.folder)
         self.sides = {'left': self.left, 'right': self.right}
         self.adversary = None
 

@@ -48,11 +48,12 @@ class ChaosNetwork(Network):
 class Side:
     """One person: a profile, and at most one porthole-cli on it at a time."""
 
-    def __init__(self, world, name, folder):
+    def __init__(self, world, name, folder, disk):
+        """The profile is made on `disk`, the log in `folder`."""
         self.world = world
         self.name = name
         self.host = getattr(world.network, name)
-        self.profile = folder / name
+        self.profile = disk / name
         self.log_path = folder / f'{name}.log'
         shutil.copytree(world.templates[name], self.profile)
         self.process = None
