@@ -400,9 +400,13 @@ start_relays (PhSimStack *self)
 {
   g_assert_cmpuint (self->options.relays, <=, PH_SIM_STACK_RELAYS_MAX);
   for (unsigned i = 0; i < self->options.relays; i++) {
-    const PhAddr addr = ph_addr_ipv4 (192, 0, 2, (uint8_t)(50 + i), 3478);
+    PhAddr addr = ph_addr_ipv4 (192, 0, 2, (uint8_t)(50 + i), 3478);
     g_autofree char *name = g_strdup_printf ("turn%u", i);
 
+    if (self->options.relays_ipv6) {
+      addr = self->world->stun6;
+      addr.ip[15] = (uint8_t)(50 + i);
+    }
     self->turn[i] = ph_sim_turn_new (self->world->sim, name, self->world->internet, &addr);
   }
 }

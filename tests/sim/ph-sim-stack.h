@@ -52,6 +52,7 @@ typedef struct {
   bool signals_twice; /* a rendezvous that repeats what it is not sure of */
   bool guesses; /* both know their NATs, and may guess ports */
   unsigned relays; /* TURN servers on the internet; both devices know them all */
+  bool relays_ipv6; /* they have IPv6 addresses, and relay IPv6 */
 } PhSimStackOptions;
 
 struct _PhSimStack {

@@ -109,6 +109,30 @@ test_symmetric (void)
   g_assert_cmpuint (turn->not_permitted, <, 200);
 }
 
+/* IPv4 has no relay, IPv6 is filtered between the homes: the relay has an IPv6 address. */
+static void
+test_ipv6 (void)
+{
+  const PhSimStackOptions options = {.relays = 1, .relays_ipv6 = true};
+  g_auto (Scene) scene = {
+      .plan = {.seed = ph_test_seed (),
+               .side = {{&symmetric}, {&symmetric}},
+               .line = CALM_LINES,
+               .ipv6 = true},
+  };
+  const PhSimDevice *left;
+
+  scene.world = ph_sim_world_new (&scene.plan);
+  ph_sim_nat_block (scene.world->nat[PH_SIM_LEFT], &scene.world->ip6[PH_SIM_RIGHT], 0);
+  scene.stack = ph_sim_stack_new (scene.world, &options);
+  left = &scene.stack->device[PH_SIM_LEFT];
+  scene_send (&scene, 500000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+  check_kind (&scene, PH_PATH_RELAY);
+  g_assert_cmpint (left->path.remote_to.family, ==, PH_FAMILY_IPV6);
+  g_assert_cmpuint (scene.stack->turn[0]->view.allocations, ==, 2);
+}
+
 /* What nobody uses is given back. */
 static void
 test_let_go (void)
@@ -361,6 +385,7 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/relay-sim/symmetric", test_symmetric);
+  g_test_add_func ("/relay-sim/ipv6", test_ipv6);
   g_test_add_func ("/relay-sim/let-go", test_let_go);
   g_test_add_func ("/relay-sim/fastest", test_fastest);
   g_test_add_func ("/relay-sim/restart", test_restart);
