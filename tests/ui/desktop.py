@@ -177,6 +177,9 @@ class Desktop:
     def type(self, text):
         self.xdotool('type', '--delay', 5, text)
 
+    def clipboard(self):
+        return self._run(['xclip', '-selection', 'clipboard', '-o'])
+
     def drag(self, start, end, over=lambda: None):
         """Drags from one point to another; `over` is called where the pointer hovers over the target,
         before the button is let go."""

@@ -42,12 +42,15 @@ class Window(Pilot):
         lines = self.process.log.read_text(encoding='utf-8', errors='replace').splitlines()
         return [line for line in lines if MISTAKE.search(line) and not NOT_OURS.search(line)]
 
-    def action(self, name):
-        """Activates an action of the application by D-Bus: the same in every language."""
-        profile = str(self.person.profile)
-        digest = hashlib.sha256(profile.encode()).hexdigest()[:16]  # ph_app_id_for_profile()
-        done = subprocess.run(['gapplication', 'action', f'{APP_ID}.P{digest}', name], capture_output=True, text=True,
-                              check=False, timeout=60)
+    def app_id(self):
+        """Its name on the session bus: ph_app_id_for_profile()."""
+        return f'{APP_ID}.P{hashlib.sha256(str(self.person.profile).encode()).hexdigest()[:16]}'
+
+    def action(self, name, target=None):
+        """Activates an action of the application by D-Bus, as a notification does: the same in every
+        language, and without a window."""
+        done = subprocess.run(['gapplication', 'action', self.app_id(), name, *([f"'{target}'"] if target else [])],
+                              capture_output=True, text=True, check=False, timeout=60)
         if done.returncode != 0:
             raise LabError(f'{self.label}: action {name}: {done.stderr.strip()}')
 
@@ -83,10 +86,14 @@ class Household:
         self.lab.__exit__(kind, error, trace)
 
     def _window_logs(self):
-        """What the windows' programs have said; the servers' logs would bury it."""
+        """What the windows' programs have said, and the last command line; the servers' logs would bury it."""
         said = [(each.name, each.log.read_text(encoding='utf-8', errors='replace').splitlines()[1:])
-                for each in self.lab.programs if each.name.endswith('-porthole')]
+                for each in self.lab.programs if each.name.endswith('-porthole') or each is self.lab.programs[-1]]
         return '\n'.join('\n'.join([f'--- {name}', *lines[-LOG_LINES:]]) for name, lines in said if lines)
+
+    def left_setting(self, key):
+        """As the engine knows it: the command line asks the window."""
+        return self.left.do('config', 'get', key).last_event('config')['value']
 
     @property
     def left(self):

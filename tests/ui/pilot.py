@@ -14,6 +14,7 @@ gi.require_version('Atspi', '2.0')
 from gi.repository import Atspi, GLib  # noqa: E402
 
 TREE_NODES_MAX = 5000  # of one window; a walk that goes on is a cycle
+TABS_MAX = 30
 # Roles that GTK names by pointing at another widget, which itself is not in the tree.
 LABELLED = {'menu item', 'check menu item', 'radio menu item', 'entry', 'text', 'password text', 'switch', 'spin button',
             'button', 'toggle button', 'list item'}
@@ -152,9 +153,9 @@ class Pilot:
     def click(self, node, button=1):
         self.desktop.click(*self.centre(node), button)
 
-    def press(self, name, role=None, seconds=30):
+    def press(self, name, role=None, seconds=30, within=None):
         """Waits for a button (or whatever has that name) and activates it as a screen reader would."""
-        node = self.wait(name, role, seconds=seconds)
+        node = self.wait(name, role, within, seconds)
         self.activate(node)
         return node
 
@@ -179,11 +180,21 @@ class Pilot:
             pass
 
     def type_into(self, node, text):
-        """Replaces what is in an entry, by keys."""
-        node.get_component_iface().grab_focus()
+        """Replaces what is in an entry, by mouse and keys."""
+        self.click(node)
         wait_for(f'{self.label}: focus', lambda: self._focused_within(node), 10)
         self.desktop.key('ctrl+a')
         self.desktop.type(text)
+
+    def tab_to(self, name, role=None):
+        """Goes there by the Tab key, as somebody without a mouse does; it must not take long."""
+        node = self.wait(name, role)
+        self.focus()
+        for _ in range(TABS_MAX):
+            if self._focused_within(node):
+                return node
+            self.desktop.key('Tab')
+        raise LabError(f'{self.label}: {name} cannot be reached by {TABS_MAX} presses of Tab')
 
     def _focused_within(self, node):
         return any(each.get_state_set().contains(Atspi.StateType.FOCUSED) for each in self.nodes(node))

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows, pages and dialogs."""
+"""Windows, pages and dialogs: from the first start to the preferences."""
+
+import re
 
 from desktop import wait_for
 from journeys import household, journey, must
 
 NARROW, WIDE = 360, 1000
+LINK = re.compile(r'^porthole:[\w-]{40,}')
 
 
 @journey
@@ -18,3 +21,141 @@ def window_sizes(desktop):
         desktop.place(window.window(), 20, 40, 200, 200)
         x, _, width, _ = desktop.geometry(window.window())
         must(width >= NARROW, f'it can be made {width} pixels wide')
+
+
+def begin(window, name):
+    """The first start: a name, and that is all."""
+    window.wait_text('Welcome to Porthole')
+    window.type_into(window.wait('Your name', 'text'), name)
+    window.press('Begin', 'button')
+    window.wait_text('No People Yet')
+
+
+@journey
+def first_start(desktop):
+    """Two people start Porthole for the first time, one invites the other, and they have each other."""
+    with household(desktop, 'first-start') as home:
+        left, right = home.open(home.left), home.open(home.right)
+        begin(left, 'Laptop')
+        begin(right, 'Desk')
+
+        # Nobody has told this profile where people meet: the dialog says so and leads there.
+        left.action('add-person')
+        left.wait_text('A Meeting Point Is Missing')
+        left.press('Set a Meeting Point…', 'button')
+        address = left.wait('Address', 'text')
+        left.type_into(address, home.lab.rendezvous)
+        left.focus()
+        desktop.key('Return')
+        wait_for('the setting', lambda: home.left_setting('rendezvous') == home.lab.rendezvous)
+        desktop.key('Escape')
+        left.wait_gone('Preferences', 'dialog')
+
+        left.action('add-person')
+        link = left.name(left.wait(LINK, 'label', seconds=60))
+        left.wait_text('Waiting for the other person')
+        right.action('add-person')
+        right.press('Use an Invitation', 'page tab')
+        right.type_into(right.wait('Invitation link', 'text'), link)
+        right.press('Add', 'button')
+        right.wait_text('You are contacts from')
+        right.press('Done', 'button')
+        right.wait('Laptop', 'list item')
+        left.wait('Desk', 'list item', seconds=60)
+
+
+@journey
+def preferences(desktop):
+    """What is changed there is what the engine goes by, and stays."""
+    with household(desktop, 'preferences') as home:
+        home.introduce()
+        window = home.open(home.left)
+        window.focus()
+        desktop.key('ctrl+comma')
+        window.wait('Preferences', 'dialog')
+        name = window.wait('Your name, as others see it', 'text')
+        window.type_into(name, 'Kitchen')
+        desktop.key('Return')
+        wait_for('the name', lambda: home.left_setting('name') == 'Kitchen')
+        window.press('Private mode', 'check box')
+        wait_for('private mode', lambda: home.left_setting('private-mode') == 'true')
+        desktop.key('Escape')
+        window.wait_gone('Preferences', 'dialog')
+
+
+@journey
+def history(desktop):
+    """What was sent is found again, and forgotten when it is removed."""
+    with household(desktop, 'history') as home:
+        home.introduce()
+        for name in ('Apples.txt', 'Pears.txt'):
+            path = home.lab.work / name
+            path.write_text(name, encoding='utf-8')
+            receiving = home.right.receive()
+            home.left.do('send', home.left.contact, path, timeout=60)
+            receiving.expect_exit(0, 30)
+        window = home.open(home.left)
+        window.action('history')
+        dialog = window.wait('History', 'dialog')
+        window.wait('Apples.txt', 'list item')
+        window.wait('Pears.txt', 'list item')
+        window.press('Search', 'toggle button', within=dialog)
+        window.type_into(window.wait(re.compile('Search'), 'entry', within=dialog), 'Pear')
+        wait_for('Apples.txt to go', lambda: not window.find('Apples.txt', 'list item', dialog))
+        window.wait('Pears.txt', 'list item', within=dialog)
+
+
+@journey
+def network_page(desktop):
+    """The indicator leads to a page that tells by itself what is known, and copies a report."""
+    with household(desktop, 'network-page') as home:
+        home.introduce()
+        window = home.open(home.left)
+        window.press(re.compile('^Network: '), 'button')
+        window.wait('Network', 'dialog')
+        window.wait_text('Connected')
+        window.wait_text(home.left.host.public, 60)  # the router's address, which only a server can tell
+        window.tab_to('Copy Report', 'button')
+        desktop.key('Return')
+        wait_for('the report in the clipboard', lambda: home.left.host.public in desktop.clipboard(), 20)
+
+
+@journey
+def command_line_beside_window(desktop):
+    """While the window has the profile, the command line asks it."""
+    with household(desktop, 'command-line-beside-window') as home:
+        home.introduce()
+        left, right = home.open(home.left), home.open(home.right)
+        contacts = home.left.do('contacts')
+        must(contacts.last_event('contact')['name'] == 'Desk', 'the contact is not listed')
+        path = home.lab.work / 'From the command line.txt'
+        path.write_text('hello', encoding='utf-8')
+        sending = home.left.cli('send', home.left.contact, path)
+        right.click(right.wait('Laptop', 'list item'))
+        right.press('Accept', 'button', 60)
+        sending.expect_exit(0, 60)
+        must((home.right.inbox / path.name).read_text(encoding='utf-8') == 'hello', 'it is not what was sent')
+        left.click(left.wait('Desk', 'list item'))
+        left.wait_text(path.name)
+
+
+@journey
+def notification(desktop):
+    """With the window closed an offer is a notification, and its button accepts."""
+    with household(desktop, 'notification') as home:
+        home.introduce()
+        right = home.open(home.right)
+        right.focus()
+        desktop.key('ctrl+w')
+        wait_for('the window to close', lambda: not desktop.windows(right.pid))
+        path = home.lab.work / 'For you.txt'
+        path.write_text('hello', encoding='utf-8')
+        sending = home.left.cli('send', home.left.contact, path)
+        shown = wait_for('a notification', lambda: [each for each in desktop.notifications(right.app_id()).values()
+                                                    if 'buttons' in each], 60)[0]
+        must('Laptop' in str(shown), f'it does not say who: {shown}')
+        accept = next((button for button in shown['buttons'] if button['label'] == 'Accept'), None)
+        must(accept, f'it cannot be accepted: {shown}')
+        right.action(accept['action'].removeprefix('app.'), accept['target'])
+        sending.expect_exit(0, 60)
+        must((home.right.inbox / path.name).exists(), 'it is not in the folder')
