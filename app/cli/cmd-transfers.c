@@ -113,9 +113,17 @@ ph_cmd_history (PhCli *cli, int argc, char **argv)
   g_auto (GStrv) args = NULL;
   guint n = 0;
   int limit = HISTORY_SHOWN;
+  g_autofree char *contact = NULL;
+  g_autofree char *search = NULL;
+  gboolean missed = FALSE;
   PhHistoryQuery query = {0};
   const GOptionEntry entries[] = {
       {"limit", 'n', 0, G_OPTION_ARG_INT, &limit, N_ ("How many, newest first"), N_ ("N")},
+      {"contact", 0, 0, G_OPTION_ARG_STRING, &contact, N_ ("Only with this contact"),
+       N_ ("CONTACT")},
+      {"search", 0, 0, G_OPTION_ARG_STRING, &search, N_ ("Only what has these words in a name"),
+       N_ ("WORDS")},
+      {"missed", 0, 0, G_OPTION_ARG_NONE, &missed, N_ ("Only offers that nobody answered"), NULL},
       G_OPTION_ENTRY_NULL,
   };
   PhExit status;
@@ -125,13 +133,24 @@ ph_cmd_history (PhCli *cli, int argc, char **argv)
   status = ph_cli_open (cli);
   if (status != PH_EXIT_DONE)
     return status;
+  if (contact != NULL) {
+    const PhCliContact *found = ph_cli_find_contact (cli, contact);
+
+    if (found == NULL)
+      return PH_EXIT_FAILED;
+    query.contact = found->id;
+  }
+  query.search = search;
+  query.missed_only = missed;
   cli->on_event = list_event;
   cli->user = &n;
   query.limit = (uint32_t)MAX (limit, 0);
   status = ph_cli_wait (cli, ph_engine_load_history (cli->engine, &query));
   cli->on_event = NULL;
   if (status == PH_EXIT_DONE && n == 0)
-    ph_output_note (_ ("Nothing was sent or received yet."));
+    ph_output_note ("%s", contact != NULL || search != NULL || missed
+                              ? _ ("Nothing like that was sent or received.")
+                              : _ ("Nothing was sent or received yet."));
   return status;
 }
 

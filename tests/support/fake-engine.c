@@ -594,7 +594,9 @@ ph_engine_load_history (PhEngine *self, const PhHistoryQuery *query)
 {
   FakeTransfer *old;
 
-  note ("history %u", query->limit);
+  note ("history %u%s%s%s%s%s", query->limit, query->contact != NULL ? " with " : "",
+        query->contact != NULL ? query->contact : "", query->search != NULL ? " about " : "",
+        query->search != NULL ? query->search : "", query->missed_only ? " missed" : "");
   if (g_getenv ("FAKE_NO_CONTACTS") == NULL) {
     old = transfer_new (self, "01d00000", &contacts[7], PH_DIRECTION_RECEIVE, PH_TRANSFER_FAILED);
     end (old, PH_TRANSFER_FAILED, "no-space", "There was not enough space.");

@@ -216,6 +216,9 @@ def lists_of_transfers():
     run = Run('history', '-n', '7')
     must('history 7' in run.log and 'not enough space' in run.out and '\x07' not in run.out, run)
     must(Run('--json', 'history').events[0]['code'] == 'no-space')
+    run = Run('history', '--contact', 'Anna', '--search', 'two words', '--missed')
+    must('history 50 with AAAA-1111 about two words missed' in run.log, run.log)
+    must(Run('history', '--contact', 'Nobody').status == 1)
     must('pause abcd1111' in Run('pause', 'ABCD1').log)
     must('cancel abcd2222' in Run('cancel', 'abcd2').log)
 
