@@ -163,7 +163,7 @@ def potfiles():
 @check
 def meson_lists():
     """Every test and fuzz target on disk is built."""
-    for folder, prefix in (('tests/unit', 'test-'), ('tests/sim', 'test-'), ('tests/fuzz', 'fuzz-')):
+    for folder, prefix in (('tests/unit', 'test-'), ('tests/interop', 'test-'), ('tests/sim', 'test-'), ('tests/fuzz', 'fuzz-')):
         meson = (TOP / folder / 'meson.build').read_text()
         for path in sources('.c', under=folder):
             name = path.stem.removeprefix(prefix)

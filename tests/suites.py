@@ -6,6 +6,7 @@
            address and undefined behaviour sanitizers
     sim    whole stacks on a virtual clock over simulated networks
     fuzz   every codec for some seconds, starting from its committed corpus
+    interop  programs that we did not write, at the other end and in between
     lab    the real programs between the kernel's NATs
     chaos  two real programs and an adversary that kills, cuts, fills and hides; --seed N replays one
     ui     the real windows, driven from outside by a screen reader's means, mouse and keys
@@ -28,11 +29,11 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 TOP = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TOP / 'tests'), str(TOP / 'tests/lab'), str(TOP / 'tests/chaos')]
+sys.path[:0] = [str(TOP / 'tests'), str(TOP / 'tests/lab'), str(TOP / 'tests/interop'), str(TOP / 'tests/chaos')]
 
 import checks  # noqa: E402
 
-SUITES = ('unit', 'sim', 'fuzz', 'lab', 'ui', 'chaos', 'flatpak')
+SUITES = ('unit', 'sim', 'fuzz', 'interop', 'lab', 'ui', 'chaos', 'flatpak')
 FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
 LOG_LINES = 60  # of a failed test, shown
 LAB_LOG_LINES = 150  # several programs tell
@@ -202,20 +203,21 @@ def run_fuzz(tally, seconds):
     ticker('')
 
 
-def run_lab(tally, long):
+def run_lab(tally, long, suite='lab'):
+    import interop  # noqa: F401, registers its scenarios
     import scenarios
-    names = scenarios.names(long)
+    names = scenarios.names(long, suite)
     workers = min(2, os.cpu_count() or 1)
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork')) as pool:
         jobs = {pool.submit(scenarios.run_one, name): name for name in names}
         for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
             name = jobs[job]
-            ticker(f'lab: {done}/{len(names)} {name}')
+            ticker(f'{suite}: {done}/{len(names)} {name}')
             outcome, text = job.result() or (None, '')
             if outcome == 'skip':
-                tally.skip(f'lab/{name}', text)
+                tally.skip(f'{suite}/{name}', text)
             elif outcome == 'fail':
-                tally.fail(f'lab/{name}', text, lines=LAB_LOG_LINES)
+                tally.fail(f'{suite}/{name}', text, lines=LAB_LOG_LINES)
             else:
                 tally.ok()
     ticker('')
@@ -265,18 +267,25 @@ def run_chaos(tally, long, seed):
     ticker('')
 
 
+def run_interop(tally, long):
+    run_meson(tally, 'interop', 'release', ['--suite', 'interop'])
+    run_lab(tally, long, 'interop')
+
+
 # --- Main -----------------------------------------------------------------------------------------
 
 def plan(wanted, long, seed):
     """(suite, build, what to call) in order; the build is None where none is needed."""
     environment = {'PORTHOLE_LONG': '1'} if long else {}
-    not_unit = ['--no-suite', 'sim', '--no-suite', 'fuzz']
+    not_unit = ['--no-suite', 'sim', '--no-suite', 'fuzz', '--no-suite', 'interop']
     seconds = FUZZ_SECONDS_LONG if long else FUZZ_SECONDS
     if 'unit' in wanted:
         yield 'checks', ['release'], run_checks
         yield 'unit', ['release'], lambda tally: run_meson(tally, 'unit', 'release', not_unit)
     if 'sim' in wanted:
         yield 'sim', ['release'], lambda tally: run_meson(tally, 'sim', 'release', ['--suite', 'sim'], environment, 2)
+    if 'interop' in wanted:
+        yield 'interop', ['release'], lambda tally: run_interop(tally, long)
     if 'lab' in wanted:
         yield 'lab', ['release'], lambda tally: run_lab(tally, long)
     if 'ui' in wanted:

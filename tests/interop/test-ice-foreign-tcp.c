@@ -185,7 +185,7 @@ static void
 start_child (Foreign *f)
 {
   g_autofree char *program =
-      g_build_filename (g_getenv ("TOP_BUILDDIR"), "tests/unit/foreign-nice", NULL);
+      g_build_filename (g_getenv ("TOP_BUILDDIR"), "tests/interop/foreign-nice", NULL);
   const char *argv[] = {program, f->c->we_control ? "controlled" : "controlling", "tcp", NULL};
   g_autoptr (GError) error = NULL;
   int out;
