@@ -3,6 +3,7 @@
 #include "app/gtk/ph-file-row.h"
 
 #include "app/gtk/ph-closures.h"
+#include "app/model/ph-transfer-words.h"
 
 #include <glib/gi18n.h>
 
@@ -24,8 +25,11 @@ file_words (PhFileRow *self, const char *size, const char *state, const char *sh
 
   if (state != NULL && *state != '\0')
     g_string_append_printf (words, "%s%s", words->len > 0 ? " · " : "", state);
-  if (sha256 != NULL && *sha256 != '\0')
-    g_string_append_printf (words, "%sSHA-256 %s", words->len > 0 ? "\n" : "", sha256);
+  if (sha256 != NULL && *sha256 != '\0') {
+    g_autofree char *groups = ph_transfer_digest (sha256);
+
+    g_string_append_printf (words, "%sSHA-256 %s", words->len > 0 ? "\n" : "", groups);
+  }
   return g_string_free_and_steal (words);
 }
 

@@ -21,6 +21,8 @@ struct _PhPreferencesDialog {
   AdwSwitchRow *notifications_row;
   AdwSwitchRow *private_row;
   AdwSwitchRow *guess_row;
+  AdwSwitchRow *nearby_row;
+  AdwSwitchRow *mapping_row;
   AdwSpinRow *up_row;
   AdwSpinRow *down_row;
   PhServerGroup *rendezvous_group;
@@ -195,6 +197,8 @@ ph_preferences_dialog_constructed (GObject *object)
   bind (self, "notifications", self->notifications_row, "active");
   bind (self, "private-mode", self->private_row, "active");
   bind (self, "guess-ports", self->guess_row, "active");
+  bind (self, "nearby", self->nearby_row, "active");
+  bind (self, "port-mapping", self->mapping_row, "active");
   bind (self, "speed-limit-up", self->up_row, "value");
   bind (self, "speed-limit-down", self->down_row, "value");
   bind (self, "rendezvous", self->rendezvous_group, "value");
@@ -265,6 +269,8 @@ bind_children (GtkWidgetClass *widget_class)
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, notifications_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, private_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, guess_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, nearby_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, mapping_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, up_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, down_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, rendezvous_group);

@@ -20,10 +20,12 @@ static const struct {
     {"speed-limit-down", KIND_MEGABYTES},
     {"queue-days", KIND_NUMBER},
     {"private-mode", KIND_YES_NO},
-    {"guess-ports", KIND_YES_NO},
     {"auto-start", KIND_YES_NO},
     {"run-in-background", KIND_YES_NO},
     {"notifications", KIND_YES_NO},
+    {"guess-ports", KIND_YES_NO},
+    {"nearby", KIND_YES_NO},
+    {"port-mapping", KIND_YES_NO},
 };
 
 /* While the engine has not answered, what was written is what bound widgets see: an answer to an earlier

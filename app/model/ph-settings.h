@@ -6,8 +6,8 @@
  *   name, download-dir, rendezvous, stun, turn            strings
  *   speed-limit-up, speed-limit-down                      double, megabytes a second; 0 none
  *   queue-days                                            double, 0 for ever
- *   private-mode, auto-start, run-in-background, notifications,
- *   guess-ports    booleans
+ *   private-mode, auto-start, run-in-background, notifications, guess-ports, nearby, port-mapping
+ *                                                         booleans
  *
  * Signal: refused (key, message) */
 

@@ -7,6 +7,7 @@
 #include <glib/gi18n.h>
 
 #define BETWEEN " · "
+#define DIGEST_GROUP 8
 
 /* --- One line ------------------------------------------------------------------------------------ */
 
@@ -116,6 +117,19 @@ ph_transfer_result_style (const PhTransferView *view)
   default:
     return "dimmed";
   }
+}
+
+char *
+ph_transfer_digest (const char *hex)
+{
+  GString *groups = g_string_new (NULL);
+
+  for (size_t i = 0; hex[i] != '\0'; i++) {
+    if (i > 0 && i % DIGEST_GROUP == 0)
+      g_string_append_c (groups, ' ');
+    g_string_append_c (groups, hex[i]);
+  }
+  return g_string_free_and_steal (groups);
 }
 
 /* --- Facts --------------------------------------------------------------------------------------- */

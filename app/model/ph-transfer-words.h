@@ -16,6 +16,9 @@ const char *ph_transfer_result (const PhTransferView *view);
 const char *ph_transfer_result_icon (const PhTransferView *view);
 const char *ph_transfer_result_style (const PhTransferView *view);
 
+/* A digest in groups, to be compared by eye and broken into lines where it is not one word. */
+char *ph_transfer_digest (const char *hex);
+
 /* PhDetail of what was sent when, and of the way it took. Both are cleared first. */
 void ph_transfer_facts (const PhTransferView *view, int64_t now, GListStore *facts);
 void ph_transfer_path (const PhTransferView *view, GListStore *facts);

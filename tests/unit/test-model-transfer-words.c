@@ -163,6 +163,16 @@ test_number (void)
   g_assert_cmpstr (lines, ==, "1  2  3\n4  5  6\n7");
 }
 
+static void
+test_digest (void)
+{
+  g_autofree char *empty = ph_transfer_digest ("");
+  g_autofree char *groups = ph_transfer_digest ("0123456789abcdef0");
+
+  g_assert_cmpstr (empty, ==, "");
+  g_assert_cmpstr (groups, ==, "01234567 89abcdef 0");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -171,6 +181,7 @@ main (int argc, char **argv)
   g_test_add_func ("/transfer-words/facts", test_facts);
   g_test_add_func ("/transfer-words/explain", test_explain);
   g_test_add_func ("/transfer-words/explain-nonsense", test_explain_nonsense);
+  g_test_add_func ("/transfer-words/digest", test_digest);
   g_test_add_func ("/person-words/caps", test_caps);
   g_test_add_func ("/person-words/number", test_number);
   return g_test_run ();
