@@ -4,7 +4,6 @@
 
 #include "app/gtk/ph-transfer-commands.h"
 
-#include "app/engine/ph-safe-name.h"
 #include "app/gtk/ph-window.h"
 #include "app/model/ph-format.h"
 
@@ -229,16 +228,43 @@ folder_launched (GObject *source, GAsyncResult *result, gpointer data)
     ph_window_report (widget, _ ("This Cannot Be Opened"), error);
 }
 
-/* The first of the received files; the folder it is in if it has another name there. */
+/* Where the first of the received files is. It may have another name than was sent, since nothing is ever
+ * overwritten: the engine knows. Where it does not any more, the folder has to do. */
 static GFile *
-received_file (const PhTransferView *view)
+received_file (const Request *request, GPtrArray *rows)
 {
-  g_autofree char *name =
-      view->names != NULL && view->names[0] != NULL ? ph_safe_name (view->names[0], true) : NULL;
-  g_autofree char *path = name != NULL ? g_build_filename (view->folder, name, NULL) : NULL;
+  const PhTransferView *view = ph_transfer_item_view (request->transfer);
+  g_autofree char *path = NULL;
 
-  return g_file_new_for_path (
-      path != NULL && g_file_test (path, G_FILE_TEST_EXISTS) ? path : view->folder);
+  if (rows == NULL || rows->len == 0)
+    return g_file_new_for_path (view->folder);
+  path = g_build_filename (view->folder, ph_file_item_path (rows->pdata[0]), NULL);
+  return g_file_new_for_path (path);
+}
+
+static void
+open_listed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Request) request = data;
+  g_autoptr (GPtrArray) rows = ph_client_finish_rows (PH_CLIENT (source), result, NULL);
+  g_autoptr (GFile) file = received_file (request, rows);
+  g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (file);
+
+  gtk_file_launcher_launch (launcher, GTK_WINDOW (gtk_widget_get_root (request->widget)), NULL,
+                            file_launched, g_object_ref (request->widget));
+}
+
+static void
+show_listed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Request) request = data;
+  g_autoptr (GPtrArray) rows = ph_client_finish_rows (PH_CLIENT (source), result, NULL);
+  g_autoptr (GFile) file = received_file (request, rows);
+  g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (file);
+
+  gtk_file_launcher_open_containing_folder (launcher,
+                                            GTK_WINDOW (gtk_widget_get_root (request->widget)),
+                                            NULL, folder_launched, g_object_ref (request->widget));
 }
 
 void
@@ -246,21 +272,24 @@ ph_transfer_open (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
 {
   const PhTransferView *view = ph_transfer_item_view (transfer);
   const bool is_one = view->names != NULL && view->names[0] != NULL && view->names[1] == NULL;
-  g_autoptr (GFile) file = is_one ? received_file (view) : g_file_new_for_path (view->folder);
-  g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (file);
 
-  gtk_file_launcher_launch (launcher, GTK_WINDOW (gtk_widget_get_root (widget)), NULL,
-                            file_launched, g_object_ref (widget));
+  if (is_one) {
+    ph_client_list_files_async (client, view->id, 0, 1, open_listed,
+                                request_new (widget, client, transfer));
+  } else {
+    g_autoptr (GFile) folder = g_file_new_for_path (view->folder);
+    g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (folder);
+
+    gtk_file_launcher_launch (launcher, GTK_WINDOW (gtk_widget_get_root (widget)), NULL,
+                              file_launched, g_object_ref (widget));
+  }
 }
 
 void
 ph_transfer_show_in_folder (GtkWidget *widget, PhClient *client, PhTransferItem *transfer)
 {
-  g_autoptr (GFile) file = received_file (ph_transfer_item_view (transfer));
-  g_autoptr (GtkFileLauncher) launcher = gtk_file_launcher_new (file);
-
-  gtk_file_launcher_open_containing_folder (launcher, GTK_WINDOW (gtk_widget_get_root (widget)),
-                                            NULL, folder_launched, g_object_ref (widget));
+  ph_client_list_files_async (client, ph_transfer_item_id (transfer), 0, 1, show_listed,
+                              request_new (widget, client, transfer));
 }
 
 /* --- Forgetting ---------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@ struct _PhFileItem {
   GObject parent_instance;
 
   char *path;
+  char *display_path;
   char *sha256;
   uint64_t size;
   uint32_t index;
@@ -51,6 +52,7 @@ ph_file_item_finalize (GObject *object)
   PhFileItem *self = PH_FILE_ITEM (object);
 
   g_free (self->path);
+  g_free (self->display_path);
   g_free (self->sha256);
   G_OBJECT_CLASS (ph_file_item_parent_class)->finalize (object);
 }
@@ -62,7 +64,7 @@ ph_file_item_get_property (GObject *object, guint id, GValue *value, GParamSpec 
 
   switch (id) {
   case PROP_PATH:
-    g_value_set_string (value, self->path);
+    g_value_set_string (value, self->display_path);
     break;
   case PROP_FOLDER:
     g_value_set_boolean (value, self->folder);
@@ -117,7 +119,8 @@ ph_file_item_new (const PhFileView *view)
 {
   PhFileItem *self = g_object_new (PH_TYPE_FILE_ITEM, NULL);
 
-  self->path = ph_display_name (view->path);
+  self->path = g_strdup (view->path);
+  self->display_path = ph_display_name (view->path);
   self->sha256 = g_strdup (view->sha256);
   self->size = view->size;
   self->index = view->index;
@@ -130,4 +133,10 @@ uint32_t
 ph_file_item_index (PhFileItem *self)
 {
   return self->index;
+}
+
+const char *
+ph_file_item_path (PhFileItem *self)
+{
+  return self->path;
 }

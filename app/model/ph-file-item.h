@@ -13,3 +13,5 @@ G_DECLARE_FINAL_TYPE (PhFileItem, ph_file_item, PH, FILE_ITEM, GObject)
 
 PhFileItem *ph_file_item_new (const PhFileView *view);
 uint32_t ph_file_item_index (PhFileItem *self);
+/* As it is on this disk, below the transfer's folder: not for showing. */
+const char *ph_file_item_path (PhFileItem *self);
