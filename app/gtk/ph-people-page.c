@@ -13,6 +13,7 @@ struct _PhPeoplePage {
   PhClient *client;
   PhContactItem *selected;
   bool has_people;
+  bool show_title;
 
   GtkSortListModel *sorted;
   GtkSearchBar *search_bar;
@@ -20,7 +21,7 @@ struct _PhPeoplePage {
   GtkListBox *list;
 };
 
-enum { PROP_0, PROP_CLIENT, PROP_SELECTED, PROP_HAS_PEOPLE, N_PROPS };
+enum { PROP_0, PROP_CLIENT, PROP_SELECTED, PROP_HAS_PEOPLE, PROP_SHOW_TITLE, N_PROPS };
 enum { ACTIVATED, N_SIGNALS };
 
 static GParamSpec *properties[N_PROPS];
@@ -169,6 +170,9 @@ ph_people_page_get_property (GObject *object, guint id, GValue *value, GParamSpe
   case PROP_HAS_PEOPLE:
     g_value_set_boolean (value, self->has_people);
     break;
+  case PROP_SHOW_TITLE:
+    g_value_set_boolean (value, self->show_title);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -195,6 +199,9 @@ ph_people_page_set_property (GObject *object, guint id, const GValue *value, GPa
   case PROP_CLIENT:
     set_client (self, g_value_get_object (value));
     break;
+  case PROP_SHOW_TITLE:
+    self->show_title = g_value_get_boolean (value);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -216,6 +223,8 @@ ph_people_page_class_init (PhPeoplePageClass *klass)
   properties[PROP_SELECTED] =
       g_param_spec_object ("selected", NULL, NULL, PH_TYPE_CONTACT_ITEM, flags);
   properties[PROP_HAS_PEOPLE] = g_param_spec_boolean ("has-people", NULL, NULL, FALSE, flags);
+  properties[PROP_SHOW_TITLE] =
+      g_param_spec_boolean ("show-title", NULL, NULL, TRUE, flags | G_PARAM_WRITABLE);
   g_object_class_install_properties (object_class, N_PROPS, properties);
   signals[ACTIVATED] = g_signal_new ("activated", PH_TYPE_PEOPLE_PAGE, G_SIGNAL_RUN_LAST, 0, NULL,
                                      NULL, NULL, G_TYPE_NONE, 1, PH_TYPE_CONTACT_ITEM);
@@ -236,6 +245,7 @@ ph_people_page_class_init (PhPeoplePageClass *klass)
 static void
 ph_people_page_init (PhPeoplePage *self)
 {
+  self->show_title = true;
   g_type_ensure (PH_TYPE_CLIENT);
   g_type_ensure (PH_TYPE_CONTACT_ITEM);
   g_type_ensure (PH_TYPE_NETWORK_BUTTON);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* All people, to be searched, and to drop files on.
  *
- * Properties: client; selected (PhContactItem): whose page is shown. Signal: activated (PhContactItem): the
- * person was clicked or Enter was pressed. */
+ * Properties: client; selected (PhContactItem): whose page is shown; show-title.
+ * Signal: activated (PhContactItem): the person was clicked or Enter was pressed. */
 
 #pragma once
 
