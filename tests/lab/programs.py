@@ -220,6 +220,21 @@ class Lab:
         self._await_stun(coturn)
         return coturn
 
+    def start_shipped_coturn(self):
+        """coturn with the settings that Porthole ships, after what its owner has to do: addresses and secret."""
+        self.turn_secret = self.work / 'turn-secret'
+        self.turn_secret.write_text(secrets.token_hex(16))
+        settings = (TOP / 'data/server/turnserver.conf').read_text(encoding='utf-8')
+        for sample, own in zip(('198.51.100.10', '198.51.100.11'), self.network.public_addresses):
+            settings = settings.replace(f'listening-ip={sample}', f'listening-ip={own}')
+        path = self.work / 'turnserver.conf'
+        path.write_text(settings.replace('CHANGE-ME', self.turn_secret.read_text()), encoding='utf-8')
+        path.chmod(0o600)
+        coturn = Program(self, 'coturn', self.network.public, [
+            'turnserver', '-c', path, '--log-file=stdout', f'--pidfile={self.work}/coturn.pid', f'--userdb={self.work}/coturn.db'])
+        self._await_stun(coturn)
+        return coturn
+
     def start_port_mapper(self, host, router, mappings=True, upnp=True):
         """miniupnpd on the router before `host`: PCP and NAT-PMP (`mappings`), UPnP (`upnp`)."""
         namespace = Host(self.network.prefix + router, '', '')

@@ -310,6 +310,21 @@ def relayed(left, right):
         must(lab.network.crossed() > 20_000_000, 'and where did it go?')
 
 
+@scenario()
+def shipped_coturn():
+    """The coturn settings that Porthole ships, as shipped but for addresses and secret, relay a file."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        lab.start_shipped_coturn()
+        lab.start_rendezvous()
+        lab.introduce()
+        file = lab.work / 'relayed.bin'
+        write_random(file, 5_000_000)
+        must(transfer(lab, file)['path'] == 'relay', 'not relayed')
+        client = lab.left.do('nat')
+        must(client.events[-1]['mapping'] == APD, f'its two addresses tell: {json.dumps(client.events[-1])}')
+
+
 def sending(lab, size):
     """A receiver and a sender of a file of that size, on a line where that takes some seconds."""
     lab.network.hold(SLOW)

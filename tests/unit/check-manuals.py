@@ -25,11 +25,11 @@ def page(name):
 
 
 def complaints(program, rendezvous):
-    for name in ('porthole-cli.1', 'porthole-rendezvous.1'):
+    for name in ('porthole-cli.1', 'porthole-rendezvous.1', 'porthole.1'):
         status, text, warnings = page(name)
         if status != 0 or warnings:
             yield f'{name}: {warnings or status}'
-        if 'EXIT STATUS' not in text:
+        if 'SEE ALSO' not in text:
             yield f'{name}: not formatted'
 
     text = page('porthole-cli.1')[1]
