@@ -204,7 +204,8 @@ start_child (Foreign *f, const char *name, bool controlling)
 {
   const char *role = controlling ? "controlling" : "controlled";
   g_autofree char *script = ph_test_source_path ("tests/interop/foreign-ice.py");
-  g_autofree char *program = g_build_filename (g_getenv ("TOP_BUILDDIR"), "tests/unit", name, NULL);
+  g_autofree char *program =
+      g_build_filename (g_getenv ("TOP_BUILDDIR"), "tests/interop", name, NULL);
   const char *aioice_argv[] = {"python3", script, role, NULL};
   const char *nice_argv[] = {program, role, NULL};
   const char **argv = strcmp (name, "aioice") == 0 ? aioice_argv : nice_argv;
