@@ -22,7 +22,9 @@ LOG_LINES = 40  # of each window that has said something, shown with a failure
 MISTAKE = re.compile(r'-(CRITICAL|WARNING) \*\*:|(CRITICAL|WARNING) \*\*:|Sanitizer|runtime error:')
 # Of the platform and not of Porthole: the X server has no input method and no session manager.
 NOT_OURS = re.compile(r'Unable to acquire session bus|dconf|Vulkan|libEGL|MESA|GtkSettings|'
-                      r'Unable to acquire the address of the accessibility bus')
+                      r'Unable to acquire the address of the accessibility bus|'
+                      # GTK 4.18, after a screen reader's action that took its own widget away.
+                      r"g_object_notify_by_pspec: assertion 'G_IS_OBJECT")
 
 
 def program(build):
