@@ -9,15 +9,20 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (PhExport) export = ph_export_decode (ph_slice (data, size));
-  g_autoptr (GBytes) again = NULL;
   g_autoptr (GBytes) plain = NULL;
 
-  /* There is one encoding of each. */
+  /* What is written of it says the same; only lengths may have been longer than they need to be. */
   if (export != NULL) {
-    again = ph_export_encode (export);
-    g_assert_nonnull (again);
-    g_assert_true (g_bytes_get_size (again) == size
-                   && memcmp (g_bytes_get_data (again, NULL), data, size) == 0);
+    g_autoptr (GBytes) once = ph_export_encode (export);
+    g_autoptr (PhExport) same =
+        ph_export_decode (ph_slice (g_bytes_get_data (once, NULL), g_bytes_get_size (once)));
+
+    g_assert_nonnull (same);
+
+    g_autoptr (GBytes) twice = ph_export_encode (same);
+
+    g_assert_true (g_bytes_equal (once, twice));
+    g_assert_true (g_bytes_get_size (once) <= size);
   }
   /* Too short to have any: it ends before the passphrase costs time. */
   if (size < 60)

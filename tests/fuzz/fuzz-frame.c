@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Control frames, segment heads and record heads: what is accepted is exactly what would be written. The
- * first byte chooses which. */
+/* Control frames, segment heads and record heads: what is accepted is exactly what would be written, but
+ * for reasons of a pause that a newer Porthole may have. The first byte chooses which. */
 
 #include "app/engine/ph-record.h"
 
@@ -28,7 +28,7 @@ try_frames (PhSlice in)
       g_assert_true (in.len < PH_FRAME_MAX);
     if (result != PH_FRAME_OK && result != PH_FRAME_SKIPPED)
       return;
-    if (result == PH_FRAME_OK) {
+    if (result == PH_FRAME_OK && frame.type != PH_FRAME_PAUSE) {
       PhWriter w = ph_writer (out, sizeof out);
 
       ph_frame_encode (&frame, &w);
