@@ -77,10 +77,11 @@ collect (PhTurnStream *self, PhSlice *in, size_t total)
 {
   const size_t len = MIN (in->len, total - self->part->len);
 
-  if (len > 0)
+  if (len > 0) {
     g_byte_array_append (self->part, in->data, (unsigned)len);
-  in->data += len;
-  in->len -= len;
+    in->data += len;
+    in->len -= len;
+  }
   return self->part->len == total;
 }
 
