@@ -53,7 +53,12 @@ class Desktop:
         # A display's name is a file in /tmp, and a server in another namespace takes it for a stale one.
         os.unshare(os.CLONE_NEWNS)
         subprocess.run(['mount', '--make-rprivate', '/'], check=True)
+        here = os.open(TOP, os.O_PATH)
         subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/tmp'], check=True)
+        if not TOP.exists():  # the sources themselves are below /tmp
+            TOP.mkdir(parents=True)
+            subprocess.run(['mount', '--no-canonicalize', '--bind', f'/proc/{os.getpid()}/fd/{here}', str(TOP)], check=True)
+        os.close(here)
         self._folder = tempfile.TemporaryDirectory(prefix='desktop-')
         try:
             self._start_display()
