@@ -437,8 +437,8 @@ ph_portmap_next_timeout (const PhPortmap *self, const char **ret_why)
   *ret_why = self->state == PH_PORTMAP_PROBING ? "router asked for PCP" : "router asked again";
   for (size_t i = 0; i < self->n && portmap_can_ask (self); i++) {
     const PhPortmapMapping *mapping = &self->mappings[i];
-    const PhTime t =
-        self->upnp_id == mapping->id ? mapping->expires : ph_portmap_mapping_next_timeout (mapping);
+    const PhTime t = waits_for_driver (self, mapping) ? mapping->expires
+                                                      : ph_portmap_mapping_next_timeout (mapping);
 
     if (t < next) {
       next = t;
