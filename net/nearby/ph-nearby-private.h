@@ -56,6 +56,8 @@ struct _PhNearby {
 
   /* The announcement that is being sent: to which socket's network, from which contact on. */
   bool announcing;
+  bool from_group; /* what is being handled came by multicast */
+  PhTime announced_at;
   guint round_socket;
   guint round_contact;
   PhTime announce_at;

@@ -8,8 +8,7 @@ ph_nearby_contact_reset (PhNearbyContact *contact)
   g_queue_clear_full (&contact->signals, (GDestroyNotify)g_bytes_unref);
   g_clear_pointer (&contact->partial, g_byte_array_unref);
   contact->offset = 0;
-  contact->sequence = 0;
-  contact->received = 0;
+  contact->sequence++; /* a gap: what was under way is given up */
   contact->tries = 0;
   contact->send_due = false;
   contact->ack_due = false;
@@ -61,8 +60,9 @@ handle_data (PhNearby *self, PhNearbyContact *contact, const PhNearbyPacket *pac
     contact->ack_due = true; /* ours was lost */
     return;
   }
+  /* One packet is under way at a time: after a gap the other side has given up what came before. */
   if (packet->sequence != contact->received + 1)
-    return;
+    g_clear_pointer (&contact->partial, g_byte_array_unref);
   if (contact->partial == NULL)
     contact->partial = g_byte_array_new ();
   /* Too long to be a signal: never acknowledged, and the sender gives up. */

@@ -259,6 +259,12 @@ handle_entry (PhNearby *self, PhTime now, PhNearbyContact *contact, const PhNear
       ph_nearby_lose (self, now, contact, "it leaves");
     return;
   }
+  /* To us alone comes only what answers our own announcement. Anything else is a recording, from anywhere,
+   * whose sender wants to know whether we are here or to have our signals. */
+  if (!self->from_group
+      && (known ? !ph_addr_equal (&contact->addr, &in->remote)
+                : ph_time_since (now, self->announced_at) > PH_NEARBY_ANSWER_LIFE))
+    return;
   if (!known)
     ph_nearby_lose (self, now, contact, "it has begun anew");
 
@@ -271,6 +277,9 @@ handle_entry (PhNearby *self, PhTime now, PhNearbyContact *contact, const PhNear
   }
   if (!known) {
     contact->here = true;
+    /* Numbers go on while both runs do, whoever lost whom in between. */
+    if (!ph_epoch_equal (&contact->epoch, &entry->epoch))
+      contact->received = 0;
     contact->epoch = entry->epoch;
     ph_trace (&self->config.trace, now, "nearby", "a contact is on this network");
     ph_nearby_push (self, PH_NEARBY_EVENT_HERE, &contact->id, NULL);
@@ -356,7 +365,9 @@ ph_nearby_handle_multicast (PhNearby *self, PhTime now, uint32_t interface, cons
     const PhDatagram in = {.socket = socket->id, .remote = *remote, .bytes = bytes};
 
     if (socket->interface == interface && socket->addr.family == remote->family) {
+      self->from_group = true;
       ph_nearby_handle_packet (self, now, &in);
+      self->from_group = false;
       return;
     }
   }
@@ -368,6 +379,7 @@ static void
 start_round (PhNearby *self, PhTime now)
 {
   self->announcing = true;
+  self->announced_at = now;
   self->round_socket = 0;
   self->round_contact = 0;
   if (self->burst_left > 0) {

@@ -13,8 +13,7 @@
  *
  * Signals are those of net/signal: opaque, in order and once, PH_ENVELOPE_BODY_MAX bytes at most. Each is
  * cut into packets; one packet a contact is under way at a time and repeated until it is acknowledged.
- * Both sides' epochs (a nonce drawn per start) are in each packet and sequence numbers begin anew with
- * them, so nothing of an earlier run counts. An announcement can be repeated by whoever hears it: that
+ * Both sides' epochs (a nonce drawn per start) are in each packet, so nothing of an earlier run counts. An announcement can be repeated by whoever hears it: that
  * misleads signals, which nobody else can read, until the contact's own next announcement.
  *
  * Bounded: PH_NEARBY_CONTACTS_MAX contacts, one signal being put together for each contact that is here,
@@ -47,6 +46,8 @@
 #define PH_NEARBY_TRIES 5
 /* Datagrams of strangers, or replays, that are looked at: so many at once, and so many a second. */
 #define PH_NEARBY_RATION 128
+/* Answers to an announcement come at once, or have been somewhere else. */
+#define PH_NEARBY_ANSWER_LIFE (5 * PH_SEC)
 /* One contact is answered this often at most. */
 #define PH_NEARBY_ANSWER_INTERVAL PH_SEC
 

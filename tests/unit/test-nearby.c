@@ -396,6 +396,30 @@ test_restart (World *world, const void *data)
   g_assert_cmpstr (world->devices[0].heard->str, ==, "yes|");
 }
 
+/* One side has lost the other for a moment, the other side has not noticed: nothing is taken for a repetition. */
+static void
+test_lost_on_one_side (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  g_assert_true (say (world, 0, 1, "one"));
+  g_assert_true (say (world, 0, 1, "two"));
+  run (world, world->now + PH_SEC);
+  world->devices[1].on_wire = false;
+  g_assert_true (say (world, 0, 1, "lost"));
+  run (world, world->now + 10 * PH_SEC);
+  g_assert_false (sees (world, 0, 1));
+  g_assert_true (sees (world, 1, 0));
+  world->devices[1].on_wire = true;
+  ph_nearby_network_changed (world->devices[0].nearby, world->now);
+  run (world, world->now + PH_SEC);
+  g_assert_true (say (world, 0, 1, "three"));
+  g_assert_true (say (world, 1, 0, "back"));
+  run (world, world->now + PH_SEC);
+  g_assert_cmpstr (world->devices[1].heard->str, ==, "one|two|three|");
+  g_assert_cmpstr (world->devices[0].heard->str, ==, "back|");
+}
+
 /* --- Strangers ---------------------------------------------------------------------------------- */
 
 static void
@@ -424,6 +448,31 @@ test_replay (World *world, const void *data)
   }
   run (world, world->now + PH_SEC);
   g_assert_cmpstr (world->devices[1].heard->str, ==, "once|");
+}
+
+/* A recorded announcement, sent to one address later: no answer, and nobody is there. */
+static void
+test_recording (World *world, const void *data)
+{
+  PhDatagram in = {.socket = 10, .remote = world->devices[2].addr};
+  g_autoptr (GByteArray) recorded = g_byte_array_new ();
+  unsigned sent;
+
+  watch_each_other (world, 0, 1);
+  world->devices[0].on_wire = false;
+  run (world, world->now + PH_SEC);
+  ph_nearby_network_changed (world->devices[1].nearby, world->now);
+  ph_nearby_handle_timeout (world->devices[1].nearby, world->now);
+  settle (world);
+  g_byte_array_append (recorded, world->last->data, world->last->len);
+  world->devices[1].on_wire = false;
+  run (world, world->now + 12 * PH_SEC);
+  sent = world->sent;
+  in.bytes = ph_slice (recorded->data, recorded->len);
+  ph_nearby_handle_packet (world->devices[0].nearby, world->now, &in);
+  settle (world);
+  g_assert_false (sees (world, 0, 1));
+  g_assert_cmpuint (world->sent, ==, sent);
 }
 
 /* Our own announcement, sent back to us, is not a contact's. */
@@ -499,7 +548,9 @@ main (int argc, char **argv)
   ADD ("nobody-answers", test_nobody_answers);
   ADD ("queue-is-bounded", test_queue_is_bounded);
   ADD ("restart", test_restart);
+  ADD ("lost-on-one-side", test_lost_on_one_side);
   ADD ("replay", test_replay);
+  ADD ("recording", test_recording);
   ADD ("echo", test_echo);
   ADD ("flood", test_flood);
   ADD ("unwatch", test_unwatch);
