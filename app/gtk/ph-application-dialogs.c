@@ -11,6 +11,8 @@
 #include "app/gtk/ph-shortcuts.h"
 #include "app/gtk/ph-transfer-page.h"
 
+#include <glib/gi18n.h>
+
 /* Presents a dialog, and takes it. Nothing is shown without a window: it brings the dialog's place. */
 static void
 present (PhApplication *self, AdwDialog *dialog)
@@ -151,9 +153,22 @@ ph_application_add_dialogs (PhApplication *self)
 
 /* --- Alerts ---------------------------------------------------------------------------------------- */
 
+/* Without a window it is told all the same, whatever the setting of notifications says: it is told once. */
 static void
 alerted (PhApplication *self, PhContactItem *contact, const char *message)
 {
+  if (gtk_application_get_active_window (GTK_APPLICATION (self)) == NULL) {
+    g_autoptr (GNotification) notification =
+        g_notification_new (_ ("Somebody Else Answered in a Person’s Place"));
+    g_autofree char *id = g_strconcat ("alert-", ph_contact_item_id (contact), NULL);
+
+    g_notification_set_body (notification, ph_contact_item_display_name (contact));
+    g_notification_set_priority (notification, G_NOTIFICATION_PRIORITY_URGENT);
+    g_notification_set_default_action_and_target (notification, "app.show-person", "s",
+                                                  ph_contact_item_id (contact));
+    g_application_send_notification (G_APPLICATION (self), id, notification);
+    return;
+  }
   present (self, ph_key_alert_new (ph_application_get_client (self), contact));
 }
 

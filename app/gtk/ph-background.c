@@ -15,7 +15,7 @@ struct _PhBackground {
   GObject parent_instance;
 
   PhClient *client;
-  XdpPortal *portal;
+  XdpPortal *portal; /* NULL: there is no session bus */
   char *profile;
   PhApplication *application; /* borrowed */
   bool held;
@@ -39,15 +39,16 @@ update (PhBackground *self)
 {
   const bool hold = has_to_stay (self);
 
+  /* It told of transfers that went on: they have ended. */
+  if (ph_client_get_running (self->client) == 0)
+    g_application_withdraw_notification (G_APPLICATION (self->application), NOTIFICATION_ID);
   if (hold == self->held)
     return;
   self->held = hold;
-  if (hold) {
+  if (hold)
     g_application_hold (G_APPLICATION (self->application));
-  } else {
-    g_application_withdraw_notification (G_APPLICATION (self->application), NOTIFICATION_ID);
+  else
     g_application_release (G_APPLICATION (self->application));
-  }
 }
 
 /* --- The portal ---------------------------------------------------------------------------------- */
@@ -96,6 +97,11 @@ ask_portal (PhBackground *self)
 {
   const bool login = ph_client_get_flag (self->client, "auto-start");
 
+  if (self->portal == NULL) {
+    if (login)
+      login_refused (self, "there is no session bus");
+    return;
+  }
   self->asked = true;
   xdp_portal_request_background (
       self->portal, NULL, _ ("Porthole receives files while its window is closed"),
@@ -103,7 +109,8 @@ ask_portal (PhBackground *self)
       portal_answered, g_object_ref (self));
 }
 
-/* The portal keeps what it was told: it is asked when a person changes something, not at each start. */
+/* The portal keeps what it was told: it is asked when a person changes something, not at each start. That
+ * Porthole is not to start at login it may have to be told though nothing else is wanted. */
 static void
 setting_changed (PhBackground *self, const char *key)
 {
@@ -111,7 +118,8 @@ setting_changed (PhBackground *self, const char *key)
                      || ph_client_get_flag (self->client, "auto-start");
 
   update (self);
-  if (ph_client_get_loaded (self->client) && (wants || self->asked))
+  if (ph_client_get_loaded (self->client)
+      && (wants || self->asked || g_str_equal (key, "auto-start")))
     ask_portal (self);
 }
 
@@ -150,7 +158,7 @@ ph_background_finalize (GObject *object)
   if (self->held)
     g_application_release (G_APPLICATION (self->application));
   g_object_unref (self->client);
-  g_object_unref (self->portal);
+  g_clear_object (&self->portal);
   g_free (self->profile);
   G_OBJECT_CLASS (ph_background_parent_class)->finalize (object);
 }
@@ -164,7 +172,11 @@ ph_background_class_init (PhBackgroundClass *klass)
 static void
 ph_background_init (PhBackground *self)
 {
-  self->portal = xdp_portal_new ();
+  g_autoptr (GError) error = NULL;
+
+  self->portal = xdp_portal_initable_new (&error);
+  if (self->portal == NULL)
+    g_debug ("no portal: %s", error->message);
 }
 
 PhBackground *

@@ -73,14 +73,50 @@ withdraw (PhNotifications *self, const char *transfer)
 
 /* --- Offers -------------------------------------------------------------------------------------- */
 
+typedef struct {
+  PhNotifications *notifications;
+  char *transfer;
+} Answer;
+
+static Answer *
+answer_new (PhNotifications *self, const char *transfer)
+{
+  Answer *answer = g_new0 (Answer, 1);
+
+  answer->notifications = g_object_ref (self);
+  answer->transfer = g_strdup (transfer);
+  return answer;
+}
+
+static void
+answer_free (Answer *answer)
+{
+  g_object_unref (answer->notifications);
+  g_free (answer->transfer);
+  g_free (answer);
+}
+
+/* There may be no window to say it in. */
+static void
+tell_refused (PhNotifications *self, const char *transfer, const GError *error)
+{
+  PhTransferItem *item = ph_client_find_transfer (self->client, transfer);
+
+  if (item != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    send (self, ph_transfer_item_view (item), _ ("The Files Were Not Accepted"), error->message,
+          G_NOTIFICATION_PRIORITY_HIGH, ph_transfer_item_view (item)->state == PH_TRANSFER_OFFERED);
+}
+
 static void
 accept_finished (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autofree char *text = ph_client_finish (PH_CLIENT (source), result, NULL);
+  Answer *answer = data;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = ph_client_finish (PH_CLIENT (source), result, &error);
 
-  /* Else the offer stays, and its page says why. */
-  if (text == NULL)
-    g_debug ("an offer could not be accepted from its notification");
+  if (error != NULL)
+    tell_refused (answer->notifications, answer->transfer, error);
+  answer_free (answer);
 }
 
 static void
@@ -101,7 +137,7 @@ offered (PhClient *client, PhTransferItem *item, PhNotifications *self)
   g_autofree char *title = NULL, *body = NULL, *who = NULL;
 
   if (g_hash_table_remove (self->accepted, view->id)) {
-    ph_client_accept_async (client, view->id, NULL, accept_finished, NULL);
+    ph_client_accept_async (client, view->id, NULL, accept_finished, answer_new (self, view->id));
     return;
   }
   if (!ph_client_get_flag (client, "notifications") || is_seen (self, view))
@@ -152,11 +188,6 @@ ended (PhClient *client, PhTransferItem *item, PhNotifications *self)
 
 /* --- Actions ------------------------------------------------------------------------------------- */
 
-typedef struct {
-  PhNotifications *notifications;
-  char *transfer;
-} Answer;
-
 static void
 accept_answered (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -167,21 +198,20 @@ accept_answered (GObject *source, GAsyncResult *result, gpointer data)
   /* The answer has started the program: the other side offers again as soon as it notices. */
   if (g_error_matches (error, PH_ENGINE_ERROR, PH_ENGINE_ERROR_OFFLINE))
     g_hash_table_add (answer->notifications->accepted, g_steal_pointer (&answer->transfer));
-  g_object_unref (answer->notifications);
-  g_free (answer->transfer);
-  g_free (answer);
+  else if (error != NULL)
+    tell_refused (answer->notifications, answer->transfer, error);
+  answer_free (answer);
 }
 
 static void
 accept_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   PhNotifications *self = data;
-  Answer *answer = g_new0 (Answer, 1);
+  const char *transfer = g_variant_get_string (parameter, NULL);
 
-  answer->notifications = g_object_ref (self);
-  answer->transfer = g_variant_dup_string (parameter, NULL);
-  withdraw (self, answer->transfer);
-  ph_client_accept_async (self->client, answer->transfer, NULL, accept_answered, answer);
+  withdraw (self, transfer);
+  ph_client_accept_async (self->client, transfer, NULL, accept_answered,
+                          answer_new (self, transfer));
 }
 
 static void
