@@ -175,9 +175,14 @@ import (Job *job)
   /* No link and no transfer outlives the key that it belongs to. */
   ph_core_disconnect (self);
   self->imported = true;
+  /* The key first: contacts without it would know nobody who knows them. If they fail it comes back. */
+  if (!ph_profile_replace_key (self->profile, export->seed, &error)) {
+    ph_core_fail (self, job->command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+    return;
+  }
   if (!ph_store_replace_person (self->profile->store, (const char *const *)settings->pdata,
-                                export->contacts, &error)
-      || !ph_profile_replace_key (self->profile, export->seed, &error)) {
+                                export->contacts, &error)) {
+    ph_profile_replace_key (self->profile, self->profile->identity.seed, NULL);
     ph_core_fail (self, job->command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
     return;
   }

@@ -249,7 +249,8 @@ void
 ph_core_add (PhCore *self, const PhCommand *command)
 {
   PhInvitation invitation;
-  const PhInvitationError parsed = ph_invitation_parse (command->subject, &invitation);
+  const PhInvitationError parsed =
+      ph_invitation_parse (command->subject != NULL ? command->subject : "", &invitation);
   PhMeeting *meeting;
   PhPending *pending;
 

@@ -266,7 +266,7 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
   if (event->type == PH_RENDEZVOUS_EVENT_ONLINE)
     self->presence_by = ph_time_add (now, PH_CORE_PRESENCE_INTERVAL);
   if (event->type == PH_RENDEZVOUS_EVENT_OFFLINE)
-    ph_core_peers_update (self, now);
+    ph_core_peers_update (self, ph_core_now (self));
   ph_core_settle (self);
 }
 

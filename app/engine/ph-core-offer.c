@@ -51,6 +51,10 @@ ph_core_offer_again (PhCore *self, PhTransfer *transfer, PhPeer *peer, PhManifes
 {
   if (transfer->peer != peer || !is_open_offer (transfer) || transfer->in_session)
     return false;
+  /* A person may have answered what they were shown: it is that, or it is nothing. */
+  if (transfer->files != ph_manifest_files (manifest)
+      || transfer->bytes_total != ph_manifest_bytes (manifest))
+    return false;
   if (transfer->manifest == NULL)
     ph_transfer_set_manifest (transfer, manifest);
   return true;

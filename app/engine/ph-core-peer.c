@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "app/engine/ph-core-private.h"
+#include "app/engine/ph-safe-name.h"
 
 #include <glib/gi18n-lib.h>
 
@@ -41,11 +42,12 @@ ph_core_need_peer (PhCore *self, const PhCommand *command)
   PhDeviceId id;
   PhPeer *peer = NULL;
 
-  if (ph_device_id_parse (command->subject, &id) == PH_DEVICE_ID_OK)
+  /* Commands come over the session bus as well: what should be there need not be. */
+  if (command->subject != NULL && ph_device_id_parse (command->subject, &id) == PH_DEVICE_ID_OK)
     peer = ph_core_find_peer (self, &id);
   if (peer == NULL)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_CONTACT,
-                  _ ("There is no contact “%s”"), command->subject);
+                  _ ("There is no contact “%s”"), command->subject != NULL ? command->subject : "");
   return peer;
 }
 
@@ -297,10 +299,11 @@ tell_absence (PhPeer *self, PhTime now)
           || (meeting->status == PH_STATUS_ONLINE && self->core->presence_by != PH_NEVER)))
     return; /* it will say */
   if (meeting == NULL || meeting->status != PH_STATUS_OFFLINE) {
+    g_autofree char *who = ph_display_name (self->contact->name);
+
     message = g_strdup_printf (
         /* Translators: %s is a contact's name. */
-        _ ("%s is not online. The files go by themselves when both of you are"),
-        self->contact->name);
+        _ ("%s is not online. The files go by themselves when both of you are"), who);
   } else if (meeting->retry_at == PH_NEVER) {
     message =
         /* Translators: the first %s is an address, the second why it failed. */

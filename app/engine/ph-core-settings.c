@@ -166,10 +166,10 @@ ph_core_share_limit_down (PhCore *self, PhTime now)
 static bool
 check_key (PhCore *self, const PhCommand *command)
 {
-  if (g_strv_contains (keys, command->subject))
+  if (command->subject != NULL && g_strv_contains (keys, command->subject))
     return true;
   ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_SETTING,
-                _ ("There is no setting “%s”"), command->subject);
+                _ ("There is no setting “%s”"), command->subject != NULL ? command->subject : "");
   return false;
 }
 

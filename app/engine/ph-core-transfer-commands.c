@@ -467,6 +467,11 @@ offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
 {
   PhTransfer *transfer = ph_core_find_transfer (self, &event->id);
 
+  /* The profile is another person's by now. */
+  if (self->imported) {
+    ph_session_decline (peer->session, now, &event->id, PH_DECLINE_OTHER);
+    return;
+  }
   /* An id that another contact's transfer has: chance cannot do that. */
   if (transfer != NULL && !ph_core_offer_again (self, transfer, peer, event->manifest)) {
     ph_session_decline (peer->session, now, &event->id, PH_DECLINE_OTHER);

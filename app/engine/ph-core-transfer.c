@@ -758,6 +758,9 @@ ph_core_transfers_forget_peer (PhCore *self, PhPeer *peer)
       continue;
     if (transfer->in_session)
       ph_session_cancel (peer->session, now, &transfer->id);
+    else if (!transfer->outgoing && transfer->folder != NULL && transfer->manifest != NULL
+             && !ph_transfer_state_ended (transfer->state))
+      ph_file_sink_remove_parts (transfer->folder, transfer->id.bytes, transfer->manifest);
     ph_transfer_end (transfer, now, PH_TRANSFER_CANCELLED,
                      ph_engine_error_code (PH_ENGINE_ERROR_CANCELLED), NULL);
     tell (transfer, now);

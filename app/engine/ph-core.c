@@ -90,17 +90,17 @@ ph_core_settle (PhCore *self)
   self->settling = true;
   do {
     self->settle_again = false;
-    now = ph_core_now (
-        self); /* what is told within may look at the clock, and time never goes back */
-    busy = ph_core_peers_settle (self, now);
-    ph_core_share_limit_down (self, now);
-    busy |= ph_core_network_transmit (self, now);
-    busy |= ph_core_nat_settle (self, now);
+    /* Each looks at the clock anew: what the one before it set off may have, and time never goes back. */
+    busy = ph_core_peers_settle (self, ph_core_now (self));
+    ph_core_share_limit_down (self, ph_core_now (self));
+    busy |= ph_core_network_transmit (self, ph_core_now (self));
+    busy |= ph_core_nat_settle (self, ph_core_now (self));
     busy |= ph_core_relay_settle (self);
     busy |= ph_core_guess_settle (self);
-    busy |= ph_core_nearby_settle (self, now);
-    busy |= ph_core_portmap_settle (self, now);
+    busy |= ph_core_nearby_settle (self, ph_core_now (self));
+    busy |= ph_core_portmap_settle (self, ph_core_now (self));
   } while (busy || self->settle_again);
+  now = ph_core_now (self);
   ph_core_network_look (self, now);
   ph_core_network_check_reports (self, now);
   ph_core_transfers_tell (self, now);
@@ -314,6 +314,7 @@ ph_core_disconnect (PhCore *self)
   ph_core_network_transmit (self, now);
   ph_core_meetings_stop (self);
   self->connected = false;
+  ph_core_nearby_update (self);
 }
 
 void
