@@ -329,7 +329,8 @@ ph_endpoint_remove_peer (PhEndpoint *self, const uint8_t key[PH_KEY_LEN])
   Peer *peer = find_peer (self, key);
 
   self->last_peer = NULL;
-  self->guessing = NULL;
+  if (self->guessing == peer)
+    self->guessing = NULL;
   if (peer != NULL) {
     ph_connector_give_sockets_back (peer->connector, self->unused);
     g_ptr_array_remove (self->peers, peer);
