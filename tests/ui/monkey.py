@@ -122,6 +122,10 @@ def random_input(desktop, long):
                 monkey.play(min(OFFER_EVERY_SECONDS, left))
             alive = monkey.window.process.process.poll()
             must(alive in (None, 0), f'it ended with status {alive}')
+            told = [line for window in home.windows for line in window.mistakes()]
+            must(not any('Sanitizer' in line or 'runtime error' in line for line in told), '\n'.join(told[:10]))
+            home.windows.clear()  # a complaint of the toolkit's is shown below; here it is crashes that count
         except Exception as error:
             raise type(error)(f'seed {seed}: {error}') from error
-        return f'seed {seed}: {monkey.acts} acts, {len(offers)} offers, {monkey.starts} starts'
+        complaints = ''.join(f'\n{line}' for line in told[:5])
+        return f'seed {seed}: {monkey.acts} acts, {len(offers)} offers, {monkey.starts} starts{complaints}'
