@@ -50,6 +50,8 @@ ph_connector_attempt_fail (PhConnector *self, PhConnectorFailure failure)
 {
   PhConnectorEvent event = {.type = PH_CONNECTOR_EVENT_FAILED, .failure = failure};
 
+  /* What servers gave us may be gone: a relay that has begun anew says nothing to what it does not know. */
+  self->silenced = true;
   ph_connector_say_bye (self);
   ph_connector_attempt_end (self);
   ph_connector_schedule_retry (self);

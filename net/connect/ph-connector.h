@@ -160,8 +160,8 @@ bool ph_connector_poll_transmit (PhConnector *self, PhTime now, PhTransmit *tx);
 bool ph_connector_poll_event (PhConnector *self, PhConnectorEvent *ret_event);
 PhTime ph_connector_next_timeout (const PhConnector *self, const char **ret_why);
 
-/* Whether the last path went silent since this was last asked. Perhaps our NAT has forgotten us: whoever
- * has the gatherer lets it ask the servers anew. */
+/* Whether the last path went silent, or an attempt failed, since this was last asked. Perhaps our NAT or the
+ * relay has forgotten us: whoever has the gatherer lets it ask the servers anew. */
 bool ph_connector_take_silenced (PhConnector *self);
 /* Whether it wants a link, looks for one or has one: then a relay is worth having. */
 bool ph_connector_is_active (const PhConnector *self);
