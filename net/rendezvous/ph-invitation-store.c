@@ -151,17 +151,9 @@ ph_invitation_store_end (PhInvitationStore *self, PhTime now, const PhLookupId *
   if (invitation == NULL || invitation->state != PH_INVITATION_IS_OPEN)
     return;
   invitation->state = state;
-  invitation->accepter = *accepter;
+  if (accepter != NULL)
+    invitation->accepter = *accepter;
   invitation->expires_at = ph_time_add (now, PH_INVITATION_STORE_MEMORY);
-}
-
-void
-ph_invitation_store_remove (PhInvitationStore *self, const PhLookupId *lookup)
-{
-  PhStoredInvitation *invitation = g_hash_table_lookup (self->by_lookup, lookup);
-
-  if (invitation != NULL)
-    drop (self, invitation);
 }
 
 void

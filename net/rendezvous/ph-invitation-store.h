@@ -18,6 +18,7 @@ typedef enum {
   PH_INVITATION_IS_OPEN,
   PH_INVITATION_IS_USED, /* by `accepter`, who may ask again for the answer */
   PH_INVITATION_IS_ENDED, /* by a wrong answer */
+  PH_INVITATION_IS_WITHDRAWN, /* by its owner */
 } PhInvitationState;
 
 typedef struct {
@@ -46,9 +47,8 @@ ph_invitation_store_add (PhInvitationStore *self, PhTime now, const PhLookupId *
 /* NULL if it is not known or expired. Valid until the next call that is not _end. */
 const PhStoredInvitation *
 ph_invitation_store_find (PhInvitationStore *self, PhTime now, const PhLookupId *lookup);
-/* Notes how it ended. */
+/* Notes how an open one ended; `accepter` is who used it or gave the wrong answer, NULL for nobody. */
 void ph_invitation_store_end (PhInvitationStore *self, PhTime now, const PhLookupId *lookup,
                               PhInvitationState state, const PhDeviceId *accepter);
-void ph_invitation_store_remove (PhInvitationStore *self, const PhLookupId *lookup);
 void ph_invitation_store_sweep (PhInvitationStore *self, PhTime now);
 unsigned ph_invitation_store_size (const PhInvitationStore *self);

@@ -342,9 +342,9 @@ handle_withdraw (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *messa
 
   const PhStoredInvitation *invitation = ph_invitation_store_find (self->invitations, now, &lookup);
 
-  if (invitation != NULL && ph_device_id_equal (&invitation->owner, &conn->key)
-      && invitation->state == PH_INVITATION_IS_OPEN)
-    ph_invitation_store_remove (self->invitations, &lookup);
+  /* It stays known: somebody's acceptance may be on its way to the owner, whose answer must still reach them. */
+  if (invitation != NULL && ph_device_id_equal (&invitation->owner, &conn->key))
+    ph_invitation_store_end (self->invitations, now, &lookup, PH_INVITATION_IS_WITHDRAWN, NULL);
 }
 
 static void
@@ -390,7 +390,7 @@ handle_accept (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
 
   const PhStoredInvitation *invitation = ph_invitation_store_find (self->invitations, now, &lookup);
 
-  if (invitation == NULL) {
+  if (invitation == NULL || invitation->state == PH_INVITATION_IS_WITHDRAWN) {
     refuse (self, now, conn, PH_RENDEZVOUS_UNKNOWN_INVITATION, "expired, withdrawn or never made",
             message);
     return;
@@ -470,8 +470,10 @@ handle_answer (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
   else
     json_object_set_string_member (
         relayed, "code",
-        ph_rendezvous_code_string (used ? PH_RENDEZVOUS_INVITATION_USED
-                                        : PH_RENDEZVOUS_INVITATION_ENDED));
+        ph_rendezvous_code_string (invitation->state == PH_INVITATION_IS_WITHDRAWN
+                                       ? PH_RENDEZVOUS_UNKNOWN_INVITATION
+                                   : used ? PH_RENDEZVOUS_INVITATION_USED
+                                          : PH_RENDEZVOUS_INVITATION_ENDED));
   ph_rooms_send (self, now, accepter, relayed);
 }
 

@@ -268,7 +268,10 @@ ph_client_handle_answered (PhRendezvousClient *self, const PhLookupId *lookup, b
     return;
   if (!accepted)
     finish_accept (self, accept,
-                   code == PH_RENDEZVOUS_INVITATION_USED ? code : PH_RENDEZVOUS_WRONG_SECRET, "");
+                   code == PH_RENDEZVOUS_INVITATION_USED || code == PH_RENDEZVOUS_UNKNOWN_INVITATION
+                       ? code
+                       : PH_RENDEZVOUS_WRONG_SECRET,
+                   "");
   else if (!ph_acceptance_open (sealed, PH_ACCEPTANCE_WELCOME, accept->invitation.secret,
                                 self->identity, &accept->invitation.inviter, &welcome))
     finish_accept (self, accept, PH_RENDEZVOUS_WRONG_SECRET, "");

