@@ -252,6 +252,7 @@ ph_connector_consider_guessing (PhConnector *self, PhTime now, bool may_begin)
   PhGuess *guess = &self->guess;
 
   ph_connector_advance (self, now);
+  guess->waits = !may_begin;
   if (!is_relayed (self) || !guess->allowed) {
     guess->relayed_since = PH_NEVER;
     ph_connector_guess_end (self);
@@ -474,10 +475,10 @@ ph_connector_guess_next_timeout (const PhConnector *self)
 {
   const PhGuess *guess = &self->guess;
   const char *why;
-  PhTime next = ph_connector_guess_next_begin (self);
+  PhTime next;
 
   if (guess->plan == PH_PUNCH_NONE)
-    return next;
+    return guess->waits ? PH_NEVER : ph_connector_guess_next_begin (self);
   next = ph_time_min (guess->end_at, guess->run_at);
   if (guess->run.n != 0)
     next = ph_time_min (next, ph_punch_run_next_timeout (&guess->run));

@@ -43,6 +43,7 @@ typedef struct {
   PhPunchNat peer;
   bool allowed;
   bool nat_due; /* the peer is to be told */
+  bool waits; /* for another peer's attempt to be over */
 
   PhTime relayed_since; /* PH_NEVER: it is not */
   PhTime not_before; /* the next attempt */

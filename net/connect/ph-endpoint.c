@@ -207,18 +207,19 @@ ph_endpoint_set_nat (PhEndpoint *self, PhTime now, const PhPunchNat *nat, bool a
     ph_connector_set_nat (peer_at (self, i)->connector, now, nat, allowed);
 }
 
-/* One attempt at a time. */
+/* One attempt at a time: who is at it is asked first, so that the next one begins when it is over. */
 static void
 update_guesses (PhEndpoint *self, PhTime now)
 {
   const Peer *at_it = self->guessing;
 
-  self->guessing = NULL;
+  if (at_it != NULL && !ph_connector_consider_guessing (at_it->connector, now, true))
+    self->guessing = NULL;
   for (unsigned i = 0; i < self->peers->len; i++) {
     const Peer *peer = peer_at (self, i);
 
-    if (ph_connector_consider_guessing (peer->connector, now,
-                                        self->guessing == NULL && (at_it == NULL || at_it == peer)))
+    if (peer != at_it
+        && ph_connector_consider_guessing (peer->connector, now, self->guessing == NULL))
       self->guessing = peer;
   }
 }

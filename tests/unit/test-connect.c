@@ -7,8 +7,13 @@
 
 #define DELAY (10 * PH_MSEC)
 
+#define DEVICES_MAX 3
+/* A spinning timer shows itself as rounds in which no time passes. */
+#define ROUNDS_AT_ONCE_MAX 50
+
 typedef struct {
   PhTime at;
+  unsigned from;
   unsigned to;
   bool is_signal;
   PhAddr from_addr;
@@ -30,8 +35,11 @@ typedef struct {
 } Device;
 
 typedef struct {
-  Device devices[2];
+  Device devices[DEVICES_MAX]; /* the third one is in tests that make it */
+  unsigned n;
   GArray *flights;
+  unsigned rounds; /* of run() */
+  unsigned rounds_at_once; /* at one time */
   PhTime now;
   bool cut; /* datagrams are lost */
   bool drop_signals; /* signals are lost */
@@ -49,8 +57,9 @@ print_trace (void *user, PhTime now, const char *module, const char *line)
                 line);
 }
 
+/* Without a socket. */
 static void
-device_init (World *world, unsigned i, const char *life)
+device_init_bare (World *world, unsigned i, const char *life)
 {
   Device *device = &world->devices[i];
   g_autofree char *name = g_strdup_printf ("device %u", i);
@@ -66,24 +75,43 @@ device_init (World *world, unsigned i, const char *life)
   config.identity = device->tls;
   device->endpoint = ph_endpoint_new (&config);
   device->addr = ph_addr_ipv4 (10, 0, 0, (uint8_t)(i + 1), 4000);
+}
+
+static void
+device_init (World *world, unsigned i, const char *life)
+{
+  Device *device = &world->devices[i];
+
+  device_init_bare (world, i, life);
   g_assert_true (ph_endpoint_add_socket (device->endpoint, world->now, 1, &device->addr));
 }
 
 static void
 device_clear (Device *device)
 {
+  if (device->endpoint == NULL)
+    return;
   ph_endpoint_free (device->endpoint);
   ph_tls_identity_unref (device->tls);
 }
 
 static World *
-world_new (void)
+world_new_empty (void)
 {
   World *world = g_new0 (World, 1);
 
   world->now = PH_SEC;
+  world->n = 2;
   world->flights = g_array_new (FALSE, FALSE, sizeof (Flight));
   world->buffer = g_malloc (PH_TRANSMIT_MAX);
+  return world;
+}
+
+static World *
+world_new (void)
+{
+  World *world = world_new_empty ();
+
   device_init (world, 0, "first life of 0");
   device_init (world, 1, "first life of 1");
   for (unsigned i = 0; i < 2; i++)
@@ -97,8 +125,8 @@ world_free (World *world)
   for (guint i = 0; i < world->flights->len; i++)
     g_bytes_unref (g_array_index (world->flights, Flight, i).bytes);
   g_array_unref (world->flights);
-  device_clear (&world->devices[0]);
-  device_clear (&world->devices[1]);
+  for (unsigned i = 0; i < DEVICES_MAX; i++)
+    device_clear (&world->devices[i]);
   g_free (world->buffer);
   g_free (world);
 }
@@ -142,15 +170,37 @@ take_events (World *world, Device *device)
   }
 }
 
+/* DEVICES_MAX: nobody. */
+static unsigned
+device_at (const World *world, const PhAddr *addr)
+{
+  unsigned i = 0;
+
+  while (i < DEVICES_MAX && !ph_addr_equal_ip (&world->devices[i].addr, addr))
+    i++;
+  return i;
+}
+
+static unsigned
+device_with (const World *world, const uint8_t key[PH_KEY_LEN])
+{
+  unsigned i = 0;
+
+  while (i < DEVICES_MAX && memcmp (world->devices[i].key, key, PH_KEY_LEN) != 0)
+    i++;
+  return i;
+}
+
 static void
-send_datagram (World *world, unsigned i, const uint8_t *data, size_t len)
+send_datagram (World *world, unsigned i, unsigned to, const uint8_t *data, size_t len)
 {
   const Device *from = &world->devices[i];
   Flight flight = {
       .at = world->now + DELAY,
-      .to = 1 - i,
+      .from = i,
+      .to = to,
       .from_addr = from->addr,
-      .to_addr = world->devices[1 - i].addr,
+      .to_addr = world->devices[to].addr,
       .bytes = g_bytes_new (data, len),
   };
 
@@ -169,7 +219,12 @@ settle (World *world, unsigned i)
   take_events (world, device);
   for (GBytes *body; (body = ph_endpoint_poll_signal (device->endpoint, key)) != NULL;) {
     const Flight flight = {
-        .at = world->now + 3 * DELAY, .to = 1 - i, .is_signal = true, .bytes = body};
+        .at = world->now + 3 * DELAY,
+        .from = i,
+        .to = device_with (world, key),
+        .is_signal = true,
+        .bytes = body,
+    };
 
     if (world->drop_signals)
       g_bytes_unref (body);
@@ -178,9 +233,11 @@ settle (World *world, unsigned i)
   }
   while (ph_endpoint_poll_transmit (device->endpoint, world->now, &tx)) {
     const size_t size = tx.segment > 0 ? tx.segment : tx.len;
+    const unsigned to = device_at (world, &tx.remote);
+    const bool lost = world->cut || to == DEVICES_MAX || tx.socket != 1;
 
-    for (size_t off = 0; !world->cut && off < tx.len; off += size)
-      send_datagram (world, i, tx.data + off, MIN (size, tx.len - off));
+    for (size_t off = 0; !lost && off < tx.len; off += size)
+      send_datagram (world, i, to, tx.data + off, MIN (size, tx.len - off));
     tx = (PhTransmit){.data = world->buffer, .cap = PH_TRANSMIT_MAX};
   }
 }
@@ -193,7 +250,9 @@ land (World *world, const Flight *flight)
   const uint8_t *data = g_bytes_get_data (flight->bytes, &len);
 
   if (flight->is_signal) {
-    ph_connector_handle_signal (connector (world, flight->to), world->now, ph_slice (data, len));
+    ph_connector_handle_signal (
+        ph_endpoint_find_peer (device->endpoint, world->devices[flight->from].key), world->now,
+        ph_slice (data, len));
   } else {
     const PhDatagram in = {.socket = 1, .remote = flight->from_addr, .bytes = ph_slice (data, len)};
 
@@ -213,16 +272,24 @@ run (World *world, PhTime span, bool until_ready)
 {
   const PhTime end = world->now + span;
 
-  settle (world, 0);
-  settle (world, 1);
+  for (unsigned i = 0; i < world->n; i++)
+    settle (world, i);
   while (world->now < end && !(until_ready && both_ready (world))) {
-    const char *why;
+    const char *why = "end of run", *reason = "";
     PhTime next = end;
 
-    for (unsigned i = 0; i < 2; i++)
-      next = MIN (next, ph_endpoint_next_timeout (world->devices[i].endpoint, &why));
+    for (unsigned i = 0; i < world->n; i++) {
+      const PhTime t = ph_endpoint_next_timeout (world->devices[i].endpoint, &reason);
+
+      why = t < next ? reason : why;
+      next = MIN (next, t);
+    }
     for (guint i = 0; i < world->flights->len; i++)
       next = MIN (next, g_array_index (world->flights, Flight, i).at);
+    world->rounds++;
+    world->rounds_at_once = next > world->now ? 0 : world->rounds_at_once + 1;
+    if (world->rounds_at_once > ROUNDS_AT_ONCE_MAX)
+      g_error ("a deadline that has passed stays: %s", why);
     world->now = MAX (world->now, next);
 
     for (guint i = 0; i < world->flights->len;) {
@@ -236,7 +303,7 @@ run (World *world, PhTime span, bool until_ready)
       land (world, &flight);
       g_bytes_unref (flight.bytes);
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < world->n; i++) {
       ph_endpoint_handle_timeout (world->devices[i].endpoint, world->now);
       settle (world, i);
     }
@@ -396,6 +463,85 @@ test_goodbye_reaches_the_other (void)
   world_free (world);
 }
 
+/* --- Guessing ports ----------------------------------------------------------------------------- */
+
+/* Device `i` has one way to device 0, over a relay, and one address on the internet that nothing reaches. */
+static void
+want_relayed (World *world, unsigned i)
+{
+  Device *device = &world->devices[i];
+  const PhPunchNat strict = {.kind = PH_PUNCH_NAT_STRICT};
+  const PhAddr relay = ph_addr_ipv4 (203, 0, 113, 50, 3478);
+  const PhAddr internet = ph_addr_ipv4 (203, 0, 113, (uint8_t)i, 4000);
+  const PhCandidate deaf = ph_candidate_host (internet, 2, 0);
+  PhCandidate relayed;
+  PhConnector *peer;
+
+  world->n++;
+  device_init_bare (world, i, i == 1 ? "first life of 1" : "first life of 2");
+  relayed = ph_candidate_relay (device->addr, device->addr, 1, relay);
+  peer = ph_endpoint_peer (device->endpoint, world->devices[0].key);
+  ph_endpoint_set_nat (device->endpoint, world->now, &strict, true);
+  ph_connector_set_wanted (ph_endpoint_peer (world->devices[0].endpoint, device->key), world->now,
+                           true);
+  run (world, 5 * DELAY, false); /* the attempt has begun on both sides */
+  ph_connector_set_wanted (peer, world->now, true);
+  ph_connector_add_candidate (peer, world->now, &relayed);
+  ph_connector_add_candidate (peer, world->now, &deaf);
+}
+
+/* Which peer device 0 guesses for, by the sockets that it asks for; 0: none. */
+static unsigned
+take_fresh_wish (World *world)
+{
+  uint8_t key[PH_KEY_LEN];
+  PhAddr local;
+  unsigned n;
+
+  if (!ph_endpoint_poll_fresh_wish (world->devices[0].endpoint, key, &local, &n))
+    return 0;
+  for (unsigned i = 0; i < n; i++) {
+    local.port = (uint16_t)(10000 + i);
+    ph_endpoint_add_fresh_socket (world->devices[0].endpoint, world->now, key, 1000 + i, &local);
+  }
+  while (ph_endpoint_poll_unused (world->devices[0].endpoint) != 0)
+    ;
+  return device_with (world, key);
+}
+
+static void
+test_one_guess_at_a_time (void)
+{
+  World *world = world_new_empty ();
+  const PhPunchNat random = {.kind = PH_PUNCH_NAT_RANDOM};
+  unsigned first, second;
+  PhTime start;
+
+  world->n = 1;
+  device_init (world, 0, "first life of 0");
+  ph_endpoint_set_nat (world->devices[0].endpoint, world->now, &random, true);
+  want_relayed (world, 1);
+  want_relayed (world, 2);
+  for (first = 0; first == 0; first = take_fresh_wish (world)) {
+    g_assert_cmpuint (world->now, <, 10 * PH_SEC);
+    run (world, 50 * PH_MSEC, false);
+  }
+
+  /* 256 packets, 13 seconds of two peers' links and checks. */
+  start = world->now;
+  world->rounds = 0;
+  for (second = 0; second == 0; second = take_fresh_wish (world)) {
+    g_assert_cmpuint (world->now, <, start + 14 * PH_SEC);
+    run (world, 50 * PH_MSEC, false);
+  }
+  g_test_message ("%u rounds in %" G_GUINT64_FORMAT " ms", world->rounds,
+                  (world->now - start) / PH_MSEC);
+  g_assert_cmpuint (world->rounds, <, 2000);
+  g_assert_cmpuint (world->now - start, >, 12 * PH_SEC);
+  g_assert_cmpuint (first + second, ==, 3);
+  world_free (world);
+}
+
 static void
 test_garbage_is_ignored (void)
 {
@@ -434,6 +580,7 @@ main (int argc, char **argv)
   g_test_add_func ("/connect/silence-ends-links", test_silence_ends_links_and_they_come_back);
   g_test_add_func ("/connect/rebinding-keeps-the-link", test_rebinding_keeps_the_link);
   g_test_add_func ("/connect/goodbye-reaches-the-other", test_goodbye_reaches_the_other);
+  g_test_add_func ("/connect/one-guess-at-a-time", test_one_guess_at_a_time);
   g_test_add_func ("/connect/garbage-is-ignored", test_garbage_is_ignored);
   return g_test_run ();
 }
