@@ -61,9 +61,10 @@ ph_tcp_connection_end (PhTcpConnection *self, bool reset)
   g_hash_table_steal (self->tcp->connections, GUINT_TO_POINTER (self->id));
   ((ConnectionSource *)self->source)->connection = NULL;
   g_source_destroy (self->source);
-  if (reset)
+  if (reset && self->fd >= 0)
     ph_tcp_socket_reset_on_close (self->fd);
-  close (self->fd);
+  if (self->fd >= 0)
+    close (self->fd);
   if (!self->dispatching)
     destroy (self);
 }
@@ -318,7 +319,7 @@ dispatch (GSource *source, GSourceFunc unused, gpointer unused_data)
 
   ph_tcp_enter (tcp);
   self->dispatching = true;
-  run (self, g_source_query_unix_fd (source, self->tag));
+  run (self, self->tag != NULL ? g_source_query_unix_fd (source, self->tag) : 0);
   self->dispatching = false;
 
   const bool dead = self->state == PH_TCP_DEAD;
@@ -346,8 +347,9 @@ ph_tcp_connection_new (PhTcp *tcp, uint32_t id, PhTcpPort *port, int fd, const P
   self->source = g_source_new (&source_funcs, sizeof (ConnectionSource));
   ((ConnectionSource *)self->source)->connection = self;
   g_source_set_static_name (self->source, "porthole TCP");
-  self->tag =
-      g_source_add_unix_fd (self->source, fd, state == PH_TCP_CONNECTING ? G_IO_OUT : G_IO_IN);
+  if (fd >= 0)
+    self->tag =
+        g_source_add_unix_fd (self->source, fd, state == PH_TCP_CONNECTING ? G_IO_OUT : G_IO_IN);
   g_source_attach (self->source, tcp->context);
   g_hash_table_insert (tcp->connections, GUINT_TO_POINTER (id), self);
   return self;

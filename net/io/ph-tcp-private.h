@@ -16,7 +16,7 @@ typedef struct {
   int fd;
   PhAddr local;
   unsigned n_accepted; /* connections that are still there */
-  GSource *source;
+  GSource *source; /* what waits for strangers, or for descriptors to take them with */
 } PhTcpPort;
 
 typedef enum {
@@ -33,12 +33,12 @@ typedef struct {
   uint32_t port;
   bool accepted;
   bool flushing; /* to be closed when what is kept has gone */
-  int fd;
+  int fd; /* -1: it has failed already, with `error` */
   int error; /* of connecting, to be told */
   PhAddr local;
   PhAddr remote;
   GSource *source;
-  void *tag;
+  void *tag; /* of `fd` in `source`; NULL: none */
   bool dispatching;
 
   /* What did not fit. */

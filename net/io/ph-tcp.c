@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #define BACKLOG 64
+/* How long a port is left alone while there are no descriptors: who waits there is still there then, and a
+ * port that is watched meanwhile would only say that they wait. */
+#define PAUSE_MS 250
 
 /* --- Life --------------------------------------------------------------------------------------- */
 
@@ -113,6 +116,36 @@ take_accepted (PhTcpPort *port, int fd, const PhAddr *remote)
   ph_tcp_connection_tell (connection, PH_CONNECTION_ACCEPTED);
 }
 
+static void watch (PhTcpPort *port);
+
+static gboolean
+pause_over (gpointer data)
+{
+  PhTcpPort *port = data;
+
+  watch (port);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+set_source (PhTcpPort *port, GSource *source, GSourceFunc func)
+{
+  if (port->source != NULL) {
+    g_source_destroy (port->source);
+    g_source_unref (port->source);
+  }
+  port->source = source;
+  g_source_set_static_name (source, "porthole TCP port");
+  g_source_set_callback (source, func, port, NULL);
+  g_source_attach (source, port->tcp->context);
+}
+
+static bool
+is_shortage (int error)
+{
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 void
 ph_tcp_accept (PhTcpPort *port)
 {
@@ -125,9 +158,11 @@ ph_tcp_accept (PhTcpPort *port)
     socklen_t len = sizeof name;
     const int fd = accept4 (port->fd, &name.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    /* Out of descriptors: who is waiting goes on to wait. */
-    if (fd < 0)
+    if (fd < 0) {
+      if (is_shortage (errno))
+        set_source (port, g_timeout_source_new (PAUSE_MS), pause_over);
       return;
+    }
 
     const PhAddr remote = ph_sockaddr_to_addr (&name.sa);
 
@@ -145,6 +180,12 @@ port_ready (int fd, GIOCondition condition, gpointer data)
   ph_tcp_accept (port);
   ph_tcp_leave (self);
   return G_SOURCE_CONTINUE;
+}
+
+static void
+watch (PhTcpPort *port)
+{
+  set_source (port, g_unix_fd_source_new (port->fd, G_IO_IN), G_SOURCE_FUNC (port_ready));
 }
 
 static bool
@@ -178,10 +219,7 @@ ph_tcp_listen (PhTcp *self, uint32_t id, const PhAddr *local, GError **error)
     g_free (port);
     return false;
   }
-  port->source = g_unix_fd_source_new (fd, G_IO_IN);
-  g_source_set_static_name (port->source, "porthole TCP port");
-  g_source_set_callback (port->source, G_SOURCE_FUNC (port_ready), port, NULL);
-  g_source_attach (port->source, self->context);
+  watch (port);
   g_ptr_array_add (self->ports, port);
   return true;
 }
@@ -222,14 +260,13 @@ open_connection (PhTcp *self, const PhConnectionOp *op)
     error = errno;
   else if (connect (fd, &name.sa, len) != 0 && errno != EINPROGRESS)
     error = errno;
-  /* A failure is told later, by the source of a descriptor that can be watched. */
-  if (fd < 0)
-    fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0)
-    return; /* out of descriptors: as if nobody answered */
+  if (error != 0 && fd >= 0) {
+    close (fd);
+    fd = -1;
+  }
   connection = ph_tcp_connection_new (self, op->socket, port, fd, &op->remote, PH_TCP_CONNECTING);
   connection->error = error;
-  if (error != 0)
+  if (error != 0) /* told later, without a descriptor: there may be none */
     g_source_set_ready_time (connection->source, 0);
 }
 

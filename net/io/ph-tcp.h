@@ -9,6 +9,9 @@
  * A connection ends with a reset wherever that loses nothing: a port and an address that have just been
  * connected can then be connected again, instead of waiting out TIME_WAIT.
  *
+ * Where the machine has no descriptors left, who wants to connect waits until there are some again, and is
+ * taken then; connecting is UNREACHABLE.
+ *
  * All calls and callbacks are on the thread that runs the context. Calls may be made in callbacks; a
  * callback is never made within a call. */
 

@@ -4,9 +4,12 @@
 #include "net/io/ph-tcp.h"
 #include "tests/support/ph-test.h"
 
+#include <errno.h>
 #include <gio/gio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define MIB (1024 * 1024)
 #define PORT_ID 1
@@ -145,6 +148,12 @@ give_up (gpointer what)
 {
   g_error ("waited in vain for %s", (const char *)what);
   return G_SOURCE_REMOVE;
+}
+
+static void
+set_true (gpointer flag)
+{
+  *(gboolean *)flag = TRUE;
 }
 
 #define RUN_UNTIL(condition)                                                                       \
@@ -288,6 +297,86 @@ test_refused (void)
   ph_tcp_free (a.tcp);
 }
 
+/* --- No descriptors ----------------------------------------------------------------------------- */
+
+static void
+limit_descriptors (rlim_t n)
+{
+  struct rlimit limit;
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  limit.rlim_cur = MIN (n, limit.rlim_max);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+}
+
+/* Takes all that there are but `spare`; give them back with free_descriptors(). */
+static GArray *
+take_descriptors (unsigned spare)
+{
+  GArray *taken = g_array_new (FALSE, FALSE, sizeof (int));
+  int fd;
+
+  limit_descriptors (256);
+  while ((fd = dup (STDERR_FILENO)) >= 0)
+    g_array_append_val (taken, fd);
+  g_assert_cmpint (errno, ==, EMFILE);
+  g_assert_cmpuint (taken->len, >=, spare);
+  for (unsigned i = 0; i < spare; i++)
+    close (g_array_index (taken, int, taken->len - 1 - i));
+  g_array_set_size (taken, taken->len - spare);
+  return taken;
+}
+
+static void
+free_descriptors (GArray *taken)
+{
+  for (guint i = 0; i < taken->len; i++)
+    close (g_array_index (taken, int, i));
+  g_array_unref (taken);
+  limit_descriptors (1024);
+}
+
+/* Without descriptors who waits at a port goes on to wait, while this thread rests, and is taken when there
+ * are some; and whoever is to connect is told that it cannot. */
+static void
+test_no_descriptors (void)
+{
+  gboolean over = FALSE;
+  unsigned rounds = 0;
+  GArray *taken;
+  End a, b;
+
+  end_open (&a, "127.0.0.1");
+  end_open (&b, "127.0.0.1");
+  taken = take_descriptors (1);
+  do_op (&a, PH_CONNECTION_OPEN, OUT_ID, PORT_ID, &b.local);
+  do_op (&a, PH_CONNECTION_OPEN, OUT_ID + 1, PORT_ID, &b.local);
+  RUN_UNTIL (a.n_opened == 1 && a.n_unreachable == 1);
+  g_assert_cmpuint (ph_tcp_n_connections (a.tcp), ==, 1);
+
+  g_timeout_add_once (600, set_true, &over);
+  for (; !over; rounds++)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (rounds, <, 20);
+  g_assert_cmpuint (b.n_accepted, ==, 0);
+
+  free_descriptors (taken);
+  RUN_UNTIL (b.n_accepted == 1);
+  g_assert_cmpint (send_bytes (&a, OUT_ID, "hello", 5), ==, PH_TCP_SENT);
+  RUN_UNTIL (b.bytes == 5);
+
+  /* A port may end while it rests. */
+  taken = take_descriptors (1);
+  do_op (&a, PH_CONNECTION_OPEN, OUT_ID + 2, 0, &b.local);
+  RUN_UNTIL (a.n_opened == 2);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  ph_tcp_unlisten (b.tcp, PORT_ID);
+  free_descriptors (taken);
+  ph_tcp_free (a.tcp);
+  ph_tcp_free (b.tcp);
+}
+
 /* The same two addresses again and again: no TIME_WAIT is in the way, whoever closes. */
 static void
 test_again_at_once (void)
@@ -426,6 +515,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tcp-io/kept-is-bounded", test_kept_is_bounded);
   g_test_add_func ("/tcp-io/both-connect", test_both_connect);
   g_test_add_func ("/tcp-io/refused", test_refused);
+  g_test_add_func ("/tcp-io/no-descriptors", test_no_descriptors);
   g_test_add_func ("/tcp-io/again-at-once", test_again_at_once);
   g_test_add_func ("/tcp-io/reuse-port", test_reuse_port);
   g_test_add_func ("/tcp-io/accepted-max", test_accepted_max);
