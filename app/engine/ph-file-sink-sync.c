@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* So often somebody else may take a name between the choice and the move. */
+#define NAMES_TAKEN_MAX 100u
+
 PhSinkJob *
 ph_sink_job_new (uint32_t digests_first)
 {
@@ -94,28 +97,60 @@ commit (PhFileSink *self, const PhStoreCheckpoint *checkpoint)
   return false;
 }
 
-/* To their places: intended names are committed first, so that a crash in between is understood. */
+/* To their places: intended names are committed first, so that a crash in between is understood. So is
+ * another one, where somebody was faster with the name. */
+static bool
+move_all (PhFileSink *self, PhStoreCheckpoint *checkpoint)
+{
+  PhSinkFailure failure;
+  PhSinkPlace result;
+
+  for (unsigned again = 0;; again++) {
+    result = ph_sink_tree_place (&self->tree, self->names, &failure);
+    if (result != PH_SINK_PLACE_TAKEN || again == NAMES_TAKEN_MAX)
+      break;
+    checkpoint->stage = PH_STORE_PLACING;
+    if (!commit (self, checkpoint))
+      return false;
+  }
+  if (result != PH_SINK_PLACE_DONE || !ph_sink_tree_sync_destination (&self->tree, &failure)) {
+    ph_file_sink_fail (self, &failure);
+    return false;
+  }
+  checkpoint->stage = PH_STORE_PLACED;
+  return commit (self, checkpoint);
+}
+
 static void
-place (PhFileSink *self, PhSinkJob *job)
+place (PhFileSink *self, const PhSinkJob *job)
 {
   PhStoreCheckpoint checkpoint = job->checkpoint;
-  PhSinkFailure failure;
 
-  checkpoint.stage = PH_STORE_PLACED;
   checkpoint.n_digests = 0;
   checkpoint.names = self->names;
-  if (!ph_sink_tree_place (&self->tree, self->names, job->place_again, &failure)
-      || !ph_sink_tree_sync_destination (&self->tree, &failure)) {
-    ph_file_sink_fail (self, &failure);
-    return;
-  }
-  if (!commit (self, &checkpoint))
+  if (!move_all (self, &checkpoint))
     return;
   g_mutex_lock (&self->lock);
   self->placed = true;
   g_mutex_unlock (&self->lock);
   if (self->ready != NULL)
     self->ready (self->user);
+}
+
+/* The last time that all of it can be looked at in one place: the partial folder is open to whoever owns
+ * it. */
+static bool
+choose_places (PhFileSink *self)
+{
+  PhSinkFailure failure;
+
+  if (ph_sink_tree_look_all (&self->tree, NULL, &failure) != PH_SINK_THERE) {
+    ph_file_sink_fail (self, &failure);
+    return false;
+  }
+  g_clear_pointer (&self->names, g_ptr_array_unref);
+  self->names = ph_sink_tree_choose_names (&self->tree);
+  return true;
 }
 
 static void
@@ -139,9 +174,9 @@ run_job (PhFileSink *self, PhSinkJob *job)
     checkpoint->digests = job->digests->data;
     checkpoint->n_digests = job->digests->len / PH_STORE_SHA256_LEN;
     if (job->last) {
+      if (!choose_places (self))
+        return;
       checkpoint->stage = PH_STORE_PLACING;
-      g_clear_pointer (&self->names, g_ptr_array_unref);
-      self->names = ph_sink_tree_choose_names (&self->tree);
       checkpoint->names = self->names;
     }
     if (!commit (self, checkpoint))

@@ -55,13 +55,18 @@ prefix_is_right (PhFileSink *self, int fd)
   return memcmp (here, wanted, sizeof here) == 0;
 }
 
-/* Opens the partial file at its checkpoint. False: it is not what it was. */
-static bool
-take_up_part (PhFileSink *self)
+/* Opens the partial file at its checkpoint. MISSING: it is not what it was. */
+static PhSinkLook
+take_up_part (PhFileSink *self, PhSinkFailure *failure)
 {
-  const int fd = ph_sink_tree_reopen (&self->tree, self->file);
+  int fd = -1;
   struct stat st;
-  bool ok = fd >= 0 && fstat (fd, &st) == 0 && (uint64_t)st.st_size >= self->offset;
+  const PhSinkLook look = ph_sink_tree_reopen (&self->tree, self->file, &fd, failure);
+
+  if (look != PH_SINK_THERE)
+    return look;
+
+  bool ok = fstat (fd, &st) == 0 && (uint64_t)st.st_size >= self->offset;
 
   if (ok) {
     const int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -72,37 +77,60 @@ take_up_part (PhFileSink *self)
     ok = (untouched || prefix_is_right (self, fd))
          && ((uint64_t)st.st_size == self->offset || ftruncate (fd, (off_t)self->offset) == 0);
   }
-  if (ok) {
-    self->fd = fd;
-    self->flushed = self->offset;
-  } else if (fd >= 0) {
+  if (!ok) {
     close (fd);
+    return PH_SINK_MISSING;
   }
-  return ok;
+  self->fd = fd;
+  self->flushed = self->offset;
+  return PH_SINK_THERE;
 }
 
-/* What the checkpoint says against what is there. */
+/* What a crash left of the current file is not counted on, and must not take up the room. */
+static bool
+empty_current (PhFileSink *self)
+{
+  PhSinkFailure failure;
+  int fd = -1;
+
+  if (self->file >= ph_manifest_len (self->manifest))
+    return true;
+  switch (ph_sink_tree_reopen (&self->tree, self->file, &fd, &failure)) {
+  case PH_SINK_MISSING:
+    return true;
+  case PH_SINK_UNKNOWN:
+    return pass_on (self, &failure);
+  case PH_SINK_THERE:
+    break;
+  }
+  if (ftruncate (fd, 0) != 0)
+    errno = 0;
+  close (fd);
+  return true;
+}
+
+/* What the checkpoint says against what is there. What cannot be looked at is not missing: the sink fails,
+ * and what the checkpoint says stays for the next one. */
 static bool
 take_up (PhFileSink *self)
 {
-  for (uint32_t i = 0; i < self->file; i++)
-    if (!ph_sink_tree_is_complete (&self->tree, i))
-      return ph_file_sink_restart_at (self, i);
-  if (self->offset == 0) {
-    /* What a crash left of the current file is not counted on, and must not take up the room. */
-    const int fd = self->file < ph_manifest_len (self->manifest)
-                       ? ph_sink_tree_reopen (&self->tree, self->file)
-                       : -1;
+  PhSinkFailure failure;
+  PhSinkLook look;
 
-    if (fd >= 0) {
-      if (ftruncate (fd, 0) != 0)
-        errno = 0;
-      close (fd);
-    }
-    return ph_file_sink_advance (self);
+  for (uint32_t i = 0; i < self->file; i++) {
+    look = ph_sink_tree_look (&self->tree, i, &failure);
+    if (look == PH_SINK_UNKNOWN)
+      return pass_on (self, &failure);
+    if (look == PH_SINK_MISSING)
+      return ph_file_sink_restart_at (self, i);
   }
-  if (take_up_part (self))
+  if (self->offset == 0)
+    return empty_current (self) && ph_file_sink_advance (self);
+  look = take_up_part (self, &failure);
+  if (look == PH_SINK_THERE)
     return true;
+  if (look == PH_SINK_UNKNOWN)
+    return pass_on (self, &failure);
   if (ph_file_sink_is_quitting (self))
     return false;
   self->restarted_file = self->file;
@@ -131,28 +159,42 @@ tell_placed (PhFileSink *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* A crash while things were moved to their places, or after it: only what lies there is counted on. All is
+ * there: the rest is moved. Something is not: that and what comes after it is received again. */
+static bool
+take_up_placing (PhFileSink *self)
+{
+  PhSinkFailure failure;
+
+  switch (ph_sink_tree_look_all (&self->tree, self->names, &failure)) {
+  case PH_SINK_THERE:
+    self->pending->place_again = true;
+    ph_file_sink_submit (self, true);
+    return true;
+  case PH_SINK_UNKNOWN:
+    return pass_on (self, &failure);
+  case PH_SINK_MISSING:
+    break;
+  }
+  self->start.stage = PH_STORE_RECEIVING;
+  if (!ph_sink_tree_take_back (&self->tree, self->names, &failure))
+    return pass_on (self, &failure);
+  return take_up (self) && check_space (self);
+}
+
 bool
 ph_file_sink_prepare (PhFileSink *self)
 {
-  const bool placing = self->resumed && self->start.stage == PH_STORE_PLACING;
   PhSinkFailure failure;
 
   if (self->resumed && self->start.stage == PH_STORE_PLACED) {
     tell_placed (self);
     return true;
   }
-  if (!ph_sink_tree_open (&self->tree, !placing, &failure))
+  if (!ph_sink_tree_open (&self->tree, true, &failure))
     return pass_on (self, &failure);
-  if (placing) {
-    /* Without a partial folder the crash came after the last move. */
-    if (self->tree.part_fd < 0) {
-      tell_placed (self);
-      return true;
-    }
-    self->pending->place_again = true;
-    ph_file_sink_submit (self, true);
-    return true;
-  }
+  if (self->resumed && self->start.stage == PH_STORE_PLACING)
+    return take_up_placing (self);
   /* Ended before the first checkpoint: that is not counted on, and must not take up the room. */
   if (!self->resumed && self->tree.found)
     ph_sink_tree_empty (&self->tree);

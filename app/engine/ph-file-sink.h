@@ -21,8 +21,11 @@
  * dropped until resume_point() has been asked, which tells the point of the event. Bytes that were
  * given before resume_point() is asked are not told as PH_SINK_WRITTEN after it.
  *
- * After a crash while things were moved to their places, the rest is moved at once;
- * PH_SINK_FINISHED still waits for finish().
+ * After a crash while things were moved to their places, everything is looked for, by kind and size, in the
+ * partial folder and at the place that was chosen for it. If all is there, the rest is moved at once;
+ * PH_SINK_FINISHED still waits for finish(). If not (the partial folder was deleted, another disk is mounted
+ * there), it is as with any part that is missing; what had a place already, and is as it was put there, is
+ * taken back before, so that nothing comes twice.
  *
  * Nothing is made, checked or written before ph_file_sink_new(): a declined offer touches no disk. */
 

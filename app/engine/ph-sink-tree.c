@@ -17,8 +17,6 @@
 
 /* Kept free beyond the files' bytes: for their names, folders and the rounding to blocks. */
 #define SPACE_MARGIN (1u << 20)
-/* So many things of one name mean that something else is wrong. */
-#define NUMBERS_MAX 100000u
 
 void
 ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *folder,
@@ -36,8 +34,8 @@ ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *folder,
   g_strlcpy (self->part_name + at, ".part", sizeof self->part_name - at);
 }
 
-static void
-close_dir (PhSinkTree *self)
+void
+ph_sink_tree_close_dir (PhSinkTree *self)
 {
   if (self->dir != PH_MANIFEST_TOP)
     close (self->dir_fd);
@@ -47,12 +45,13 @@ close_dir (PhSinkTree *self)
 void
 ph_sink_tree_clear (PhSinkTree *self)
 {
-  close_dir (self);
+  ph_sink_tree_close_dir (self);
   if (self->part_fd >= 0)
     close (self->part_fd);
   if (self->dest_fd >= 0)
     close (self->dest_fd);
   g_clear_pointer (&self->names, ph_safe_names_free);
+  g_clear_pointer (&self->where, g_free);
   ph_manifest_unref (self->manifest);
   g_free (self->folder);
 }
@@ -153,7 +152,7 @@ parent_fd (PhSinkTree *self, uint32_t entry)
     return self->part_fd;
   if (parent == self->dir)
     return self->dir_fd;
-  close_dir (self);
+  ph_sink_tree_close_dir (self);
   path = ph_safe_names_path (self->names, parent);
   if (path == NULL) {
     errno = ENAMETOOLONG;
@@ -198,23 +197,37 @@ ph_sink_tree_create (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure)
   return fd;
 }
 
-int
-ph_sink_tree_reopen (PhSinkTree *self, uint32_t entry)
+/* Whether the errno means that it is not there, or not as we made it. Anything else says nothing of what is
+ * there: a disk that was pulled, a folder that is closed. */
+static bool
+is_gone (int errnum)
+{
+  return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == EXDEV;
+}
+
+PhSinkLook
+ph_sink_tree_reopen (PhSinkTree *self, uint32_t entry, int *ret_fd, PhSinkFailure *failure)
 {
   const int dir = parent_fd (self, entry);
   const char *name = dir >= 0 ? safe_base (self, entry) : NULL;
   struct stat st;
-  int fd;
+  int fd = -1;
 
-  if (name == NULL)
-    return -1;
-  fd = ph_open_inside (dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
-  /* A second name would let somebody else's file be written through ours. */
-  if (fd >= 0 && (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode) || st.st_nlink != 1)) {
-    close (fd);
-    fd = -1;
+  if (name != NULL)
+    fd = ph_open_inside (dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+  if (fd < 0) {
+    if (is_gone (errno) || errno == EISDIR)
+      return PH_SINK_MISSING;
+    ph_sink_tree_fail (self, failure, entry, _ ("Cannot write “%s”"), errno);
+    return PH_SINK_UNKNOWN;
   }
-  return fd;
+  /* A second name would let somebody else's file be written through ours. */
+  if (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode) || st.st_nlink != 1) {
+    close (fd);
+    return PH_SINK_MISSING;
+  }
+  *ret_fd = fd;
+  return PH_SINK_THERE;
 }
 
 bool
@@ -232,19 +245,38 @@ ph_sink_tree_make_folder (PhSinkTree *self, uint32_t entry, PhSinkFailure *failu
   return ph_sink_tree_fail (self, failure, entry, _ ("Cannot make the folder “%s”"), errno);
 }
 
-bool
-ph_sink_tree_is_complete (PhSinkTree *self, uint32_t entry)
+PhSinkLook
+ph_sink_tree_judge (const PhSinkTree *self, uint32_t entry, const struct stat *st,
+                    PhSinkFailure *failure)
 {
   const PhEntry *wanted = ph_manifest_entry (self->manifest, entry);
+  bool ok;
+
+  if (st == NULL) {
+    if (is_gone (errno))
+      return PH_SINK_MISSING;
+    ph_sink_tree_fail (self, failure, entry, _ ("Cannot look at “%s”"), errno);
+    return PH_SINK_UNKNOWN;
+  }
+  ok = wanted->kind == PH_ENTRY_FOLDER
+           ? S_ISDIR (st->st_mode)
+           : S_ISREG (st->st_mode) && (uint64_t)st->st_size == wanted->size;
+  return ok ? PH_SINK_THERE : PH_SINK_MISSING;
+}
+
+PhSinkLook
+ph_sink_tree_look (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure)
+{
   const int dir = parent_fd (self, entry);
   const char *name = dir >= 0 ? safe_base (self, entry) : NULL;
   struct stat st;
+  PhSinkLook look;
 
   if (name == NULL || fstatat (dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-    return false;
-  if (wanted->kind == PH_ENTRY_FOLDER)
-    return S_ISDIR (st.st_mode);
-  return S_ISREG (st.st_mode) && st.st_nlink == 1 && (uint64_t)st.st_size == wanted->size;
+    return ph_sink_tree_judge (self, entry, NULL, failure);
+  look = ph_sink_tree_judge (self, entry, &st, failure);
+  /* As in ph_sink_tree_reopen(). */
+  return look == PH_SINK_THERE && S_ISREG (st.st_mode) && st.st_nlink != 1 ? PH_SINK_MISSING : look;
 }
 
 void
@@ -306,152 +338,7 @@ ph_sink_tree_sync_destination (const PhSinkTree *self, PhSinkFailure *failure)
                                errno);
 }
 
-/* --- Placing ------------------------------------------------------------------------------------- */
-
-/* Other errors than "no such file" will be told by the move. */
-static bool
-is_taken (const PhSinkTree *self, const char *name)
-{
-  struct stat st;
-
-  return fstatat (self->dest_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static PhStoreName *
-find_name (const GPtrArray *names, uint32_t entry)
-{
-  guint low = 0, high = names->len;
-
-  while (low < high) {
-    const guint at = low + (high - low) / 2;
-    PhStoreName *name = names->pdata[at];
-
-    if (name->entry == entry)
-      return name;
-    if (name->entry < entry)
-      low = at + 1;
-    else
-      high = at;
-  }
-  return NULL;
-}
-
-/* Names are in the order of their entries. */
-static void
-note_name (GPtrArray *names, uint32_t entry, const char *text)
-{
-  PhStoreName *name = find_name (names, entry);
-  guint at = names->len;
-
-  if (name != NULL) {
-    g_free (name->name);
-    name->name = g_strdup (text);
-    return;
-  }
-  while (at > 0 && ((PhStoreName *)names->pdata[at - 1])->entry > entry)
-    at--;
-  g_ptr_array_insert (names, (gint)at, ph_store_name_new (entry, text));
-}
-
-GPtrArray *
-ph_sink_tree_choose_names (const PhSinkTree *self)
-{
-  GPtrArray *names = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_store_name_free);
-
-  for (uint32_t i = 0; i < ph_manifest_len (self->manifest); i++) {
-    const char *safe;
-
-    if (ph_manifest_parent (self->manifest, i) != PH_MANIFEST_TOP)
-      continue;
-    safe = ph_safe_names_path (self->names, i);
-
-    const PhEntryKind kind = ph_manifest_entry (self->manifest, i)->kind;
-    g_autofree char *name = g_strdup (safe);
-
-    for (unsigned n = 1; n <= NUMBERS_MAX && is_taken (self, name); n++) {
-      g_free (name);
-      name = ph_safe_name_numbered (safe, kind, n);
-    }
-    if (strcmp (name, ph_manifest_name (self->manifest, i)) != 0)
-      note_name (names, i, name);
-  }
-  return names;
-}
-
-/* Moves without ever replacing; for file systems that cannot be asked to, by making the name ours
- * first. 0 or errno. */
-static int
-move_out (const PhSinkTree *self, const char *from, const char *to, PhEntryKind kind)
-{
-  if (renameat2 (self->part_fd, from, self->dest_fd, to, RENAME_NOREPLACE) == 0)
-    return 0;
-  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-    return errno;
-
-  if (kind == PH_ENTRY_FOLDER) {
-    /* A folder only ever replaces an empty one: the one just made. */
-    if (mkdirat (self->dest_fd, to, 0700) != 0)
-      return errno;
-    if (renameat (self->part_fd, from, self->dest_fd, to) == 0)
-      return 0;
-
-    const int saved = errno;
-
-    unlinkat (self->dest_fd, to, AT_REMOVEDIR);
-    return saved;
-  }
-  if (linkat (self->part_fd, from, self->dest_fd, to, 0) != 0) {
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
-      return errno;
-
-    /* No second names either: an empty file of ours keeps the place for the moment. */
-    const int fd =
-        ph_open_inside (self->dest_fd, to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-
-    if (fd < 0)
-      return errno;
-    close (fd);
-    return renameat (self->part_fd, from, self->dest_fd, to) == 0 ? 0 : errno;
-  }
-  unlinkat (self->part_fd, from, 0);
-  return 0;
-}
-
-static bool
-place_one (const PhSinkTree *self, uint32_t entry, GPtrArray *names, bool again,
-           PhSinkFailure *failure)
-{
-  const char *safe = ph_safe_names_path (self->names, entry);
-  const PhEntryKind kind = ph_manifest_entry (self->manifest, entry)->kind;
-  const PhStoreName *chosen = find_name (names, entry);
-  g_autofree char *name =
-      g_strdup (chosen != NULL ? chosen->name : ph_manifest_name (self->manifest, entry));
-  int error;
-
-  for (unsigned n = 1; (error = move_out (self, safe, name, kind)) == EEXIST && n <= NUMBERS_MAX;
-       n++) {
-    g_free (name);
-    name = ph_safe_name_numbered (safe, kind, n);
-    note_name (names, entry, name);
-  }
-  if (error == ENOENT && again)
-    return true;
-  return error == 0
-         || ph_sink_tree_fail (self, failure, entry, _ ("Cannot move “%s” to its place"), error);
-}
-
-bool
-ph_sink_tree_place (PhSinkTree *self, GPtrArray *names, bool again, PhSinkFailure *failure)
-{
-  close_dir (self);
-  for (uint32_t i = 0; i < ph_manifest_len (self->manifest); i++)
-    if (ph_manifest_parent (self->manifest, i) == PH_MANIFEST_TOP
-        && !place_one (self, i, names, again, failure))
-      return false;
-  /* Not if somebody put something of theirs in. */
-  unlinkat (self->dest_fd, self->part_name, AT_REMOVEDIR);
-  return true;
-}
+/* --- Removing ------------------------------------------------------------------------------------ */
 
 void
 ph_sink_tree_empty (PhSinkTree *self)
@@ -464,7 +351,7 @@ ph_sink_tree_empty (PhSinkTree *self)
     if (name != NULL)
       unlinkat (dir, name, folder ? AT_REMOVEDIR : 0);
   }
-  close_dir (self);
+  ph_sink_tree_close_dir (self);
 }
 
 void

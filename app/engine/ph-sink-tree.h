@@ -10,6 +10,8 @@
 #include "app/engine/ph-storage.h"
 #include "app/store/ph-store-transfers.h"
 
+#include <sys/stat.h>
+
 typedef struct {
   PhStorageError error;
   uint32_t entry; /* what it was about; PH_MANIFEST_TOP: the folder */
@@ -26,7 +28,12 @@ typedef struct {
   bool found; /* the partial folder was there before */
   uint32_t dir; /* the folder that dir_fd is; PH_MANIFEST_TOP: none is open */
   int dir_fd;
+  uint8_t *where; /* by ph_sink_tree_look_all(); see ph-sink-place.c */
 } PhSinkTree;
+
+/* What a look found. Only THERE and MISSING are answers; UNKNOWN comes with a failure: the disk was pulled, the
+ * folder is closed. */
+typedef enum { PH_SINK_THERE, PH_SINK_MISSING, PH_SINK_UNKNOWN } PhSinkLook;
 
 void ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *folder,
                         const uint8_t transfer[PH_STORE_TRANSFER_LEN]);
@@ -40,11 +47,15 @@ bool ph_sink_tree_check_space (PhSinkTree *self, uint64_t bytes, PhSinkFailure *
 
 /* A new empty file; a leftover of ours under its name goes. */
 int ph_sink_tree_create (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure);
-/* The file that is there, to read and write; -1 without a failure if there is none to be trusted. */
-int ph_sink_tree_reopen (PhSinkTree *self, uint32_t entry);
+/* The file that is there, to read and write. MISSING: there is none to be trusted. */
+PhSinkLook
+ph_sink_tree_reopen (PhSinkTree *self, uint32_t entry, int *ret_fd, PhSinkFailure *failure);
 bool ph_sink_tree_make_folder (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure);
-/* Whether the entry is there as it must be when it is complete. */
-bool ph_sink_tree_is_complete (PhSinkTree *self, uint32_t entry);
+/* Whether the entry is in the partial folder as it must be when it is complete: its kind and its size. */
+PhSinkLook ph_sink_tree_look (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure);
+/* The same for what was found elsewhere; `st` NULL: errno says why not. */
+PhSinkLook ph_sink_tree_judge (const PhSinkTree *self, uint32_t entry, const struct stat *st,
+                               PhSinkFailure *failure);
 /* Gives folders the times of the manifest: last, since files that come change them. */
 void ph_sink_tree_set_folder_times (PhSinkTree *self);
 
@@ -54,15 +65,33 @@ bool ph_sink_tree_sync_entry (const PhSinkTree *self, uint32_t entry, PhSinkFail
 bool ph_sink_tree_sync_all (const PhSinkTree *self, PhSinkFailure *failure);
 bool ph_sink_tree_sync_destination (const PhSinkTree *self, PhSinkFailure *failure);
 
+/* --- Placing: ph-sink-place.c --- */
+
 /* Names for the top-level entries that are free now; of PhStoreName, where they differ from the
  * manifest's. */
 GPtrArray *ph_sink_tree_choose_names (const PhSinkTree *self);
-/* Moves every top-level entry to its name in `names` (or its own), or to the next free one, and notes that
- * in `names`. `again`: what is not there was moved before a crash. Then removes the partial folder. */
-bool ph_sink_tree_place (PhSinkTree *self, GPtrArray *names, bool again, PhSinkFailure *failure);
+/* Looks where every top-level entry is, whole: in the partial folder or, with `names`, at the place that was
+ * chosen for it. MISSING: one is at neither; `failure` says which. */
+PhSinkLook ph_sink_tree_look_all (PhSinkTree *self, const GPtrArray *names, PhSinkFailure *failure);
+/* After that: what has a place already comes back into the partial folder, durably, if nobody has touched it
+ * since. What somebody has touched stays theirs. */
+bool ph_sink_tree_take_back (PhSinkTree *self, const GPtrArray *names, PhSinkFailure *failure);
+
+typedef enum {
+  PH_SINK_PLACE_DONE,
+  PH_SINK_PLACE_TAKEN, /* a name is taken: another one is in `names`, to be committed before the next call */
+  PH_SINK_PLACE_FAILED,
+} PhSinkPlace;
+
+/* After ph_sink_tree_look_all(): moves every top-level entry that is in the partial folder to its name in
+ * `names` (or its own), and removes the partial folder. Nothing is ever replaced. */
+PhSinkPlace ph_sink_tree_place (PhSinkTree *self, GPtrArray *names, PhSinkFailure *failure);
+
 /* Removes what this transfer made, as far as it is there: all, or all but the partial folder itself. */
 void ph_sink_tree_empty (PhSinkTree *self);
 void ph_sink_tree_remove (PhSinkTree *self);
+/* The descriptor that is kept for the next entry. */
+void ph_sink_tree_close_dir (PhSinkTree *self);
 
 /* Fills `failure` about `entry` from errno. Always false. */
 bool ph_sink_tree_fail (const PhSinkTree *self, PhSinkFailure *failure, uint32_t entry,

@@ -26,6 +26,7 @@ typedef struct {
   unsigned commits;
   bool fail;
   bool fail_placed;
+  char *take_name; /* a file that somebody makes just after the names were chosen */
 } Journal;
 
 static inline bool
@@ -41,6 +42,10 @@ journal_commit (void *user, const PhStoreCheckpoint *checkpoint, GError **error)
   journal->commits++;
   journal->there = true;
   journal->last = *checkpoint;
+  if (checkpoint->stage == PH_STORE_PLACING && journal->take_name != NULL) {
+    g_assert_true (g_file_set_contents (journal->take_name, "mine", -1, NULL));
+    g_clear_pointer (&journal->take_name, g_free);
+  }
   if (checkpoint->n_digests > 0) {
     g_assert_cmpuint (checkpoint->digests_first * 32, <=, journal->digests->len);
     g_byte_array_set_size (journal->digests, checkpoint->digests_first * 32);
