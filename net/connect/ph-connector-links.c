@@ -419,10 +419,13 @@ ph_connector_handle_tls (PhConnector *self, const PhDatagram *in)
     else if (keep_early (self, in))
       return;
   }
-  if (slot != NULL)
-    ph_link_handle_packet (slot->link, self->now, in);
-  else
+  if (slot == NULL) {
     ph_connector_close_connection (self, in->socket); /* bytes are missing from now on */
+    return;
+  }
+  ph_link_handle_packet (slot->link, self->now, in);
+  if (self->agent != NULL && ph_tls_link_authentic_at (slot->link) == self->now)
+    ph_ice_agent_heard (self->agent, self->now, in->socket);
 }
 
 /* A link that ended. If it was the last one, what comes next depends on why. */

@@ -197,6 +197,13 @@ bool ph_ice_agent_connected (PhIceAgent *self, PhTime now, uint32_t pair, uint32
 void ph_ice_agent_not_connected (PhIceAgent *self, PhTime now, uint32_t pair);
 /* The connection is no more. */
 void ph_ice_agent_disconnected (PhIceAgent *self, PhTime now, uint32_t connection);
+/* The peer has proved that it is there in another way than by an answer: with bytes on this connection that only
+ * it can have encrypted, for us, since the connection was made. They renew consent, which RFC 7675 leaves to
+ * STUN alone: checks share the connection with the files, and on a slow uplink their answers wait behind
+ * seconds of them. What consent protects is not lost: a TCP connection is with somebody who has answered
+ * there, the kernel sends on only while that end acknowledges, and a peer that wants no more ends the
+ * connection. Checks go on at their pace. Unknown connections are ignored. */
+void ph_ice_agent_heard (PhIceAgent *self, PhTime now, uint32_t connection);
 /* Whether a pair is on this connection: if not, it is of no use. */
 bool ph_ice_agent_uses_connection (const PhIceAgent *self, uint32_t connection);
 /* No more candidates come from this side, from the other side. Candidates that come all the same are

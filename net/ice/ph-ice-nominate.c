@@ -394,6 +394,22 @@ ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates)
 }
 
 void
+ph_ice_agent_heard (PhIceAgent *self, PhTime now, uint32_t connection)
+{
+  IcePair *pair = ice_pair_on_connection (self, connection);
+
+  if (pair == NULL || pair->state != PH_ICE_PAIR_SUCCEEDED)
+    return;
+  pair->answered_at = now;
+  if (pair->unanswered == 0)
+    return;
+  pair->unanswered = 0;
+  pair->expires_at = PH_NEVER;
+  pair->consent_at = ph_time_add (now, consent_delay (self, pair));
+  ice_settle (self, now);
+}
+
+void
 ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
 {
   g_assert (pair->state == PH_ICE_PAIR_SUCCEEDED);

@@ -229,6 +229,12 @@ static const PhLinkClass tls_class = {
     .stats = tls_stats,
 };
 
+PhTime
+ph_tls_link_authentic_at (const PhLink *link)
+{
+  return ((const PhTlsLink *)link)->authentic_at;
+}
+
 bool
 ph_link_is_tls (const PhLink *link)
 {

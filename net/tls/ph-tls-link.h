@@ -41,5 +41,7 @@ typedef struct {
 PhLink *ph_tls_link_new (const PhTlsLinkConfig *config, PhTime now);
 /* The connection is no more. Unless the link has ended already it ends now, with PH_LINK_ERROR_TIMEOUT. */
 void ph_tls_link_hang_up (PhLink *link, PhTime now);
+/* When the last record came that the peer has encrypted with this link's keys; 0: never. */
+PhTime ph_tls_link_authentic_at (const PhLink *link);
 /* Whether this is a link that ph_tls_link_new() made. */
 bool ph_link_is_tls (const PhLink *link);

@@ -85,6 +85,7 @@ typedef struct {
   PhTime last_now;
   PhTime started_at;
   PhTime heard_at;
+  PhTime authentic_at; /* the last record that was the peer's for certain; 0: none was */
 
   bool handshaken;
   bool hello_due;

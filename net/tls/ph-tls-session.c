@@ -128,8 +128,10 @@ ph_tls_read (PhTlsLink *self, void *out, size_t len)
   do
     n = gnutls_record_recv (self->session, out, len);
   while (n < 0 && n != GNUTLS_E_AGAIN && gnutls_error_is_fatal ((int)n) == 0);
-  if (n > 0)
+  if (n > 0) {
+    self->authentic_at = self->last_now;
     return (size_t)n;
+  }
   if (n == 0)
     ph_tls_end_silently (self, PH_LINK_ERROR_PROTOCOL, 0,
                          ph_slice_string ("closed without a word"));

@@ -101,6 +101,35 @@ test_udp_first (void)
   g_assert_cmpint (stack->device[0].path.kind, ==, PH_PATH_UDP);
 }
 
+/* 320 kbit/s up: what waits in the kernel and the router delays everything by more than the six seconds that
+ * a silent pair lives. Its checks are late with it; the pair is not dead. */
+static void
+test_slow_uplink (void)
+{
+  PhSimNatConfig boxes[2];
+  const PhSimPlan plan = blocked_plan (boxes, false);
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, &with_tcp);
+  const PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 3 * MIB);
+  PhSimCable *up = ph_sim_iface_up (world->line[0]);
+
+  up->rate = 40000;
+  up->queue_bytes = MIB;
+  deliver (stack, &plan, transfer, 120 * PH_SEC);
+  for (int who = 0; who < 2; who++) {
+    g_assert_cmpint (stack->device[who].path.kind, ==, PH_PATH_TCP);
+    g_assert_cmpuint (stack->device[who].n_ready, ==, 1);
+    g_assert_cmpuint (stack->device[who].n_closed, ==, 0);
+  }
+
+  /* Then the line dies, in mid-transfer: that is still noticed. */
+  ph_sim_stack_send_one (stack, PH_SIM_LEFT, 3 * MIB);
+  ph_sim_stack_run (stack, 10 * PH_SEC);
+  ph_sim_iface_cut (world->line[0], true);
+  ph_sim_stack_run (stack, 9 * PH_SEC);
+  g_assert_false (ph_sim_stack_is_ready (stack));
+}
+
 static void
 test_crash (void)
 {
@@ -296,6 +325,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tcp-sim/transfer", test_transfer);
   g_test_add_func ("/tcp-sim/refusing", test_refusing);
   g_test_add_func ("/tcp-sim/udp-first", test_udp_first);
+  g_test_add_func ("/tcp-sim/slow-uplink", test_slow_uplink);
   g_test_add_func ("/tcp-sim/crash", test_crash);
   g_test_add_func ("/tcp-sim/outage", test_outage);
   g_test_add_func ("/tcp-sim/sleep", test_sleep);
