@@ -9,6 +9,8 @@
 #include <glib/gi18n.h>
 
 #define HISTORY_SHOWN 50
+/* Rows that are asked for at a time. */
+#define HISTORY_PAGE 500u
 
 /* --- Lists --------------------------------------------------------------------------------------- */
 
@@ -107,6 +109,52 @@ ph_cmd_transfers (PhCli *cli, int argc, char **argv)
   return status;
 }
 
+/* What has come of a page of the history, and where the next one goes on. */
+typedef struct {
+  guint n;
+  int64_t last_at;
+  char *last_id;
+} Page;
+
+static void
+history_event (PhCli *cli, const PhEvent *event, void *user)
+{
+  Page *page = user;
+
+  if (event->type != PH_EVENT_HISTORY)
+    return;
+  page->n++;
+  page->last_at = event->transfer.finished_at;
+  g_set_str (&page->last_id, event->transfer.id);
+  show_transfer (&event->transfer);
+}
+
+/* In pages: the application whose engine it is holds only so many rows for one that reads slowly. */
+static PhExit
+show_history (PhCli *cli, PhHistoryQuery query, guint limit, guint *ret_shown)
+{
+  Page page = {0};
+  guint shown = 0;
+  PhExit status;
+
+  cli->on_event = history_event;
+  cli->user = &page;
+  do {
+    g_autofree char *after = g_steal_pointer (&page.last_id);
+
+    query.limit = limit == 0 ? HISTORY_PAGE : MIN (HISTORY_PAGE, limit - shown);
+    query.before_at = page.last_at;
+    query.before_id = after;
+    page.n = 0;
+    status = ph_cli_wait (cli, ph_engine_load_history (cli->engine, &query));
+    shown += page.n;
+  } while (status == PH_EXIT_DONE && page.n == query.limit && shown != limit);
+  cli->on_event = NULL;
+  g_free (page.last_id);
+  *ret_shown = shown;
+  return status;
+}
+
 PhExit
 ph_cmd_history (PhCli *cli, int argc, char **argv)
 {
@@ -142,11 +190,7 @@ ph_cmd_history (PhCli *cli, int argc, char **argv)
   }
   query.search = search;
   query.missed_only = missed;
-  cli->on_event = list_event;
-  cli->user = &n;
-  query.limit = (uint32_t)MAX (limit, 0);
-  status = ph_cli_wait (cli, ph_engine_load_history (cli->engine, &query));
-  cli->on_event = NULL;
+  status = show_history (cli, query, (guint)MAX (limit, 0), &n);
   if (status == PH_EXIT_DONE && n == 0)
     ph_output_note ("%s", contact != NULL || search != NULL || missed
                               ? _ ("Nothing like that was sent or received.")

@@ -17,7 +17,7 @@ typedef struct {
   guint watch;
   uint32_t listener;
   GHashTable *commands; /* our number -> the client's, of those that are not done */
-  bool explain; /* the client has asked for it */
+  bool explain; /* the client has asked for it; see set_explain() */
 
   GQueue waiting; /* of GVariant, owned */
   GHashTable *transfers; /* id (owned) -> GList link in `waiting` */
@@ -31,6 +31,7 @@ struct _PhRemote {
   guint object;
   GPtrArray *sessions; /* Session, owned */
   uint32_t last_session;
+  int n_explain; /* sessions with `explain` */
 };
 
 static const char introspection[] =
@@ -47,14 +48,26 @@ static const char introspection[] =
 
 /* --- Sessions ----------------------------------------------------------------------------------- */
 
+/* One engine explains to all: it ends when the last one that asked does. */
+static void
+set_explain (Session *self, bool explain)
+{
+  PhRemote *remote = self->remote;
+
+  if (self->explain == explain)
+    return;
+  self->explain = explain;
+  remote->n_explain += explain ? 1 : -1;
+  ph_engine_set_explain (remote->engine, remote->n_explain > 0);
+}
+
 static void
 session_free (gpointer data)
 {
   Session *self = data;
 
   ph_engine_remove_listener (self->remote->engine, self->listener);
-  if (self->explain)
-    ph_engine_set_explain (self->remote->engine, false);
+  set_explain (self, false);
   g_clear_handle_id (&self->watch, g_bus_unwatch_name);
   if (self->next != NULL)
     g_dbus_method_invocation_return_error_literal (g_steal_pointer (&self->next), G_DBUS_ERROR,
@@ -230,8 +243,10 @@ post (Session *self, GVariant *value, GDBusMethodInvocation *call)
     command->amount = ours;
   else if (command->type == PH_COMMAND_WITHDRAW)
     command->amount = 0; /* it is over, or never was */
-  if (command->type == PH_COMMAND_EXPLAIN)
-    self->explain = command->flag;
+  if (command->type == PH_COMMAND_EXPLAIN) {
+    set_explain (self, command->flag);
+    command->flag = self->remote->n_explain > 0;
+  }
   ours = ph_engine_post (self->remote->engine, command);
   g_hash_table_insert (self->commands, GUINT_TO_POINTER (ours), GUINT_TO_POINTER (theirs));
   g_dbus_method_invocation_return_value (call, NULL);

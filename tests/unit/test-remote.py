@@ -8,10 +8,12 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 CLI, OWNER, RENDEZVOUS = (os.path.abspath(each) for each in sys.argv[1:4])
@@ -197,6 +199,46 @@ def the_owner_ends_meanwhile(left, right):
     # Without an owner the command has the profile itself.
     transfers(left, 1)
     left.open()
+
+
+@test
+def one_that_leaves_does_not_silence_another(left, right):
+    """--explain of a command goes on when another one, with or without it, comes and goes."""
+    file = TOP / 'explained'
+    file.write_bytes(b'x')
+    right.close()
+    explained = left.start('--json', 'send', '--explain', 'Laptop of right', file)
+    transfers(left, 2)
+    other = left.start('--json', 'send', 'Laptop of right', file)
+    transfers(left, 3)
+    other.send_signal(signal.SIGINT)
+    finish(other, 3)
+    right.open()
+    while 'link up' not in until(explained, 'explain')['text']:
+        pass
+    explained.send_signal(signal.SIGINT)
+    finish(explained, 3)
+    for each in events(left.run('--json', 'transfers')[0]):
+        left.run('cancel', each['transfer'])
+
+
+@test
+def a_long_history_comes_in_pages(left, right):
+    """More than waits for a client that does not read."""
+    third = Person('long')
+    third.run('config', 'set', 'name', 'Archive')
+    rows = 25000
+    with closing(sqlite3.connect(third.profile / 'porthole.db')) as database:
+        database.executemany(
+            "INSERT INTO transfers (id, peer, peer_name, incoming, state, files, bytes, bytes_done, title, code, rate,"
+            " position, created_at, finished_at) VALUES (?, zeroblob (32), 'Desk', 1, 4, 1, 1, 1, 'f', '', 0, 0, 1, ?)",
+            ((number.to_bytes(16), 1000 + number // 3) for number in range(rows)))
+        database.commit()
+    third.open()
+    shown = events(third.run('--json', 'history', '-n', '0')[0])
+    must(len(shown) == rows and len({each['transfer'] for each in shown}) == rows, len(shown))
+    must(len(events(third.run('--json', 'history', '-n', '777')[0])) == 777)
+    third.close()
 
 
 def call(name, path, method, *args):
