@@ -435,15 +435,20 @@ store_end (PhTransfer *self, PhStoreState state, GError **error)
   row = new_row (self, state);
   title = g_strjoinv ("/", (char **)self->top_names->pdata);
   words = ph_transfer_words (self);
-  row.code = (char *)self->code;
-  row.message = self->message;
   if (!ph_core_is_private (self->core)) {
+    row.code = (char *)self->code;
+    row.message = self->message;
     row.title = title;
     row.words = words;
   } else if (self->missed) {
     return true;
   } else {
+    /* What answers the sender, and lets it expire: as ph_store_hide() leaves it. */
     row.peer_name = NULL;
+    row.destination = NULL;
+    row.files = 0;
+    row.bytes = 0;
+    row.created_at = 0;
     row.hidden = true;
   }
   return ph_store_add_transfer (store, &row, NULL, NULL, error);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What whole engines remember of transfers, and what they forget. */
 
+#include "app/store/ph-store-transfers.h"
 #include "tests/unit/engine-world.h"
 
 #include <glib/gstdio.h>
+#include <sodium.h>
 
 /* The ids' history as text: names of the first file, parted by spaces. */
 static unsigned
@@ -161,6 +163,30 @@ is_on_disk (const Node *node, const char *needle)
   return false;
 }
 
+/* What is kept to answer the sender says nothing of what there was. */
+static void
+assert_bare_row (const Node *node, const char *id)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PhStore) store = ph_store_open (node->dir, &error);
+  g_autoptr (PhStoreTransfer) row = NULL;
+  uint8_t bytes[PH_STORE_TRANSFER_LEN];
+
+  g_assert_no_error (error);
+  g_assert_cmpint (sodium_hex2bin (bytes, sizeof bytes, id, strlen (id), NULL, NULL, NULL), ==, 0);
+  row = ph_store_get_transfer (store, bytes, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (row);
+  g_assert_true (row->hidden);
+  g_assert_cmpint (row->state, ==, PH_STORE_DECLINED);
+  g_assert_cmpuint (row->files + row->bytes + row->bytes_done, ==, 0);
+  g_assert_cmpint (row->created_at, ==, 0);
+  g_assert_cmpstr (row->peer_name, ==, "");
+  g_assert_cmpstr (row->title, ==, "");
+  g_assert_null (row->message);
+  g_assert_true (row->code == NULL || *row->code == '\0');
+}
+
 static void
 test_private_mode (void)
 {
@@ -183,6 +209,10 @@ test_private_mode (void)
   g_assert_cmpuint (load (right, (PhHistoryQuery){0}), ==, 0);
   g_assert_false (is_on_disk (left, "enon-secret"));
   g_assert_false (is_on_disk (right, "enon-secret"));
+  node_close (right);
+  assert_bare_row (right, declined);
+  node_open (right);
+  ph_engine_connect (right->engine);
 
   /* It shows, so the test could fail. */
   finish (right, ph_engine_set_setting (right->engine, "private-mode", "false"));
