@@ -247,7 +247,7 @@ ph_core_send_again (PhCore *self, const PhCommand *command)
   g_autoptr (PhStoreTransfer) row = NULL;
   g_auto (GStrv) roots = NULL;
   const PhTransfer *known;
-  const PhPeer *peer;
+  const PhPeer *peer = NULL;
   PhTransferId id;
   PhDeviceId peer_id;
 
@@ -259,20 +259,22 @@ ph_core_send_again (PhCore *self, const PhCommand *command)
     peer = known->peer;
     roots = g_strdupv (known->roots);
   } else if (row != NULL && !row->incoming && ph_store_state_is_finished (row->state)) {
-    memcpy (peer_id.key, row->peer, sizeof peer_id.key);
-    peer = ph_core_find_peer (self, &peer_id);
     roots = ph_store_get_roots (self->profile->store, id.bytes, NULL);
   } else {
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_TRANSFER,
                   _ ("Transfer “%s” is none that was sent and has ended"), command->subject);
     return;
   }
+  /* A live one has let go of a contact that was blocked in between. */
+  if (peer == NULL && row != NULL) {
+    memcpy (peer_id.key, row->peer, sizeof peer_id.key);
+    peer = ph_core_find_peer (self, &peer_id);
+  }
   if (peer == NULL)
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_UNKNOWN_CONTACT,
                   _ ("The contact was removed"));
   else if (peer->contact->blocked)
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BLOCKED,
-                  _ ("%s is blocked. Unblock them first"), peer->contact->name);
+    ph_core_fail_blocked (self, command, peer);
   else if (roots == NULL || roots[0] == NULL)
     gone (self, command);
   else

@@ -105,6 +105,49 @@ ph_core_offers_stop (PhCore *self)
   }
 }
 
+/* --- Taken without asking ----------------------------------------------------------------------- */
+
+/* Forgets what is older than a day. */
+static void
+age_taken (PhPeer *self, PhTime now)
+{
+  const uint64_t hour = now / (3600 * PH_SEC);
+
+  if (hour >= self->taken_hour + PH_CORE_TAKEN_HOURS) {
+    memset (self->taken, 0, sizeof self->taken);
+    self->taken_hour = hour;
+  }
+  while (self->taken_hour < hour)
+    self->taken[++self->taken_hour % PH_CORE_TAKEN_HOURS] = 0;
+}
+
+bool
+ph_peer_may_take (PhPeer *self, PhTime now, const PhManifest *manifest)
+{
+  const uint64_t max = self->contact->auto_accept_max;
+  uint64_t left = max;
+
+  if (!self->contact->auto_accept || max == 0)
+    return self->contact->auto_accept;
+  age_taken (self, now);
+  for (unsigned i = 0; i < PH_CORE_TAKEN_HOURS; i++)
+    left -= MIN (left, self->taken[i]);
+  return left > 0
+         && ph_manifest_bytes (manifest) <= left; /* nor is there an end to empty files else */
+}
+
+void
+ph_peer_note_taken (PhPeer *self, PhTime now, const PhManifest *manifest)
+{
+  uint64_t *taken;
+
+  age_taken (self, now);
+  taken = &self->taken[self->taken_hour % PH_CORE_TAKEN_HOURS];
+  /* Both are far below 2^62: a manifest's limits. */
+  *taken = MIN (*taken, (uint64_t)INT64_MAX) + ph_manifest_bytes (manifest)
+           + (uint64_t)ph_manifest_len (manifest) * PH_CORE_TAKEN_ENTRY;
+}
+
 /* --- Sends of this person ----------------------------------------------------------------------- */
 
 int64_t

@@ -167,9 +167,12 @@ ph_core_add_peer (PhCore *self, const PhDeviceId *id, const char *name,
     PhStoreContact row = *peer->contact;
 
     row.blocked = false;
+    /* How a window that is about to remove them knows that they were added meanwhile. */
+    row.added_at = MAX (ph_core_unix_now (), row.added_at + 1);
     if (!ph_store_put_contact (self->profile->store, &row, error))
       return NULL;
     peer->contact->blocked = false;
+    peer->contact->added_at = row.added_at;
   }
   ph_core_watch (self, id);
   ph_core_tell_peer (self, peer);

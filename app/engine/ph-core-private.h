@@ -56,6 +56,11 @@
 /* An offer that has waited for so long gets a row, so that it is not forgotten with a crash. Most are answered
  * before. */
 #define PH_CORE_OFFER_STORE_INTERVAL (2 * PH_SEC)
+/* What is taken without asking is counted for so many hours: a day. */
+#define PH_CORE_TAKEN_HOURS 24u
+/* What each entry counts besides its bytes: that much an empty file takes on most disks, and without it there
+ * would be no end to those. */
+#define PH_CORE_TAKEN_ENTRY 4096u
 /* Missed offers that are kept for each contact. */
 #define PH_CORE_MISSED_MAX 100u
 /* The span over which the shown rate is averaged. */
@@ -130,6 +135,8 @@ typedef struct {
   PhConnector *connector; /* the endpoint's; NULL while not connected */
   uint64_t last_link; /* links are numbered as they come up */
   PhTime idle_since; /* links carry nothing since; PH_NEVER: they do */
+  uint64_t taken[PH_CORE_TAKEN_HOURS]; /* bytes, without asking, by the hour; in this run */
+  uint64_t taken_hour; /* of the last one: hour `h` is in taken[h % PH_CORE_TAKEN_HOURS] */
   PhTrace trace; /* of what concerns this contact: into the log, and on to the core's */
   GQueue log; /* the last lines */
 } PhPeer;
@@ -473,6 +480,8 @@ void ph_core_send (PhCore *self, const PhCommand *command);
 /* Looks at `paths`, and sends them. */
 void
 ph_core_send_paths (PhCore *self, uint32_t command, const PhPeer *peer, const char *const *paths);
+/* Nothing is sent to them. */
+void ph_core_fail_blocked (PhCore *self, const PhCommand *command, const PhPeer *peer);
 void ph_core_scans_check (PhCore *self);
 void ph_core_accept (PhCore *self, const PhCommand *command);
 void ph_core_decline (PhCore *self, const PhCommand *command);

@@ -119,6 +119,15 @@ ph_core_send_paths (PhCore *self, uint32_t command, const PhPeer *peer, const ch
 }
 
 void
+ph_core_fail_blocked (PhCore *self, const PhCommand *command, const PhPeer *peer)
+{
+  g_autofree char *who = ph_display_name (peer->contact->name);
+
+  ph_core_fail (self, command->number, PH_ENGINE_ERROR_BLOCKED,
+                _ ("%s is blocked. Unblock them first"), who);
+}
+
+void
 ph_core_send (PhCore *self, const PhCommand *command)
 {
   PhPeer *peer = ph_core_need_peer (self, command);
@@ -126,8 +135,7 @@ ph_core_send (PhCore *self, const PhCommand *command)
   if (peer == NULL)
     return;
   if (peer->contact->blocked) {
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_BLOCKED,
-                  _ ("%s is blocked. Unblock them first"), peer->contact->name);
+    ph_core_fail_blocked (self, command, peer);
     return;
   }
   if (command->paths == NULL || command->paths[0] == NULL) {
@@ -337,9 +345,10 @@ ph_core_accept (PhCore *self, const PhCommand *command)
   if (transfer == NULL)
     return;
   if (!transfer->in_session) {
+    g_autofree char *who = ph_display_name (transfer->peer->contact->name);
+
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_OFFLINE,
-                  _ ("%s is not there. You are asked again when they are"),
-                  transfer->peer->contact->name);
+                  _ ("%s is not there. You are asked again when they are"), who);
     return;
   }
   if (command->text != NULL) {
@@ -487,12 +496,11 @@ offered (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
   ph_transfer_news (transfer, PH_TRANSFER_OFFERED);
   ph_transfer_take_path (transfer, now);
 
-  if (peer->contact->auto_accept
-      && (peer->contact->auto_accept_max == 0
-          || ph_manifest_bytes (event->manifest) <= peer->contact->auto_accept_max)) {
+  if (ph_peer_may_take (peer, now, transfer->manifest)) {
     g_autofree char *folder = make_download_folder (self);
 
-    accept_into (self, transfer, folder, 0);
+    if (accept_into (self, transfer, folder, 0))
+      ph_peer_note_taken (peer, now, transfer->manifest);
   }
 }
 

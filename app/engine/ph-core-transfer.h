@@ -30,6 +30,10 @@ void ph_transfer_set_stored (PhTransfer *self, PhStoreState state);
 /* A sink at the transfer's checkpoint, or at the beginning. */
 PhSink *ph_transfer_make_sink (PhTransfer *self);
 
+/* Whether this offer is taken without asking: what was taken so in the last 24 hours counts. */
+bool ph_peer_may_take (PhPeer *self, PhTime now, const PhManifest *manifest);
+void ph_peer_note_taken (PhPeer *self, PhTime now, const PhManifest *manifest);
+
 /* The code and the sentence for what went wrong with files. The sentence is translated and static. */
 PhEngineError ph_storage_error_code (PhStorageError error);
 const char *ph_storage_error_text (PhStorageError error, bool here);

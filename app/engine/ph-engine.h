@@ -89,12 +89,12 @@ typedef struct {
   bool online;
   bool blocked;
   bool auto_accept; /* offers are taken without asking... */
-  uint64_t auto_accept_max; /* ...up to so many bytes each; 0: no cap */
+  uint64_t auto_accept_max; /* ...up to so many bytes in 24 hours; 0: no cap */
   bool verified; /* the person compared safety numbers */
   /* Somebody without this contact's key answered in its place: nothing was sent, and nothing is tried
    * until ph_engine_dismiss_alert(). */
   bool alert;
-  int64_t added_at; /* Unix seconds */
+  int64_t added_at; /* Unix seconds; rises when somebody who is a contact is added again */
   int64_t last_seen; /* likewise: last online; 0 never */
 } PhContactView;
 
@@ -256,8 +256,9 @@ uint32_t ph_engine_add (PhEngine *self, const char *link, const char *name);
 uint32_t ph_engine_rename (PhEngine *self, const char *contact, const char *name);
 uint32_t ph_engine_remove (PhEngine *self, const char *contact);
 uint32_t ph_engine_block (PhEngine *self, const char *contact, bool blocked);
-/* Takes offers of up to `max_bytes` (0: any) without asking, into the download folder, where there is room.
- * Offers that are too large, or cannot be taken, are asked about. To accept one "always": this, then
+/* Takes offers without asking, into the download folder, where there is room, up to `max_bytes` (0: any)
+ * together in 24 hours; a file counts some kilobytes more than it has. Offers that go beyond that, or cannot be
+ * taken, are asked about. To accept one "always": this, then
  * ph_engine_accept(). */
 uint32_t ph_engine_set_auto_accept (PhEngine *self, const char *contact, bool auto_accept,
                                     uint64_t max_bytes);

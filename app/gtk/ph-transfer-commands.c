@@ -6,6 +6,7 @@
 
 #include "app/gtk/ph-window.h"
 #include "app/model/ph-format.h"
+#include "app/model/ph-person-words.h"
 
 #include <glib/gi18n.h>
 
@@ -14,7 +15,7 @@ typedef struct {
   GtkWidget *widget;
   PhClient *client;
   PhTransferItem *transfer;
-  GtkDropDown *sizes; /* of ph_transfer_always_accept() */
+  GtkDropDown *caps; /* of ph_transfer_always_accept() */
 } Request;
 
 static Request *
@@ -143,25 +144,14 @@ ph_transfer_accept_into (GtkWidget *widget, PhClient *client, PhTransferItem *tr
 
 /* --- Always -------------------------------------------------------------------------------------- */
 
-/* Caps to choose from; 0: none. */
-static const uint64_t caps[] = {UINT64_C (100000000), UINT64_C (1000000000), UINT64_C (10000000000),
-                                0};
-
 static GtkWidget *
-new_sizes (void)
+new_caps (void)
 {
-  GtkStringList *names = gtk_string_list_new (NULL);
+  g_auto (GStrv) words = ph_person_caps (PH_PERSON_CAP_DEFAULT);
+  GtkWidget *caps = gtk_drop_down_new_from_strings ((const char *const *)words);
 
-  for (size_t i = 0; i < G_N_ELEMENTS (caps); i++) {
-    g_autofree char *size = ph_format_size (caps[i]);
-
-    if (caps[i] == 0)
-      gtk_string_list_append (names, _ ("Of any size"));
-    else
-      /* Translators: %s is an amount of data such as "100 MB" */
-      gtk_string_list_take (names, g_strdup_printf (_ ("Up to %s"), size));
-  }
-  return gtk_drop_down_new (G_LIST_MODEL (names), NULL);
+  gtk_drop_down_set_selected (GTK_DROP_DOWN (caps), ph_person_cap_position (PH_PERSON_CAP_DEFAULT));
+  return caps;
 }
 
 static void
@@ -169,12 +159,12 @@ always_answered (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (Request) request = data;
   const char *response = adw_alert_dialog_choose_finish (ADW_ALERT_DIALOG (source), result);
-  const guint chosen = gtk_drop_down_get_selected (request->sizes);
+  const uint64_t cap = ph_person_cap_at (gtk_drop_down_get_selected (request->caps), 0);
   const PhTransferView *view = ph_transfer_item_view (request->transfer);
 
-  if (!g_str_equal (response, "always") || chosen >= G_N_ELEMENTS (caps))
+  if (!g_str_equal (response, "always"))
     return;
-  ph_client_set_auto_accept_async (request->client, view->contact, true, caps[chosen], changed,
+  ph_client_set_auto_accept_async (request->client, view->contact, true, cap, changed,
                                    g_object_ref (request->widget));
   ph_transfer_accept (request->widget, request->client, request->transfer);
 }
@@ -185,7 +175,7 @@ ph_transfer_always_accept (GtkWidget *widget, PhClient *client, PhTransferItem *
   g_autofree char *name = ph_format_name (ph_transfer_item_view (transfer)->contact_name);
   AdwAlertDialog *dialog = ADW_ALERT_DIALOG (adw_alert_dialog_new (NULL, NULL));
   Request *request = request_new (widget, client, transfer);
-  GtkWidget *sizes = new_sizes ();
+  GtkWidget *caps = new_caps ();
 
   /* Translators: %s is the name of a person or device */
   adw_alert_dialog_format_heading (dialog, _ ("Always Accept from %s?"), name);
@@ -197,10 +187,10 @@ ph_transfer_always_accept (GtkWidget *widget, PhClient *client, PhTransferItem *
   adw_alert_dialog_set_response_appearance (dialog, "always", ADW_RESPONSE_SUGGESTED);
   adw_alert_dialog_set_default_response (dialog, "always");
   adw_alert_dialog_set_close_response (dialog, "cancel");
-  gtk_accessible_update_property (GTK_ACCESSIBLE (sizes), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                  _ ("Largest Size"), -1);
-  adw_alert_dialog_set_extra_child (dialog, sizes);
-  request->sizes = GTK_DROP_DOWN (sizes);
+  gtk_accessible_update_property (GTK_ACCESSIBLE (caps), GTK_ACCESSIBLE_PROPERTY_LABEL, _ ("Up to"),
+                                  -1);
+  adw_alert_dialog_set_extra_child (dialog, caps);
+  request->caps = GTK_DROP_DOWN (caps);
   adw_alert_dialog_choose (dialog, widget, NULL, always_answered, request);
 }
 

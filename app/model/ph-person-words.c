@@ -11,6 +11,15 @@
 static const uint64_t caps[] = {UINT64_C (100000000), PH_PERSON_CAP_DEFAULT, UINT64_C (10000000000),
                                 0};
 
+static char *
+cap_words (uint64_t bytes)
+{
+  g_autofree char *size = ph_format_size (bytes);
+
+  /* Translators: %s is an amount of data such as "100 MB", taken without asking within a day */
+  return g_strdup_printf (_ ("%s a day"), size);
+}
+
 char **
 ph_person_caps (uint64_t current)
 {
@@ -19,12 +28,12 @@ ph_person_caps (uint64_t current)
 
   for (unsigned i = 0; i < G_N_ELEMENTS (caps); i++) {
     if (caps[i] == 0)
-      g_strv_builder_add (builder, C_ ("files up to", "Any size"));
+      g_strv_builder_add (builder, C_ ("files up to", "Any amount"));
     else
-      g_strv_builder_take (builder, ph_format_size (caps[i]));
+      g_strv_builder_take (builder, cap_words (caps[i]));
   }
   if (ph_person_cap_position (current) == G_N_ELEMENTS (caps))
-    g_strv_builder_take (builder, ph_format_size (current));
+    g_strv_builder_take (builder, cap_words (current));
   words = g_strv_builder_end (builder);
   g_strv_builder_unref (builder);
   return words;

@@ -44,6 +44,74 @@ test_auto_accept (void)
   pair_free (pair);
 }
 
+/* Small ones count together: the cap is for a day. */
+static void
+test_auto_accept_adds_up (void)
+{
+  Pair *pair = pair_new ();
+  Node *right = pair->right;
+  const char *left = left_id (pair);
+  g_autofree char *file = write_file (pair->files, "part", 400000);
+  g_autofree char *empty = write_file (pair->files, "empty", 0);
+  g_autofree char *first = NULL, *second = NULL, *third = NULL, *fourth = NULL;
+
+  finish (right, ph_engine_set_auto_accept (right->engine, left, true, 1000000));
+  first = send_one (pair, file);
+  assert_delivered (pair, first);
+  second = send_one (pair, file);
+  assert_delivered (pair, second);
+  third = send_and_wait_for_offer (pair, file);
+  finish (right, ph_engine_accept (right->engine, third, NULL));
+  assert_delivered (pair, third); /* what a person took does not count */
+
+  /* Nor are there endless empty ones. */
+  finish (right, ph_engine_set_auto_accept (right->engine, left, true, 800000));
+  fourth = send_and_wait_for_offer (pair, empty);
+  g_assert_true (is_in (right, fourth, PH_TRANSFER_OFFERED));
+  pair_free (pair);
+}
+
+static void
+assert_isolated (Node *node, uint32_t command, PhEngineError code)
+{
+  const GError *error;
+
+  finish_badly (node, command, code);
+  error = g_hash_table_lookup (node->done, GUINT_TO_POINTER (command));
+  g_assert_null (strstr (error->message, "\u202e"));
+  g_assert_nonnull (strstr (error->message, "\\u202e"));
+}
+
+/* A name is somebody else's text: it does not turn the sentence around that it stands in. */
+static void
+test_names_in_sentences (void)
+{
+  Pair *pair = pair_new ();
+  Node *left = pair->left, *right = pair->right;
+  g_autofree char *right_id = g_strdup (ph_engine_device_id (right->engine));
+  const char *const paths[] = {pair->files, NULL};
+  g_autofree char *file = write_file (pair->files, "x", 1);
+  g_autofree char *sent = NULL, *offered = NULL;
+
+  finish (left, ph_engine_rename (left->engine, right_id, "a\u202eb"));
+  finish (right, ph_engine_rename (right->engine, left_id (pair), "a\u202eb"));
+  sent = send_and_wait_for_offer (pair, file);
+  finish (right, ph_engine_decline (right->engine, sent));
+  wait_until (has_ended (left, sent));
+
+  /* An offer that is answered before its sender is there again. */
+  offered = send_and_wait_for_offer (pair, file);
+  node_close (right);
+  node_open (right);
+  wait_until (is_in (right, offered, PH_TRANSFER_WAITING));
+  assert_isolated (right, ph_engine_accept (right->engine, offered, NULL), PH_ENGINE_ERROR_OFFLINE);
+
+  finish (left, ph_engine_block (left->engine, right_id, true));
+  assert_isolated (left, ph_engine_send (left->engine, right_id, paths), PH_ENGINE_ERROR_BLOCKED);
+  assert_isolated (left, ph_engine_send_again (left->engine, sent), PH_ENGINE_ERROR_BLOCKED);
+  pair_free (pair);
+}
+
 /* It is kept over a restart, like everything here. */
 static void
 test_verified_and_seen (void)
@@ -251,6 +319,8 @@ main (int argc, char **argv)
 
   ph_test_init (&argc, &argv);
   g_test_add_func ("/people/auto-accept", test_auto_accept);
+  g_test_add_func ("/people/auto-accept-adds-up", test_auto_accept_adds_up);
+  g_test_add_func ("/people/names-in-sentences", test_names_in_sentences);
   g_test_add_func ("/people/verified-and-seen", test_verified_and_seen);
   g_test_add_func ("/people/safety-number", test_safety_number);
   g_test_add_func ("/people/second-listener", test_second_listener);
