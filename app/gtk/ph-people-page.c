@@ -6,6 +6,7 @@
 
 #include "app/gtk/ph-network-button.h"
 #include "app/gtk/ph-person-row.h"
+#include "app/model/ph-person-search.h"
 
 struct _PhPeoplePage {
   AdwNavigationPage parent_instance;
@@ -16,6 +17,7 @@ struct _PhPeoplePage {
   bool show_title;
 
   GtkSortListModel *sorted;
+  GtkCustomFilter *filter;
   GtkSearchBar *search_bar;
   GtkSearchEntry *search_entry;
   GtkListBox *list;
@@ -96,6 +98,21 @@ row_activated (PhPeoplePage *self, GtkListBoxRow *row)
   g_signal_emit (self, signals[ACTIVATED], 0, contact);
 }
 
+static gboolean
+is_found (gpointer item, gpointer data)
+{
+  PhPeoplePage *self = data;
+  const char *text = gtk_editable_get_text (GTK_EDITABLE (self->search_entry));
+
+  return ph_person_search_matches (ph_contact_item_name (item), text);
+}
+
+static void
+search_changed (PhPeoplePage *self)
+{
+  gtk_filter_changed (GTK_FILTER (self->filter), GTK_FILTER_CHANGE_DIFFERENT);
+}
+
 /* Enter in the search goes to the first one found. */
 static void
 search_activated (PhPeoplePage *self)
@@ -149,6 +166,8 @@ ph_people_page_dispose (GObject *object)
 
   if (self->list != NULL)
     gtk_list_box_bind_model (self->list, NULL, NULL, NULL, NULL);
+  if (self->filter != NULL)
+    gtk_custom_filter_set_filter_func (self->filter, NULL, NULL, NULL);
   gtk_widget_dispose_template (GTK_WIDGET (self), PH_TYPE_PEOPLE_PAGE);
   g_clear_object (&self->selected);
   g_clear_object (&self->client);
@@ -232,6 +251,7 @@ ph_people_page_class_init (PhPeoplePageClass *klass)
   gtk_widget_class_set_template_from_resource (widget_class,
                                                "/org/porthole/Porthole/ph-people-page.ui");
   gtk_widget_class_bind_template_child (widget_class, PhPeoplePage, sorted);
+  gtk_widget_class_bind_template_child (widget_class, PhPeoplePage, filter);
   gtk_widget_class_bind_template_child (widget_class, PhPeoplePage, search_bar);
   gtk_widget_class_bind_template_child (widget_class, PhPeoplePage, search_entry);
   gtk_widget_class_bind_template_child (widget_class, PhPeoplePage, list);
@@ -240,6 +260,7 @@ ph_people_page_class_init (PhPeoplePageClass *klass)
   gtk_widget_class_bind_template_callback (widget_class, row_activated);
   gtk_widget_class_bind_template_callback (widget_class, row_selected);
   gtk_widget_class_bind_template_callback (widget_class, search_activated);
+  gtk_widget_class_bind_template_callback (widget_class, search_changed);
 }
 
 static void
@@ -250,6 +271,7 @@ ph_people_page_init (PhPeoplePage *self)
   g_type_ensure (PH_TYPE_CONTACT_ITEM);
   g_type_ensure (PH_TYPE_NETWORK_BUTTON);
   gtk_widget_init_template (GTK_WIDGET (self));
+  gtk_custom_filter_set_filter_func (self->filter, is_found, self, NULL);
   gtk_list_box_bind_model (self->list, G_LIST_MODEL (self->sorted), create_row, self, NULL);
   g_signal_connect_object (self->sorted, "items-changed", G_CALLBACK (items_changed), self,
                            G_CONNECT_SWAPPED | G_CONNECT_AFTER);
@@ -265,10 +287,14 @@ ph_people_page_select (PhPeoplePage *self, PhContactItem *contact)
 }
 
 void
-ph_people_page_search (PhPeoplePage *self)
+ph_people_page_search (PhPeoplePage *self, const char *text)
 {
   if (!self->has_people)
     return;
   gtk_search_bar_set_search_mode (self->search_bar, TRUE);
   gtk_widget_grab_focus (GTK_WIDGET (self->search_entry));
+  if (text != NULL) {
+    gtk_editable_set_text (GTK_EDITABLE (self->search_entry), text);
+    gtk_editable_set_position (GTK_EDITABLE (self->search_entry), -1);
+  }
 }

@@ -14,4 +14,5 @@
 G_DECLARE_FINAL_TYPE (PhPeoplePage, ph_people_page, PH, PEOPLE_PAGE, AdwNavigationPage)
 
 void ph_people_page_select (PhPeoplePage *self, PhContactItem *contact);
-void ph_people_page_search (PhPeoplePage *self);
+/* Opens the search, where there are people; `text` NULL: with what was looked for last. */
+void ph_people_page_search (PhPeoplePage *self, const char *text);

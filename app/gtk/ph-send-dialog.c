@@ -9,6 +9,7 @@
 #include "app/gtk/ph-window.h"
 #include "app/model/ph-file-count.h"
 #include "app/model/ph-format.h"
+#include "app/model/ph-person-search.h"
 
 #include <glib/gi18n.h>
 
@@ -21,6 +22,7 @@ struct _PhSendDialog {
   GCancellable *counting;
 
   GtkSortListModel *sorted;
+  GtkCustomFilter *filter;
   AdwWindowTitle *window_title;
   GtkSearchEntry *search_entry;
   GtkListBox *list;
@@ -56,6 +58,21 @@ row_activated (PhSendDialog *self, GtkListBoxRow *row)
     ph_window_show_contact (window, contact);
   ph_send_files (self->parent, self->client, contact, self->files);
   adw_dialog_close (ADW_DIALOG (self));
+}
+
+static gboolean
+is_found (gpointer item, gpointer data)
+{
+  PhSendDialog *self = data;
+  const char *text = gtk_editable_get_text (GTK_EDITABLE (self->search_entry));
+
+  return ph_person_search_matches (ph_contact_item_name (item), text);
+}
+
+static void
+search_changed (PhSendDialog *self)
+{
+  gtk_filter_changed (GTK_FILTER (self->filter), GTK_FILTER_CHANGE_DIFFERENT);
 }
 
 /* Enter takes the first one that was found. */
@@ -111,6 +128,8 @@ ph_send_dialog_dispose (GObject *object)
   g_cancellable_cancel (self->counting);
   if (self->list != NULL)
     gtk_list_box_bind_model (self->list, NULL, NULL, NULL, NULL);
+  if (self->filter != NULL)
+    gtk_custom_filter_set_filter_func (self->filter, NULL, NULL, NULL);
   gtk_widget_dispose_template (GTK_WIDGET (self), PH_TYPE_SEND_DIALOG);
   g_clear_object (&self->counting);
   g_clear_object (&self->files);
@@ -149,12 +168,14 @@ ph_send_dialog_class_init (PhSendDialogClass *klass)
   gtk_widget_class_set_template_from_resource (widget_class,
                                                "/org/porthole/Porthole/ph-send-dialog.ui");
   gtk_widget_class_bind_template_child (widget_class, PhSendDialog, sorted);
+  gtk_widget_class_bind_template_child (widget_class, PhSendDialog, filter);
   gtk_widget_class_bind_template_child (widget_class, PhSendDialog, window_title);
   gtk_widget_class_bind_template_child (widget_class, PhSendDialog, search_entry);
   gtk_widget_class_bind_template_child (widget_class, PhSendDialog, list);
   gtk_widget_class_bind_template_callback (widget_class, visible_child);
   gtk_widget_class_bind_template_callback (widget_class, row_activated);
   gtk_widget_class_bind_template_callback (widget_class, search_activated);
+  gtk_widget_class_bind_template_callback (widget_class, search_changed);
 }
 
 static void
@@ -163,6 +184,7 @@ ph_send_dialog_init (PhSendDialog *self)
   g_type_ensure (PH_TYPE_CLIENT);
   self->counting = g_cancellable_new ();
   gtk_widget_init_template (GTK_WIDGET (self));
+  gtk_custom_filter_set_filter_func (self->filter, is_found, self, NULL);
   gtk_search_entry_set_key_capture_widget (self->search_entry, GTK_WIDGET (self));
   gtk_list_box_bind_model (self->list, G_LIST_MODEL (self->sorted), create_row, self, NULL);
 }

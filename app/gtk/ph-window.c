@@ -89,13 +89,18 @@ loaded (PhWindow *self)
 
 /* --- Actions ------------------------------------------------------------------------------------- */
 
+void
+ph_window_search (PhWindow *self, const char *text)
+{
+  g_return_if_fail (PH_IS_WINDOW (self));
+  adw_navigation_split_view_set_show_content (self->split_view, FALSE);
+  ph_people_page_search (self->people_page, text);
+}
+
 static void
 search_activated (GtkWidget *widget, const char *name, GVariant *parameter)
 {
-  PhWindow *self = PH_WINDOW (widget);
-
-  adw_navigation_split_view_set_show_content (self->split_view, FALSE);
-  ph_people_page_search (self->people_page);
+  ph_window_search (PH_WINDOW (widget), NULL);
 }
 
 /* win.paste and its like are person.paste of the page that is shown. */

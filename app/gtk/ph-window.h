@@ -17,6 +17,8 @@ PhClient *ph_window_get_client (PhWindow *self);
 void ph_window_show_contact (PhWindow *self, PhContactItem *contact);
 /* The person whose page is in front of somebody's eyes; NULL: none. */
 PhContactItem *ph_window_get_contact (PhWindow *self);
+/* Looks for people; `text` NULL: the person is to say for whom. */
+void ph_window_search (PhWindow *self, const char *text);
 
 void ph_window_add_toast (PhWindow *self, AdwToast *toast);
 /* A toast with Undo. Either `undo` is called with `data`, or, when the toast is gone, `commit` (may be
