@@ -12,12 +12,15 @@
 #include "app/gtk/ph-background.h"
 #include "app/gtk/ph-notifications.h"
 #include "app/gtk/ph-paste.h"
+#include "app/gtk/ph-search-provider.h"
 #include "app/gtk/ph-send-dialog.h"
 #include "app/gtk/ph-window.h"
 
 #include <glib/gi18n.h>
 
 #define LINK_PREFIX "porthole:"
+/* How long a program that the session bus has started waits for more to do: GLib's own number. */
+#define IDLE_MS 10000u
 
 struct _PhApplication {
   AdwApplication parent_instance;
@@ -26,7 +29,9 @@ struct _PhApplication {
   PhClient *client;
   PhNotifications *notifications;
   PhBackground *background;
+  PhSearchProvider *search_provider; /* NULL: there is no session bus */
   bool quitting; /* the question was answered */
+  bool failed; /* it was said that the profile cannot be opened */
 };
 
 G_DEFINE_FINAL_TYPE (PhApplication, ph_application, ADW_TYPE_APPLICATION)
@@ -52,6 +57,7 @@ present_window (PhApplication *self)
     g_signal_connect_object (window, "close-request", G_CALLBACK (window_closed), self,
                              G_CONNECT_SWAPPED);
   }
+  g_application_set_inactivity_timeout (G_APPLICATION (self), 0);
   gtk_window_present (window);
   return PH_WINDOW (window);
 }
@@ -62,6 +68,7 @@ show_startup_error (PhApplication *self, const GError *error)
 {
   AdwDialog *dialog = adw_alert_dialog_new (_ ("Porthole Cannot Start"), error->message);
 
+  self->failed = true;
   g_application_hold (G_APPLICATION (self));
   adw_alert_dialog_add_response (ADW_ALERT_DIALOG (dialog), "close", _ ("_Close"));
   g_signal_connect_object (dialog, "closed", G_CALLBACK (g_application_quit), self,
@@ -122,22 +129,41 @@ quit_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
 
 /* --- The profile ---------------------------------------------------------------------------------- */
 
-static bool
-open_profile (PhApplication *self)
+/* Everything that is stored is there. Who is to be reached without a window is online without one. */
+static void
+loaded (PhApplication *self)
 {
-  g_autoptr (GError) error = NULL;
+  if (ph_client_get_flag (self->client, "run-in-background"))
+    ph_client_connect (self->client);
+  if (self->search_provider != NULL)
+    ph_search_provider_client_changed (self->search_provider);
+}
 
-  self->client = ph_client_new (self->profile, &error);
-  if (self->client == NULL) {
-    show_startup_error (self, error);
+static bool
+open_profile (PhApplication *self, GError **error)
+{
+  self->client = ph_client_new (self->profile, error);
+  if (self->client == NULL)
     return false;
-  }
   ph_client_export (self->client, g_application_get_dbus_connection (G_APPLICATION (self)));
   self->notifications = ph_notifications_new (self, self->client);
   self->background = ph_background_new (self, self->client, self->profile);
   ph_application_follow_alerts (self);
-  ph_client_connect (self->client);
+  g_signal_connect_object (self->client, "notify::loaded", G_CALLBACK (loaded), self,
+                           G_CONNECT_SWAPPED);
   return true;
+}
+
+void
+ph_application_wanted (PhApplication *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_return_if_fail (PH_IS_APPLICATION (self));
+  if (self->client == NULL && !self->failed && !open_profile (self, &error))
+    show_startup_error (self, error);
+  if (self->client != NULL)
+    ph_client_connect (self->client);
 }
 
 static void
@@ -164,8 +190,8 @@ reopen_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
     return;
   g_application_hold (G_APPLICATION (self));
   close_profile (self);
-  if (open_profile (self))
-    present_window (self);
+  ph_application_wanted (self);
+  present_window (self);
   g_application_release (G_APPLICATION (self));
 }
 
@@ -201,14 +227,54 @@ static void
 ph_application_startup (GApplication *application)
 {
   PhApplication *self = PH_APPLICATION (application);
+  g_autoptr (GError) error = NULL;
 
   G_APPLICATION_CLASS (ph_application_parent_class)->startup (application);
   gtk_window_set_default_icon_name (PH_APP_ID);
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
   ph_application_add_dialogs (self);
   add_accels (self);
-  if (open_profile (self))
+  if (g_application_get_flags (application) & G_APPLICATION_IS_SERVICE) {
+    g_application_set_inactivity_timeout (application, IDLE_MS);
+    if (!open_profile (self, &error))
+      g_debug ("not opened: %s", error->message);
+  } else {
+    ph_application_wanted (self);
+  }
+  if (self->client != NULL)
     ph_paste_remove_old ();
+}
+
+/* Whoever asks for something, be it by a notification's button. */
+static void
+ph_application_before_emit (GApplication *application, GVariant *platform_data)
+{
+  G_APPLICATION_CLASS (ph_application_parent_class)->before_emit (application, platform_data);
+  ph_application_wanted (PH_APPLICATION (application));
+}
+
+static gboolean
+ph_application_dbus_register (GApplication *application, GDBusConnection *connection,
+                              const char *object_path, GError **error)
+{
+  PhApplication *self = PH_APPLICATION (application);
+
+  if (!G_APPLICATION_CLASS (ph_application_parent_class)
+           ->dbus_register (application, connection, object_path, error))
+    return FALSE;
+  self->search_provider = ph_search_provider_new (self, connection, object_path, error);
+  return self->search_provider != NULL;
+}
+
+static void
+ph_application_dbus_unregister (GApplication *application, GDBusConnection *connection,
+                                const char *object_path)
+{
+  PhApplication *self = PH_APPLICATION (application);
+
+  g_clear_object (&self->search_provider);
+  G_APPLICATION_CLASS (ph_application_parent_class)
+      ->dbus_unregister (application, connection, object_path);
 }
 
 static void
@@ -272,6 +338,9 @@ ph_application_class_init (PhApplicationClass *klass)
 
   object_class->finalize = ph_application_finalize;
   application_class->startup = ph_application_startup;
+  application_class->before_emit = ph_application_before_emit;
+  application_class->dbus_register = ph_application_dbus_register;
+  application_class->dbus_unregister = ph_application_dbus_unregister;
   application_class->activate = ph_application_activate;
   application_class->open = ph_application_open;
   application_class->shutdown = ph_application_shutdown;

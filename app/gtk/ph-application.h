@@ -16,5 +16,9 @@ G_DECLARE_FINAL_TYPE (PhApplication, ph_application, PH, APPLICATION, AdwApplica
 
 /* `profile` NULL: the person's own. */
 PhApplication *ph_application_new (const char *profile);
-/* NULL before the profile is open. */
+/* Somebody asks the program for something: it opens its profile, or says that it cannot, and goes online. One that
+ * the session bus started for nothing but a search stays offline, unless the person wants to be reached in the
+ * background. */
+void ph_application_wanted (PhApplication *self);
+/* NULL: the profile is not open. */
 PhClient *ph_application_get_client (PhApplication *self);

@@ -7,6 +7,7 @@ One server and one bus serve programs in different network namespaces: both list
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -121,9 +122,12 @@ class Desktop:
 
     def _start_bus(self):
         address = f'unix:path={self._folder.name}/bus'
+        self._services = Path(self._folder.name, 'data/dbus-1/services')
+        self._services.mkdir(parents=True)
         read, write = os.pipe()
-        self._start(['dbus-daemon', '--session', '--nofork', '--nopidfile', f'--address={address}',
-                     f'--print-address={write}'], pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._start(['env', f'XDG_DATA_HOME={self._folder.name}/data', 'dbus-daemon', '--session', '--nofork', '--nopidfile',
+                     f'--address={address}', f'--print-address={write}'],
+                    pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as pipe:
             if not pipe.readline():
@@ -149,6 +153,13 @@ class Desktop:
         with os.fdopen(read) as pipe:
             if not pipe.readline():
                 raise LabError('the notification server ended at once')
+
+    def add_service(self, name, argv):
+        """From here on the session bus starts this program when somebody calls that name."""
+        path = self._services / f'{name}.service'
+        path.write_text(f'[D-BUS Service]\nName={name}\nExec={shlex.join(str(word) for word in argv)}\n', encoding='utf-8')
+        subprocess.run(['gdbus', 'call', '--session', '--dest', 'org.freedesktop.DBus', '--object-path', '/org/freedesktop/DBus',
+                        '--method', 'org.freedesktop.DBus.ReloadConfig'], check=True, capture_output=True, timeout=60)
 
     def notifications(self, app_id):
         """{id: notification} that this program has on the screen."""

@@ -58,4 +58,10 @@ def desktop_entry(desktop):
                      f'metainfo/{APP_ID}.metainfo.xml'):
             must((share / path).is_file(), f'{path} is not installed')
         service = (share / f'dbus-1/services/{APP_ID}.service').read_text(encoding='utf-8')
+        provider = configparser.ConfigParser(interpolation=None)
+        provider.optionxform = str
+        provider.read(share / f'gnome-shell/search-providers/{APP_ID}.search-provider.ini', encoding='utf-8')
+        must(dict(provider['Shell Search Provider']) == {
+            'DesktopId': f'{APP_ID}.desktop', 'BusName': APP_ID, 'Version': '2',
+            'ObjectPath': '/' + APP_ID.replace('.', '/') + '/SearchProvider'}, 'the desktop cannot search in it')
         must(values['DBusActivatable'] == 'true' and f'Name={APP_ID}\n' in service, 'D-Bus cannot start it')

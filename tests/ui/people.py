@@ -31,6 +31,11 @@ def program(build):
     return TOP / 'build' / build / 'app/gtk/porthole'
 
 
+def app_id(person):
+    """The name on the session bus of a person's Porthole: ph_app_id_for_profile()."""
+    return f'{APP_ID}.P{hashlib.sha256(str(person.profile).encode()).hexdigest()[:16]}'
+
+
 class Window(Pilot):
     """A running Porthole of a person."""
 
@@ -45,8 +50,7 @@ class Window(Pilot):
         return [line for line in lines if MISTAKE.search(line) and not NOT_OURS.search(line)]
 
     def app_id(self):
-        """Its name on the session bus: ph_app_id_for_profile()."""
-        return f'{APP_ID}.P{hashlib.sha256(str(self.person.profile).encode()).hexdigest()[:16]}'
+        return app_id(self.person)
 
     def action(self, name, target=None):
         """Activates an action of the application by D-Bus, as a notification does: the same in every
@@ -125,15 +129,19 @@ class Household:
         self.left.do('rename', self.left.contact, 'Desk')
         self.right.do('rename', self.right.contact, 'Laptop')
 
-    def start(self, person, *arguments, env=None):
-        """Starts the person's Porthole; returns the running program, with or without a window."""
+    def prepare(self, person, *arguments, env=None):
+        """(command line, environment) of the person's Porthole."""
         if not program(self.build).exists():
             raise LabError(f'build/{self.build} has no porthole')
         self.settings(person)
         Path(person.env['HOME'], 'Downloads').mkdir(exist_ok=True)
-        return Program(self.lab, f'{person.name}-porthole', person.host,
-                       [program(self.build), '--profile', person.profile, *arguments],
-                       env={**self.environment(person), 'LC_ALL': 'C.UTF-8', 'G_ENABLE_DIAGNOSTIC': '1', **(env or {})})
+        return ([program(self.build), '--profile', person.profile, *arguments],
+                {**self.environment(person), 'LC_ALL': 'C.UTF-8', 'G_ENABLE_DIAGNOSTIC': '1', **(env or {})})
+
+    def start(self, person, *arguments, env=None):
+        """Starts the person's Porthole; returns the running program, with or without a window."""
+        argv, environment = self.prepare(person, *arguments, env=env)
+        return Program(self.lab, f'{person.name}-porthole', person.host, argv, env=environment)
 
     def open(self, person, *arguments, env=None, place=None, size=None):
         """Opens the person's window and, unless told otherwise, puts left to the left and right to the right."""
