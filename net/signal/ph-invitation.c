@@ -85,9 +85,17 @@ void
 ph_invitation_make (PhInvitation *self, const PhDeviceId *inviter,
                     const PhRendezvousAddress *rendezvous, const char *name, const PhRandom *random)
 {
-  *self = (PhInvitation){.inviter = *inviter, .rendezvous = *rendezvous};
+  *self = (PhInvitation){.inviter = *inviter};
+  if (rendezvous != NULL)
+    self->rendezvous = *rendezvous;
   ph_random_bytes (random, self->secret, sizeof self->secret);
   ph_name_clean (name, self->name);
+}
+
+bool
+ph_invitation_has_rendezvous (const PhInvitation *self)
+{
+  return self->rendezvous.url[0] != '\0';
 }
 
 void
@@ -107,9 +115,11 @@ ph_invitation_format (const PhInvitation *self, char out[PH_INVITATION_LINK_MAX]
   ph_write_u16 (&w, 0);
   ph_write_bytes (&w, self->inviter.key, PH_DEVICE_ID_LEN);
   ph_write_bytes (&w, self->secret, sizeof self->secret);
-  ph_write_varint (&w, FIELD_RENDEZVOUS);
-  ph_write_counted (&w,
-                    ph_slice_string (ph_rendezvous_address_format (&self->rendezvous, address)));
+  if (ph_invitation_has_rendezvous (self)) {
+    ph_write_varint (&w, FIELD_RENDEZVOUS);
+    ph_write_counted (&w,
+                      ph_slice_string (ph_rendezvous_address_format (&self->rendezvous, address)));
+  }
   if (self->name[0] != '\0') {
     ph_write_varint (&w, FIELD_NAME);
     ph_write_counted (&w, ph_slice_string (self->name));
@@ -130,7 +140,6 @@ ph_invitation_format (const PhInvitation *self, char out[PH_INVITATION_LINK_MAX]
 static PhInvitationError
 parse_fields (PhReader *r, PhInvitation *invitation)
 {
-  bool has_rendezvous = false;
   uint8_t key[PH_DEVICE_ID_LEN];
 
   ph_read_bytes (r, key, sizeof key);
@@ -152,7 +161,6 @@ parse_fields (PhReader *r, PhInvitation *invitation)
           || ph_rendezvous_address_parse (text, &invitation->rendezvous)
                  != PH_RENDEZVOUS_ADDRESS_OK)
         return PH_INVITATION_MALFORMED;
-      has_rendezvous = true;
     } else if (tag == FIELD_NAME) {
       if (!name_is_clean (value))
         return PH_INVITATION_MALFORMED;
@@ -161,7 +169,7 @@ parse_fields (PhReader *r, PhInvitation *invitation)
       invitation->name[value.len] = '\0';
     }
   }
-  return ph_reader_ok (r) && has_rendezvous ? PH_INVITATION_OK : PH_INVITATION_MALFORMED;
+  return ph_reader_ok (r) ? PH_INVITATION_OK : PH_INVITATION_MALFORMED;
 }
 
 /* The version comes first of all, so that an old Porthole says "newer" of what it cannot judge. */

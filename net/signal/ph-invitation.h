@@ -5,7 +5,8 @@
  *
  *   "porthole:" base64url (version u8 (1), length u16 of what follows the header up to the check,
  *                          inviter 32, secret 16, fields, check 4)
- *   field = tag varint, value (varint length + bytes): 1 rendezvous address (with its pin), 2 name
+ *   field = tag varint, value (varint length + bytes): 1 rendezvous address (with its pin; without one it
+ *           serves on the inviter's own network only), 2 name
  *   check = first 4 bytes of BLAKE2b over everything before it
  *
  * Unknown fields are skipped. The server knows an invitation by its look-up ID only, a keyed hash of the
@@ -29,7 +30,7 @@
 typedef struct {
   PhDeviceId inviter;
   uint8_t secret[PH_INVITATION_SECRET_LEN];
-  PhRendezvousAddress rendezvous;
+  PhRendezvousAddress rendezvous; /* an empty URL: none */
   char name[PH_NAME_LEN_MAX
             + 1]; /* of the inviter, valid UTF-8 without control characters; "" unknown */
 } PhInvitation;
@@ -49,11 +50,12 @@ typedef enum {
 
 const char *ph_invitation_error_code (PhInvitationError error);
 
-/* `name` is cut at PH_NAME_LEN_MAX on a character boundary; control characters and invalid UTF-8 are
- * replaced. Draws the secret. */
+/* `rendezvous` NULL: none. `name` is cut at PH_NAME_LEN_MAX on a character boundary; control characters and
+ * invalid UTF-8 are replaced. Draws the secret. */
 void ph_invitation_make (PhInvitation *self, const PhDeviceId *inviter,
                          const PhRendezvousAddress *rendezvous, const char *name,
                          const PhRandom *random);
+bool ph_invitation_has_rendezvous (const PhInvitation *self);
 void ph_invitation_wipe (PhInvitation *self);
 /* Formats into `out` and returns it. */
 const char *ph_invitation_format (const PhInvitation *self, char out[PH_INVITATION_LINK_MAX]);

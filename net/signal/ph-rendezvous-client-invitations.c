@@ -114,6 +114,26 @@ ph_rendezvous_client_withdraw (PhRendezvousClient *self, PhTime now, uint64_t ha
   }
 }
 
+static void
+set_used (PhClientInvitation *invitation, PhTime now, const PhDeviceId *peer)
+{
+  invitation->used = true;
+  invitation->used_by = *peer;
+  invitation->expires_at = ph_time_add (now, PH_RENDEZVOUS_USED_MEMORY);
+}
+
+void
+ph_rendezvous_client_invitation_used (PhRendezvousClient *self, PhTime now, uint64_t handle,
+                                      const PhDeviceId *peer)
+{
+  for (unsigned i = 0; i < self->invitations->len; i++) {
+    PhClientInvitation *invitation = g_ptr_array_index (self->invitations, i);
+
+    if (invitation->handle == handle && !invitation->used)
+      set_used (invitation, now, peer);
+  }
+}
+
 void
 ph_client_handle_invited (PhRendezvousClient *self, const PhLookupId *lookup)
 {
@@ -201,9 +221,7 @@ ph_client_handle_acceptance (PhRendezvousClient *self, PhTime now, const PhLooku
     fail_invitation (self, invitation, PH_RENDEZVOUS_WRONG_SECRET);
     return;
   }
-  invitation->used = true;
-  invitation->used_by = *from;
-  invitation->expires_at = ph_time_add (now, PH_RENDEZVOUS_USED_MEMORY);
+  set_used (invitation, now, from);
   send_welcome (self, invitation, from);
 
   PhClientEvent *event = ph_client_event (self, PH_RENDEZVOUS_EVENT_INVITATION_USED);

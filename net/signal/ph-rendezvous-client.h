@@ -147,6 +147,9 @@ uint64_t ph_rendezvous_client_invite (PhRendezvousClient *self, PhTime now,
                                       const PhInvitation *invitation, PhTime life_interval);
 /* No event follows. */
 void ph_rendezvous_client_withdraw (PhRendezvousClient *self, PhTime now, uint64_t handle);
+/* `peer` has used it, and heard so, without this server: it serves nobody else. No event follows. */
+void ph_rendezvous_client_invitation_used (PhRendezvousClient *self, PhTime now, uint64_t handle,
+                                           const PhDeviceId *peer);
 /* Accepts somebody's invitation (made for this server; copied). Returns its handle. */
 uint64_t
 ph_rendezvous_client_accept (PhRendezvousClient *self, PhTime now, const PhInvitation *invitation);

@@ -282,8 +282,8 @@ test_contents (void)
       {"\x01\x06ws://h", 8, PH_INVITATION_OK},
       {"\x09\x02xx\x01\x06ws://h", 12, PH_INVITATION_OK},
       {"\x40\x99\x00\x01\x06ws://h", 11, PH_INVITATION_OK},
-      {"", 0, PH_INVITATION_MALFORMED},
-      {"\x02\x01N", 3, PH_INVITATION_MALFORMED},
+      {"", 0, PH_INVITATION_OK},
+      {"\x02\x01N", 3, PH_INVITATION_OK},
       {"\x01\x06ftp://", 8, PH_INVITATION_MALFORMED},
       {"\x01\x06ws://h\x02\x01\x07", 11, PH_INVITATION_MALFORMED},
       {"\x01\x06ws://h\x02\x01\xff", 11, PH_INVITATION_MALFORMED},
@@ -314,6 +314,28 @@ test_contents (void)
     g_test_message ("case %zu", i);
     g_assert_cmpint (ph_invitation_parse (link, &out), ==, cases[i].error);
   }
+}
+
+/* For the inviter's own network: no meeting point is in it. */
+static void
+test_without_a_meeting_point (void)
+{
+  PhRandomSeeded state;
+  PhRandom random = ph_test_random (&state, "nearby");
+  const PhInvitation with = make (&random, "ws://h", "N");
+  PhInvitation in, out;
+  char link[PH_INVITATION_LINK_MAX];
+
+  ph_invitation_make (&in, &with.inviter, NULL, "N", &random);
+  g_assert_false (ph_invitation_has_rendezvous (&in));
+  g_assert_cmpint (ph_invitation_parse (ph_invitation_format (&in, link), &out), ==,
+                   PH_INVITATION_OK);
+  g_assert_false (ph_invitation_has_rendezvous (&out));
+  g_assert_cmpstr (out.name, ==, "N");
+  g_assert_cmpmem (in.secret, sizeof in.secret, out.secret, sizeof out.secret);
+  g_assert_cmpint (ph_invitation_parse (ph_invitation_format (&with, link), &out), ==,
+                   PH_INVITATION_OK);
+  g_assert_true (ph_invitation_has_rendezvous (&out));
 }
 
 static void
@@ -414,6 +436,7 @@ main (int argc, char **argv)
   g_test_add_func ("/invitation/damaged-links", test_damaged_links);
   g_test_add_func ("/invitation/links-survive-mail", test_links_survive_mail);
   g_test_add_func ("/invitation/contents", test_contents);
+  g_test_add_func ("/invitation/without-a-meeting-point", test_without_a_meeting_point);
   g_test_add_func ("/invitation/names-are-cleaned", test_names_are_cleaned);
   g_test_add_func ("/invitation/lookup-tells-nothing-twice", test_lookup_tells_nothing_twice);
   g_test_add_func ("/invitation/acceptance", test_acceptance);

@@ -639,6 +639,33 @@ test_invitation_withdrawn_while_accepted (void)
   world_clear (&w);
 }
 
+/* Used on the inviter's own network: at the meeting point it serves whoever that was, and nobody else. */
+static void
+test_invitation_used_elsewhere (void)
+{
+  World w;
+
+  world_init (&w, "elsewhere", 3);
+  world_start (&w, false);
+  world_deliver (&w);
+
+  const PhInvitation invitation = world_invitation (&w, 0);
+  const uint64_t handle =
+      ph_rendezvous_client_invite (CLIENT (0), w.now, &invitation, 3600 * PH_SEC);
+
+  world_deliver (&w);
+  ph_rendezvous_client_invitation_used (CLIENT (0), w.now, handle, ID (1));
+  ph_rendezvous_client_accept (CLIENT (1), w.now, &invitation);
+  world_deliver (&w);
+  g_assert_cmpuint (world_count (&w, 1, PH_RENDEZVOUS_EVENT_ACCEPTED), ==, 1);
+  ph_rendezvous_client_accept (CLIENT (2), w.now, &invitation);
+  world_deliver (&w);
+  g_assert_cmpint (world_last (&w, 2, PH_RENDEZVOUS_EVENT_ACCEPT_FAILED)->code, ==,
+                   PH_RENDEZVOUS_INVITATION_USED);
+  g_assert_cmpuint (world_count (&w, 0, PH_RENDEZVOUS_EVENT_INVITATION_USED), ==, 0);
+  world_clear (&w);
+}
+
 /* Somebody who knows the look-up ID and not the secret: one try, and both see it. */
 static void
 test_guessed_secret_ends_the_invitation (void)
@@ -817,6 +844,7 @@ main (int argc, char **argv)
   g_test_add_func ("/rendezvous/invitation-withdrawn", test_invitation_withdrawn);
   g_test_add_func ("/rendezvous/invitation-withdrawn-while-accepted",
                    test_invitation_withdrawn_while_accepted);
+  g_test_add_func ("/rendezvous/invitation-used-elsewhere", test_invitation_used_elsewhere);
   g_test_add_func ("/rendezvous/guessed-secret-ends-the-invitation",
                    test_guessed_secret_ends_the_invitation);
   g_test_add_func ("/rendezvous/wrong-answers", test_wrong_answers);
