@@ -14,6 +14,9 @@ G_STATIC_ASSERT (PH_NEARBY_ENTRIES_MAX >= PH_NEARBY_ENTRIES_STEP);
 
 static const uint8_t magic[] = {0x0e, 'p', 'h', 1};
 static const char purpose[] = "porthole/1 nearby";
+static const char invited_purpose[] = "porthole/1 nearby invitation";
+#define TO_INVITER 1
+#define FROM_INVITER 2
 
 static void
 derive (const uint8_t secret[crypto_scalarmult_BYTES], const PhDeviceId *sender,
@@ -49,6 +52,28 @@ ph_nearby_keys (const PhIdentity *identity, const PhDeviceId *peer, PhNearbyKey 
   sodium_memzero (secret, sizeof secret);
   sodium_memzero (scalar, sizeof scalar);
   sodium_memzero (shared, sizeof shared);
+}
+
+static void
+derive_invited (const PhInvitation *invitation, uint8_t direction, PhNearbyKey *ret_key)
+{
+  crypto_generichash_state state;
+
+  crypto_generichash_init (&state, invitation->secret, sizeof invitation->secret,
+                           sizeof ret_key->key);
+  crypto_generichash_update (&state, (const uint8_t *)invited_purpose, sizeof invited_purpose);
+  crypto_generichash_update (&state, invitation->inviter.key, sizeof invitation->inviter.key);
+  crypto_generichash_update (&state, &direction, 1);
+  crypto_generichash_final (&state, ret_key->key, sizeof ret_key->key);
+  sodium_memzero (&state, sizeof state);
+}
+
+void
+ph_nearby_invitation_keys (const PhInvitation *invitation, bool inviting, PhNearbyKey *ret_to_peer,
+                           PhNearbyKey *ret_from_peer)
+{
+  derive_invited (invitation, TO_INVITER, inviting ? ret_from_peer : ret_to_peer);
+  derive_invited (invitation, FROM_INVITER, inviting ? ret_to_peer : ret_from_peer);
 }
 
 static void

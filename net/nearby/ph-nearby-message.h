@@ -17,12 +17,18 @@
  * announcement it is, nor that two are of one device; a contact finds its entry by the tag. Tags are
  * padded with random entries, so that their number says little.
  *
+ * Two who are no contacts yet, one of whom holds the other's invitation, have its secret instead:
+ *   key = BLAKE2b-256 (key: invitation's secret, "porthole/1 nearby invitation" NUL, inviter 32,
+ *                      u8 1 towards the inviter, 2 from it)
+ * A secret has 128 random bits: nothing that is heard helps to guess it. What people can speak is not for this.
+ *
  * That is a MAC where design.md says signed: only a contact can check either, and this one can deny. */
 
 #pragma once
 
 #include "net/signal/ph-device-id.h"
 #include "net/signal/ph-envelope.h"
+#include "net/signal/ph-invitation.h"
 
 #define PH_NEARBY_KEY_LEN 32
 #define PH_NEARBY_NONCE_LEN 24
@@ -74,6 +80,10 @@ typedef struct {
 /* The keys of both directions between us and `peer`. */
 void ph_nearby_keys (const PhIdentity *identity, const PhDeviceId *peer, PhNearbyKey *ret_to_peer,
                      PhNearbyKey *ret_from_peer);
+
+/* The keys between the inviter and whoever holds the invitation; `inviting`: we are the inviter. */
+void ph_nearby_invitation_keys (const PhInvitation *invitation, bool inviting,
+                                PhNearbyKey *ret_to_peer, PhNearbyKey *ret_from_peer);
 
 /* Whether it begins as one of these datagrams. */
 bool ph_nearby_is_nearby (PhSlice bytes);

@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Between the files of net/nearby:
  *
- *   ph-nearby.c          contacts, announcements, the five verbs
- *   ph-nearby-signals.c  packets of one contact: cutting up, repeating, putting together
+ *   ph-nearby.c             contacts, announcements, the five verbs
+ *   ph-nearby-signals.c     packets of one contact: cutting up, repeating, putting together
+ *   ph-nearby-invitation.c  what an invitation makes of the signals
  */
 
 #pragma once
 
 #include "net/nearby/ph-nearby.h"
 
+/* Of a contact to be. */
 typedef struct {
-  PhDeviceId id;
+  uint64_t handle;
+  bool ours;
+  PhInvitation invitation;
+  PhTime begun_at;
+  PhTime expires_at; /* then it is forgotten */
+  bool over; /* its end was told; it only answers who asks again */
+
+  /* Ours. */
+  bool used;
+  PhDeviceId used_by;
+  bool answered; /* whoever used it has heard so, or is gone */
+  PhTime judged_at; /* 0: never */
+
+  /* Another's. */
+  PhTime ask_at; /* PH_NEVER: the inviter is not there */
+} PhNearbyInvitation;
+
+typedef struct {
+  PhDeviceId id; /* of an invitation: the inviter */
+  PhNearbyInvitation *invitation; /* owned; NULL: a contact */
   PhNearbyKey to_peer;
   PhNearbyKey from_peer;
 
@@ -37,8 +58,7 @@ typedef struct {
 } PhNearbyContact;
 
 typedef struct {
-  PhNearbyEventType type;
-  PhDeviceId peer;
+  PhNearbyEvent event; /* without its body */
   GBytes *body; /* owned or NULL */
 } PhNearbyNews;
 
@@ -51,7 +71,9 @@ typedef struct {
 struct _PhNearby {
   PhNearbyConfig config;
   PhEpoch epoch;
-  GPtrArray *contacts; /* PhNearbyContact, owned */
+  char name[PH_NAME_LEN_MAX + 1];
+  uint64_t last_handle;
+  GPtrArray *contacts; /* PhNearbyContact, owned; with those to be */
   GArray *sockets; /* PhNearbySocket */
 
   /* The announcement that is being sent: to which socket's network, from which contact on. */
@@ -72,17 +94,40 @@ struct _PhNearby {
   GBytes *told; /* the body of the last event */
 };
 
-void ph_nearby_push (PhNearby *self, PhNearbyEventType type, const PhDeviceId *peer, GBytes *body);
+/* Takes `body`. */
+void ph_nearby_push (PhNearby *self, const PhNearbyEvent *event, GBytes *body);
+/* Something happened to the contact, or was said by it: an event, or the next step of an invitation. */
+void ph_nearby_tell (PhNearby *self, PhTime now, PhNearbyContact *contact, PhNearbyEventType type,
+                     GBytes *body);
 /* The contact is not here any more. */
 void ph_nearby_lose (PhNearby *self, PhTime now, PhNearbyContact *contact, const char *why);
 
 /* Somebody is there whom we have not heard: announces, unless that is under way. */
 void ph_nearby_look_around (PhNearby *self, PhTime now);
 
+PhNearbyContact *ph_nearby_contact_new (PhNearby *self, PhTime now, const PhDeviceId *id);
+/* Drops it, told or not. */
+void ph_nearby_contact_drop (PhNearby *self, PhTime now, PhNearbyContact *contact, const char *why);
+
+/* ph-nearby-invitation.c */
+void ph_nearby_invitation_free (PhNearbyInvitation *invitation);
+/* The other end is there, or not any more. */
+void ph_nearby_invitation_here (PhNearby *self, PhTime now, PhNearbyContact *contact);
+void ph_nearby_invitation_gone (PhNearby *self, PhNearbyContact *contact);
+void
+ph_nearby_invitation_signal (PhNearby *self, PhTime now, PhNearbyContact *contact, PhSlice body);
+/* Everything that was said has been heard. */
+void ph_nearby_invitation_heard (PhNearby *self, PhNearbyContact *contact);
+/* False: it is to be dropped. */
+bool ph_nearby_invitation_handle_timeout (PhNearby *self, PhTime now, PhNearbyContact *contact);
+PhTime ph_nearby_invitation_next_timeout (const PhNearbyInvitation *invitation);
+
 /* ph-nearby-signals.c */
 /* Nothing is under way in either direction, nothing waits. */
 void ph_nearby_contact_reset (PhNearbyContact *contact);
 void ph_nearby_contact_start (PhNearbyContact *contact);
+/* False: it is not here, or has too many waiting. */
+bool ph_nearby_contact_send (PhNearbyContact *contact, PhSlice body);
 void ph_nearby_contact_handle (PhNearby *self, PhTime now, PhNearbyContact *contact,
                                const PhNearbyPacket *packet);
 /* False: the contact does not answer. */

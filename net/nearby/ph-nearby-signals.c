@@ -35,6 +35,16 @@ ph_nearby_contact_start (PhNearbyContact *contact)
   contact->send_due = true;
 }
 
+bool
+ph_nearby_contact_send (PhNearbyContact *contact, PhSlice body)
+{
+  if (!contact->here || g_queue_get_length (&contact->signals) >= PH_NEARBY_QUEUE_MAX)
+    return false;
+  g_queue_push_tail (&contact->signals, g_bytes_new (body.data, body.len));
+  ph_nearby_contact_start (contact);
+  return true;
+}
+
 static void
 handle_ack (PhNearbyContact *contact, uint64_t sequence)
 {
@@ -54,7 +64,7 @@ handle_ack (PhNearbyContact *contact, uint64_t sequence)
 }
 
 static void
-handle_data (PhNearby *self, PhNearbyContact *contact, const PhNearbyPacket *packet)
+handle_data (PhNearby *self, PhTime now, PhNearbyContact *contact, const PhNearbyPacket *packet)
 {
   if (packet->sequence <= contact->received) {
     contact->ack_due = true; /* ours was lost */
@@ -72,7 +82,7 @@ handle_data (PhNearby *self, PhNearbyContact *contact, const PhNearbyPacket *pac
   contact->received = packet->sequence;
   contact->ack_due = true;
   if ((packet->flags & PH_NEARBY_FLAG_MORE) == 0)
-    ph_nearby_push (self, PH_NEARBY_EVENT_SIGNAL, &contact->id,
+    ph_nearby_tell (self, now, contact, PH_NEARBY_EVENT_SIGNAL,
                     g_byte_array_free_to_bytes (g_steal_pointer (&contact->partial)));
 }
 
@@ -92,10 +102,12 @@ ph_nearby_contact_handle (PhNearby *self, PhTime now, PhNearbyContact *contact,
     return;
   }
   contact->heard_at = now;
-  if (packet->kind == PH_NEARBY_ACK)
+  if (packet->kind == PH_NEARBY_DATA)
+    handle_data (self, now, contact, packet);
+  else if (packet->kind == PH_NEARBY_ACK)
     handle_ack (contact, packet->sequence);
-  else if (packet->kind == PH_NEARBY_DATA)
-    handle_data (self, contact, packet);
+  if (contact->invitation != NULL && g_queue_is_empty (&contact->signals))
+    ph_nearby_invitation_heard (self, contact);
 }
 
 bool

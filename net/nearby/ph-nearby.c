@@ -8,6 +8,7 @@ contact_free (gpointer data)
   PhNearbyContact *contact = data;
 
   ph_nearby_contact_reset (contact);
+  ph_nearby_invitation_free (contact->invitation);
   g_free (contact);
 }
 
@@ -26,6 +27,8 @@ ph_nearby_new (const PhNearbyConfig *config, PhTime now)
   PhNearby *self = g_new0 (PhNearby, 1);
 
   self->config = *config;
+  self->config.name = NULL;
+  ph_name_clean (config->name, self->name);
   ph_random_bytes (&self->config.random, &self->epoch, sizeof self->epoch);
   self->contacts = g_ptr_array_new_with_free_func (contact_free);
   self->sockets = g_array_new (FALSE, FALSE, sizeof (PhNearbySocket));
@@ -61,12 +64,35 @@ ph_nearby_group (PhFamily family, uint32_t interface)
 }
 
 void
-ph_nearby_push (PhNearby *self, PhNearbyEventType type, const PhDeviceId *peer, GBytes *body)
+ph_nearby_push (PhNearby *self, const PhNearbyEvent *event, GBytes *body)
 {
   PhNearbyNews *news = g_new0 (PhNearbyNews, 1);
 
-  *news = (PhNearbyNews){type, *peer, body};
+  *news = (PhNearbyNews){*event, body};
   g_queue_push_tail (&self->news, news);
+}
+
+void
+ph_nearby_tell (PhNearby *self, PhTime now, PhNearbyContact *contact, PhNearbyEventType type,
+                GBytes *body)
+{
+  const PhNearbyEvent event = {.type = type, .peer = contact->id};
+
+  if (contact->invitation == NULL) {
+    ph_nearby_push (self, &event, body);
+    return;
+  }
+  if (type == PH_NEARBY_EVENT_HERE) {
+    ph_nearby_invitation_here (self, now, contact);
+  } else if (type == PH_NEARBY_EVENT_GONE) {
+    ph_nearby_invitation_gone (self, contact);
+  } else {
+    gsize len;
+    const uint8_t *data = g_bytes_get_data (body, &len);
+
+    ph_nearby_invitation_signal (self, now, contact, ph_slice (data, len));
+    g_bytes_unref (body);
+  }
 }
 
 void
@@ -77,7 +103,7 @@ ph_nearby_lose (PhNearby *self, PhTime now, PhNearbyContact *contact, const char
   ph_trace (&self->config.trace, now, "nearby", "a contact is gone: %s", why);
   contact->here = false;
   ph_nearby_contact_reset (contact);
-  ph_nearby_push (self, PH_NEARBY_EVENT_GONE, &contact->id, NULL);
+  ph_nearby_tell (self, now, contact, PH_NEARBY_EVENT_GONE, NULL);
 }
 
 /* --- Sockets and contacts ----------------------------------------------------------------------- */
@@ -134,10 +160,31 @@ find_contact (const PhNearby *self, const PhDeviceId *peer)
   for (guint i = 0; i < self->contacts->len; i++) {
     PhNearbyContact *contact = self->contacts->pdata[i];
 
-    if (ph_device_id_equal (&contact->id, peer))
+    if (contact->invitation == NULL && ph_device_id_equal (&contact->id, peer))
       return contact;
   }
   return NULL;
+}
+
+PhNearbyContact *
+ph_nearby_contact_new (PhNearby *self, PhTime now, const PhDeviceId *id)
+{
+  PhNearbyContact *contact = g_new0 (PhNearbyContact, 1);
+
+  contact->id = *id;
+  contact->repeat_at = PH_NEVER;
+  g_queue_init (&contact->signals);
+  g_ptr_array_add (self->contacts, contact);
+  announce_soon (self, now);
+  return contact;
+}
+
+void
+ph_nearby_contact_drop (PhNearby *self, PhTime now, PhNearbyContact *contact, const char *why)
+{
+  ph_nearby_lose (self, now, contact, why);
+  g_ptr_array_remove (self->contacts, contact);
+  self->announcing = false; /* its places have moved */
 }
 
 bool
@@ -149,13 +196,8 @@ ph_nearby_watch (PhNearby *self, PhTime now, const PhDeviceId *peer)
     return true;
   if (self->contacts->len >= PH_NEARBY_CONTACTS_MAX)
     return false;
-  contact = g_new0 (PhNearbyContact, 1);
-  contact->id = *peer;
-  contact->repeat_at = PH_NEVER;
-  g_queue_init (&contact->signals);
+  contact = ph_nearby_contact_new (self, now, peer);
   ph_nearby_keys (self->config.identity, peer, &contact->to_peer, &contact->from_peer);
-  g_ptr_array_add (self->contacts, contact);
-  announce_soon (self, now);
   return true;
 }
 
@@ -164,11 +206,8 @@ ph_nearby_unwatch (PhNearby *self, PhTime now, const PhDeviceId *peer)
 {
   PhNearbyContact *contact = find_contact (self, peer);
 
-  if (contact == NULL)
-    return;
-  ph_nearby_lose (self, now, contact, "it is no contact any more");
-  g_ptr_array_remove (self->contacts, contact);
-  self->announcing = false;
+  if (contact != NULL)
+    ph_nearby_contact_drop (self, now, contact, "it is no contact any more");
 }
 
 void
@@ -211,12 +250,7 @@ ph_nearby_send (PhNearby *self, PhTime now, const PhDeviceId *peer, PhSlice body
 
   g_assert (body.len > 0);
   g_assert (body.len <= PH_ENVELOPE_BODY_MAX);
-  if (contact == NULL || !contact->here
-      || g_queue_get_length (&contact->signals) >= PH_NEARBY_QUEUE_MAX)
-    return false;
-  g_queue_push_tail (&contact->signals, g_bytes_new (body.data, body.len));
-  ph_nearby_contact_start (contact);
-  return true;
+  return contact != NULL && ph_nearby_contact_send (contact, body);
 }
 
 /* --- What arrives ------------------------------------------------------------------------------- */
@@ -282,7 +316,7 @@ handle_entry (PhNearby *self, PhTime now, PhNearbyContact *contact, const PhNear
       contact->received = 0;
     contact->epoch = entry->epoch;
     ph_trace (&self->config.trace, now, "nearby", "a contact is on this network");
-    ph_nearby_push (self, PH_NEARBY_EVENT_HERE, &contact->id, NULL);
+    ph_nearby_tell (self, now, contact, PH_NEARBY_EVENT_HERE, NULL);
   }
   if (!known || (entry->flags & PH_NEARBY_FLAG_ANSWER) != 0)
     contact->answer_due = true;
@@ -298,10 +332,9 @@ handle_announcement (PhNearby *self, PhTime now, const PhNearbyMessage *message,
     PhNearbyContact *contact = self->contacts->pdata[i];
     PhNearbyEntry entry;
 
-    if (ph_nearby_find_entry (message, &contact->from_peer, &entry)) {
+    /* Of a device that we also share an invitation with there are two. */
+    if (ph_nearby_find_entry (message, &contact->from_peer, &entry))
       handle_entry (self, now, contact, &entry, in);
-      return;
-    }
   }
 }
 
@@ -398,9 +431,13 @@ ph_nearby_handle_timeout (PhNearby *self, PhTime now)
 {
   if (now >= self->announce_at)
     start_round (self, now);
-  for (guint i = 0; i < self->contacts->len; i++) {
+  for (guint i = self->contacts->len; i-- > 0;) {
     PhNearbyContact *contact = self->contacts->pdata[i];
 
+    if (contact->invitation != NULL && !ph_nearby_invitation_handle_timeout (self, now, contact)) {
+      ph_nearby_contact_drop (self, now, contact, "its invitation is over");
+      continue;
+    }
     if (!contact->here)
       continue;
     if (now >= ph_time_add (contact->heard_at, PH_NEARBY_LIFE))
@@ -435,6 +472,8 @@ ph_nearby_next_timeout (const PhNearby *self, const char **ret_why)
         t = ph_time_min (t, contact->repeat_at);
       t = ph_time_min (t, answer_time (contact));
     }
+    if (contact->invitation != NULL)
+      t = ph_time_min (t, ph_nearby_invitation_next_timeout (contact->invitation));
     if (t < next) {
       next = t;
       *ret_why = "a contact on this network";
@@ -549,7 +588,7 @@ ph_nearby_poll_event (PhNearby *self, PhNearbyEvent *ret_event)
   g_clear_pointer (&self->told, g_bytes_unref);
   if (news == NULL)
     return false;
-  *ret_event = (PhNearbyEvent){.type = news->type, .peer = news->peer};
+  *ret_event = news->event;
   self->told = g_steal_pointer (&news->body);
   if (self->told != NULL) {
     gsize len;

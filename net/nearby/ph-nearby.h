@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Contacts on the same network: they find each other by multicast and carry each other's signals, with no
- * server between them, without I/O.
+ * server between them, without I/O. Two who meet by an invitation do so as well.
  *
  * Announcing. On every socket, at the start and after every change of the network in a burst, then every
  * half minute, what only contacts can read (ph-nearby-message.h) goes to a multicast group that no router
@@ -16,7 +16,19 @@
  * Both sides' epochs (a nonce drawn per start) are in each packet, so nothing of an earlier run counts. An announcement can be repeated by whoever hears it: that
  * misleads signals, which nobody else can read, until the contact's own next announcement.
  *
- * Bounded: PH_NEARBY_CONTACTS_MAX contacts, one signal being put together for each contact that is here,
+ * Invitations. Whoever has made one and whoever holds its link find each other as contacts do, by keys of the
+ * invitation's secret (ph-nearby-message.h); then the acceptance and the answer of net/signal/ph-invitation.h
+ * go as signals:
+ *
+ *   u8 1, accepter 32, sealed acceptance     accepter to inviter, every PH_NEARBY_ASK until it is answered
+ *   u8 2, accepter 32, sealed welcome        inviter to accepter
+ *   u8 3, accepter 32, u8 code               the same: 1 used already, 2 ended by a wrong answer
+ *
+ * The inviter decides as at a meeting point: once only, one wrong answer ends it, whoever used it may hear so
+ * again. Without the secret nobody can say anything to it, nor know that it is there. The owner tells this and
+ * the rendezvous client of each other's ends.
+ *
+ * Bounded: PH_NEARBY_CONTACTS_MAX contacts, PH_NEARBY_INVITATIONS_MAX invitations, one signal being put together for each contact that is here,
  * PH_NEARBY_QUEUE_MAX waiting, and a ration of strangers' datagrams that are looked at per second.
  *
  * After any call the caller settles: polls transmits until false, events until false, arms one timer. */
@@ -26,10 +38,25 @@
 #include "net/base/ph-datagram.h"
 #include "net/base/ph-trace.h"
 #include "net/nearby/ph-nearby-message.h"
+#include "net/signal/ph-rendezvous-protocol.h"
 
 #define PH_NEARBY_PORT 20552
 /* As many as a person has; each costs a hash per announcement that is heard. */
 #define PH_NEARBY_CONTACTS_MAX 1024
+/* Open ones, and those of others: as many as the rendezvous client keeps. */
+#define PH_NEARBY_INVITATIONS_MAX 64
+/* An acceptance is looked at so often, for each invitation: it costs two operations with curves. */
+#define PH_NEARBY_JUDGE_INTERVAL PH_SEC
+/* An acceptance that was not answered is sent again: the inviter may have been busy with another's. */
+#define PH_NEARBY_ASK (3 * PH_SEC)
+/* As long as at a meeting point. */
+#define PH_NEARBY_ACCEPT_MAX (30 * PH_SEC)
+/* Nobody has answered a burst of announcements: the inviter is not on this network. */
+#define PH_NEARBY_SEARCH_MAX (5 * PH_SEC)
+/* Who has used an invitation may hear so again, as at a meeting point. */
+#define PH_NEARBY_USED_MEMORY (300 * PH_SEC)
+/* What was said last is repeated for so long at most. */
+#define PH_NEARBY_LINGER (10 * PH_SEC)
 /* One a local address, as for ICE. */
 #define PH_NEARBY_SOCKETS_MAX 16
 /* Signals that wait for one contact: as many as the rendezvous client keeps. */
@@ -53,6 +80,7 @@
 
 typedef struct {
   const PhIdentity *identity; /* borrowed, outlives the core */
+  const char *name; /* what people we meet by invitation are told; copied; NULL: nothing */
   PhRandom random;
   PhTrace trace;
 } PhNearbyConfig;
@@ -61,6 +89,11 @@ typedef enum {
   PH_NEARBY_EVENT_HERE, /* `peer` */
   PH_NEARBY_EVENT_GONE, /* `peer`; what waited for it is dropped */
   PH_NEARBY_EVENT_SIGNAL, /* `body` from `peer` */
+  PH_NEARBY_EVENT_INVITATION_USED, /* `handle`, `peer`, `name`: not to be used anywhere else any more */
+  PH_NEARBY_EVENT_INVITATION_ANSWERED, /* `handle`: then, once `peer` knows or cannot be told */
+  PH_NEARBY_EVENT_INVITATION_FAILED, /* `handle`, `code`: expired, or answered wrongly */
+  PH_NEARBY_EVENT_ACCEPTED, /* `handle`, `peer` (the inviter), `name` */
+  PH_NEARBY_EVENT_ACCEPT_FAILED, /* `handle`, `code`; TIMED_OUT: not found, or silent */
 } PhNearbyEventType;
 
 /* Valid until the next call. */
@@ -68,6 +101,9 @@ typedef struct {
   PhNearbyEventType type;
   PhDeviceId peer;
   PhSlice body;
+  uint64_t handle;
+  PhRendezvousCode code;
+  char name[PH_NAME_LEN_MAX + 1];
 } PhNearbyEvent;
 
 typedef struct _PhNearby PhNearby;
@@ -96,6 +132,19 @@ void ph_nearby_leave (PhNearby *self, PhTime now);
 
 /* False: the contact is not here, or has too many waiting. */
 bool ph_nearby_send (PhNearby *self, PhTime now, const PhDeviceId *peer, PhSlice body);
+
+/* Keeps an invitation of ours (copied) open for `life_interval`. Returns its handle; 0: there are too many. */
+uint64_t
+ph_nearby_invite (PhNearby *self, PhTime now, const PhInvitation *invitation, PhTime life_interval);
+/* `peer` has used it elsewhere: it serves nobody else. No event follows. */
+void
+ph_nearby_invitation_used (PhNearby *self, PhTime now, uint64_t handle, const PhDeviceId *peer);
+/* Accepts somebody's invitation (copied). Returns its handle; 0: there are too many. */
+uint64_t ph_nearby_accept (PhNearby *self, PhTime now, const PhInvitation *invitation);
+/* There is no other way left: fails after PH_NEARBY_SEARCH_MAX if the inviter has not been heard. */
+void ph_nearby_accept_hurry (PhNearby *self, PhTime now, uint64_t handle);
+/* Ours or another's is not wanted any more. No event follows. */
+void ph_nearby_withdraw (PhNearby *self, PhTime now, uint64_t handle);
 
 /* The five verbs. handle_packet: whether it was one of these datagrams. */
 bool ph_nearby_handle_packet (PhNearby *self, PhTime now, const PhDatagram *in);

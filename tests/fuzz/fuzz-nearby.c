@@ -20,10 +20,12 @@ drain (PhNearby *nearby, PhTime now)
 }
 
 static size_t
-frame (PhReader *r, const PhNearbyKey *key, const PhRandom *random, uint8_t *out)
+frame (PhReader *r, const PhNearbyKey *contact, const PhNearbyKey *invited, const PhRandom *random,
+       uint8_t *out)
 {
   PhWriter w = ph_writer (out, PH_NEARBY_DATAGRAM_MAX);
   const uint8_t kind = ph_read_u8 (r);
+  const PhNearbyKey *key = kind >> 6 == 3 ? invited : contact;
   const PhSlice piece = ph_read_slice (r, ph_read_u8 (r));
 
   if (kind % 3 == 0) {
@@ -69,20 +71,25 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   PhReader r = ph_reader (ph_slice (data, size));
   PhTime now = PH_SEC;
   PhIdentity us, them;
-  PhNearbyKey to_them, from_them;
+  PhNearbyKey to_them, from_them, to_invited, from_invited;
+  PhInvitation invitation = {0};
 
   ph_identity_from_seed (&us, seeds[0]);
   ph_identity_from_seed (&them, seeds[1]);
   ph_nearby_keys (&us, &them.id, &to_them, &from_them);
+
+  invitation.inviter = us.id;
+  ph_nearby_invitation_keys (&invitation, true, &to_invited, &from_invited);
 
   const PhNearbyConfig config = {.identity = &us, .random = random};
   g_autoptr (PhNearby) nearby = ph_nearby_new (&config, now);
 
   ph_nearby_add_socket (nearby, now, 1, &addr, 1);
   ph_nearby_watch (nearby, now, &them.id);
+  ph_nearby_invite (nearby, now, &invitation, 60 * PH_SEC);
   while (ph_reader_left (&r) > 0) {
     uint8_t bytes[PH_NEARBY_DATAGRAM_MAX];
-    const size_t len = frame (&r, &from_them, &random, bytes);
+    const size_t len = frame (&r, &from_them, &from_invited, &random, bytes);
     const PhDatagram in = {.socket = 1, .remote = addr, .bytes = ph_slice (bytes, len)};
 
     ph_nearby_handle_packet (nearby, now, &in);

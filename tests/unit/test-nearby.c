@@ -23,6 +23,7 @@ typedef struct {
   bool on_wire;
   unsigned here, gone, signals;
   GString *heard; /* all signals' bodies, parted by '|' */
+  GString *met; /* what came of invitations */
 } Device;
 
 typedef struct {
@@ -42,6 +43,7 @@ device_start (World *world, unsigned i)
 {
   const PhNearbyConfig config = {
       .identity = &world->devices[i].identity,
+      .name = (const char *const[]){"Ann", "Ben", "Cat"}[i],
       .random = world->random,
   };
 
@@ -63,6 +65,7 @@ set_up (World *world, const void *data)
     device->addr = ph_addr_ipv4 (192, 168, 1, (uint8_t)(10 + i), (uint16_t)(40000 + i));
     device->on_wire = true;
     device->heard = g_string_new (NULL);
+    device->met = g_string_new (NULL);
     device_start (world, i);
   }
 }
@@ -73,6 +76,7 @@ tear_down (World *world, const void *data)
   for (unsigned i = 0; i < DEVICES; i++) {
     ph_nearby_free (world->devices[i].nearby);
     g_string_free (world->devices[i].heard, TRUE);
+    g_string_free (world->devices[i].met, TRUE);
   }
   g_queue_clear_full (&world->flights, g_free);
   g_byte_array_unref (world->last);
@@ -137,6 +141,19 @@ take_events (Device *device)
       device->signals++;
       g_string_append_len (device->heard, (const char *)event.body.data, (gssize)event.body.len);
       g_string_append_c (device->heard, '|');
+      break;
+    case PH_NEARBY_EVENT_INVITATION_USED:
+      g_string_append_printf (device->met, "used by %s|", event.name);
+      break;
+    case PH_NEARBY_EVENT_INVITATION_ANSWERED:
+      g_string_append (device->met, "answered|");
+      break;
+    case PH_NEARBY_EVENT_ACCEPTED:
+      g_string_append_printf (device->met, "accepted by %s|", event.name);
+      break;
+    case PH_NEARBY_EVENT_INVITATION_FAILED:
+    case PH_NEARBY_EVENT_ACCEPT_FAILED:
+      g_string_append_printf (device->met, "%s|", ph_rendezvous_code_string (event.code));
       break;
     }
   }
@@ -531,6 +548,233 @@ test_socket_removed (World *world, const void *data)
   g_assert_false (say (world, 0, 1, "nowhere"));
 }
 
+/* --- Invitations -------------------------------------------------------------------------------- */
+
+static PhInvitation
+invite (World *world, uint64_t *ret_handle)
+{
+  PhInvitation invitation;
+
+  ph_invitation_make (&invitation, &world->devices[0].identity.id, NULL, "Ann", &world->random);
+  *ret_handle = ph_nearby_invite (world->devices[0].nearby, world->now, &invitation, 3600 * PH_SEC);
+  g_assert_cmpuint (*ret_handle, !=, 0);
+  run (world, world->now + 10 * PH_SEC);
+  return invitation;
+}
+
+static void
+assert_met (const World *world, unsigned i, const char *met)
+{
+  g_assert_cmpstr (world->devices[i].met->str, ==, met);
+}
+
+/* Two who have never met, one of whom holds the other's link, and no meeting point. */
+static void
+test_invitation (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+
+  g_assert_cmpuint (ph_nearby_accept (world->devices[1].nearby, world->now, &invitation), !=, 0);
+  run (world, world->now + 20 * PH_MSEC);
+  assert_met (world, 0, "used by Ben|answered|");
+  assert_met (world, 1, "accepted by Ann|");
+  /* A contact to be is none. */
+  g_assert_cmpuint (world->devices[0].here + world->devices[1].here, ==, 0);
+  g_assert_false (sees (world, 1, 0));
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  g_assert_true (sees (world, 0, 1));
+  run (world, world->now + 2 * PH_NEARBY_USED_MEMORY);
+  assert_met (world, 0, "used by Ben|answered|");
+  assert_met (world, 1, "accepted by Ann|");
+  g_assert_cmpuint (world->devices[0].gone + world->devices[1].gone, ==, 0);
+}
+
+static void
+test_invitation_despite_loss (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+
+  world->lose_one_in = 4;
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, world->now + PH_NEARBY_ACCEPT_MAX);
+  assert_met (world, 0, "used by Ben|answered|");
+  assert_met (world, 1, "accepted by Ann|");
+}
+
+static void
+test_invitation_serves_once (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, world->now + 15 * PH_SEC);
+  ph_nearby_accept (world->devices[2].nearby, world->now, &invitation);
+  run (world, world->now + 15 * PH_SEC);
+  assert_met (world, 2, "invitation-used|");
+  /* Whoever has used it may ask again. */
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, world->now + 15 * PH_SEC);
+  assert_met (world, 1, "accepted by Ann|accepted by Ann|");
+  assert_met (world, 0, "used by Ben|answered|");
+}
+
+/* Both at the same moment: one of them. */
+static void
+test_invitation_raced (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  ph_nearby_accept (world->devices[2].nearby, world->now, &invitation);
+  run (world, world->now + PH_NEARBY_ACCEPT_MAX + PH_SEC);
+  if (strcmp (world->devices[1].met->str, "accepted by Ann|") == 0) {
+    assert_met (world, 2, "invitation-used|");
+    assert_met (world, 0, "used by Ben|answered|");
+  } else {
+    assert_met (world, 1, "invitation-used|");
+    assert_met (world, 2, "accepted by Ann|");
+    assert_met (world, 0, "used by Cat|answered|");
+  }
+}
+
+static void
+test_invitation_used_elsewhere (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+
+  ph_nearby_invitation_used (world->devices[0].nearby, world->now, handle,
+                             &world->devices[2].identity.id);
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, world->now + PH_SEC);
+  assert_met (world, 1, "invitation-used|");
+  assert_met (world, 0, "");
+}
+
+static void
+test_invitation_withdrawn (World *world, const void *data)
+{
+  uint64_t handle, accepting;
+  const PhInvitation invitation = invite (world, &handle);
+  PhTime begun;
+
+  ph_nearby_withdraw (world->devices[0].nearby, world->now, handle);
+  begun = world->now;
+  accepting = ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, begun + PH_SEC);
+  ph_nearby_accept_hurry (world->devices[1].nearby, world->now, accepting);
+  run (world, begun + PH_NEARBY_SEARCH_MAX - PH_MSEC);
+  assert_met (world, 1, "");
+  run (world, begun + PH_NEARBY_SEARCH_MAX);
+  assert_met (world, 1, "timed-out|");
+  assert_met (world, 0, "");
+}
+
+/* A guess is not even answered, and costs the invitation nothing. */
+static void
+test_invitation_guessed (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+  PhInvitation guess = invitation;
+  unsigned sent;
+
+  guess.secret[15] ^= 1;
+  ph_nearby_accept (world->devices[2].nearby, world->now, &guess);
+  sent = world->sent - world->multicast;
+  run (world, world->now + PH_NEARBY_ACCEPT_MAX);
+  assert_met (world, 2, "timed-out|");
+  g_assert_cmpuint (world->sent - world->multicast, ==, sent);
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, world->now + PH_SEC);
+  assert_met (world, 0, "used by Ben|answered|");
+}
+
+/* Somebody who has the secret, and says `body` to the inviter out of turn. */
+static void
+forge (World *world, const PhInvitation *invitation, uint64_t sequence, PhSlice body)
+{
+  uint8_t bytes[PH_NEARBY_DATAGRAM_MAX];
+  PhWriter w = ph_writer (bytes, sizeof bytes);
+  PhNearby *inviter = world->devices[0].nearby;
+  PhNearbyKey to_inviter, from_inviter;
+  PhNearbyEntry entry = {.epoch = {{7}}, .flags = PH_NEARBY_FLAG_ANSWER};
+  PhNearbyMessage message;
+
+  ph_nearby_invitation_keys (invitation, false, &to_inviter, &from_inviter);
+  run (world, world->now + 2 * PH_NEARBY_ANSWER_INTERVAL);
+  ph_nearby_write_header (&w, PH_NEARBY_ANNOUNCE, &world->random);
+  ph_nearby_write_entry (&w, &to_inviter, &entry);
+  ph_nearby_handle_multicast (inviter, world->now, 1, &world->devices[2].addr,
+                              ph_slice (bytes, ph_writer_len (&w)));
+  settle (world);
+  g_assert_true (ph_nearby_parse (ph_slice (world->last->data, world->last->len), &message));
+  g_assert_true (ph_nearby_find_entry (&message, &from_inviter, &entry));
+
+  const PhNearbyPacket packet = {
+      .sender_epoch = {{7}},
+      .receiver_epoch = entry.epoch,
+      .kind = PH_NEARBY_DATA,
+      .sequence = sequence,
+      .bytes = body,
+  };
+  PhDatagram in = {.socket = 10, .remote = world->devices[2].addr};
+
+  w = ph_writer (bytes, sizeof bytes);
+  ph_nearby_write_header (&w, PH_NEARBY_PACKET, &world->random);
+  ph_nearby_write_packet (&w, &to_inviter, &packet);
+  in.bytes = ph_slice (bytes, ph_writer_len (&w));
+  g_assert_true (ph_nearby_handle_packet (inviter, world->now, &in));
+  settle (world);
+}
+
+static void
+test_invitation_wrong_answer (World *world, const void *data)
+{
+  uint64_t handle;
+  const PhInvitation invitation = invite (world, &handle);
+  uint8_t body[1 + PH_DEVICE_ID_LEN + 300] = {0};
+
+  /* What is no answer changes nothing: too short, another kind, by nobody. */
+  forge (world, &invitation, 1, ph_slice (body, 10));
+  forge (world, &invitation, 2, ph_slice (body, sizeof body));
+  body[0] = 1;
+  forge (world, &invitation, 3, ph_slice (body, sizeof body));
+  assert_met (world, 0, "");
+  memcpy (body + 1, world->devices[2].identity.id.key, PH_DEVICE_ID_LEN);
+  forge (world, &invitation, 4, ph_slice (body, sizeof body));
+  assert_met (world, 0, "wrong-secret|");
+  /* It is ended, and whoever comes with the right one is told. */
+  run (world, world->now + 2 * PH_SEC);
+  ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+  run (world, world->now + 5 * PH_SEC);
+  assert_met (world, 1, "invitation-ended|");
+  run (world, world->now + PH_NEARBY_USED_MEMORY);
+  assert_met (world, 0, "wrong-secret|");
+}
+
+static void
+test_invitations_are_bounded (World *world, const void *data)
+{
+  PhInvitation invitation;
+
+  for (unsigned i = 0; i <= PH_NEARBY_INVITATIONS_MAX; i++) {
+    ph_invitation_make (&invitation, &world->devices[0].identity.id, NULL, "", &world->random);
+    g_assert_true (
+        (ph_nearby_invite (world->devices[0].nearby, world->now, &invitation, PH_SEC) != 0)
+        == (i < PH_NEARBY_INVITATIONS_MAX));
+  }
+  run (world, world->now + PH_SEC);
+  g_assert_true (g_str_has_prefix (world->devices[0].met->str, "invitation-expired|"));
+  g_assert_cmpuint (ph_nearby_invite (world->devices[0].nearby, world->now, &invitation, PH_SEC),
+                    !=, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -555,5 +799,14 @@ main (int argc, char **argv)
   ADD ("flood", test_flood);
   ADD ("unwatch", test_unwatch);
   ADD ("socket-removed", test_socket_removed);
+  ADD ("invitation", test_invitation);
+  ADD ("invitation-despite-loss", test_invitation_despite_loss);
+  ADD ("invitation-serves-once", test_invitation_serves_once);
+  ADD ("invitation-raced", test_invitation_raced);
+  ADD ("invitation-used-elsewhere", test_invitation_used_elsewhere);
+  ADD ("invitation-withdrawn", test_invitation_withdrawn);
+  ADD ("invitation-guessed", test_invitation_guessed);
+  ADD ("invitation-wrong-answer", test_invitation_wrong_answer);
+  ADD ("invitations-are-bounded", test_invitations_are_bounded);
   return g_test_run ();
 }
