@@ -44,6 +44,14 @@ def complaints(program, rendezvous):
             if option not in text and option not in ('--help-all', '--limit'):
                 yield f'porthole-cli.1: {command} {option} is missing'
 
+    source = (DATA.parent / 'app/engine/ph-core-settings.c').read_text(encoding='utf-8')
+    settings = re.findall(r'"([a-z-]+)"', re.search(r'\bkeys\[\] = \{(.*?)\}', source, re.S).group(1))
+    if len(settings) < 10:
+        yield f'settings in the source: {settings}'
+    for setting in settings:
+        if setting not in text:
+            yield f'porthole-cli.1: the setting {setting} is missing'
+
     text = page('porthole-rendezvous.1')[1]
     options = set(re.findall(r'--[a-z-]+', output(rendezvous, '--help').stdout)) - {'--redis'}
     if len(options) < 5:
