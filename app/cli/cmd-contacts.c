@@ -4,6 +4,7 @@
 #include "app/cli/ph-commands.h"
 #include "app/cli/ph-words.h"
 #include "app/engine/ph-safe-name.h"
+#include "net/signal/ph-invitation.h"
 
 #include <errno.h>
 #include <glib/gi18n.h>
@@ -71,6 +72,7 @@ show_new_contact (PhCli *cli)
 static void
 invite_event (PhCli *cli, const PhEvent *event, void *user)
 {
+  PhInvitation invitation;
   JsonBuilder *object;
 
   if (event->type != PH_EVENT_INVITATION)
@@ -82,6 +84,10 @@ invite_event (PhCli *cli, const PhEvent *event, void *user)
     return;
   }
   ph_output_line ("%s", event->text);
+  if (ph_invitation_parse (event->text, &invitation) == PH_INVITATION_OK
+      && !ph_invitation_has_rendezvous (&invitation))
+    ph_output_note (_ ("No meeting point is set: this link is good on this network only."));
+  ph_invitation_wipe (&invitation);
   ph_output_note (
       _ ("Give this link to one person, over a channel that you trust: whoever uses it first "
          "becomes your contact.\nWaiting until it is used; Ctrl+C withdraws it."));

@@ -18,6 +18,7 @@ ph_pending_free (gpointer data)
   PhPending *self = data;
 
   ph_invitation_wipe (&self->invitation);
+  g_free (self->contact);
   g_free (self->name);
   g_free (self);
 }
@@ -32,6 +33,12 @@ find_pending (const PhCore *self, const PhMeeting *meeting, PhPendingType type, 
       return pending;
   }
   return NULL;
+}
+
+static PhRendezvousClient *
+client_of (const PhPending *pending)
+{
+  return ph_rendezvous_driver_client (pending->meeting->driver);
 }
 
 static void
@@ -52,20 +59,33 @@ forget_invitation (PhCore *self, const PhPending *pending)
   ph_store_take_invitation (self->profile->store, lookup, &was_there, NULL);
 }
 
-/* Both ends of an invitation come here: the other one is a contact from now on. */
-static void
-become_contacts (PhCore *self, PhPending *pending, const PhDeviceId *id, const char *given_name)
+/* Both ends of an invitation come here: the other one is a contact from now on. Returns its id; NULL: the
+ * command was ended with an error, and `pending` is gone. */
+static const char *
+add_contact (PhCore *self, PhPending *pending, const PhDeviceId *id, const char *given_name)
 {
   const char *name = pending->name != NULL && *pending->name != '\0' ? pending->name : given_name;
   g_autoptr (GError) error = NULL;
-  PhPeer *peer = ph_core_add_peer (self, id, name, &pending->meeting->address, &error);
+  PhPeer *peer = ph_core_add_peer (
+      self, id, name, pending->meeting != NULL ? &pending->meeting->address : NULL, &error);
 
-  if (peer == NULL)
-    ph_core_fail (self, pending->command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
-  else
-    ph_core_done (self, pending->command, NULL, peer->text);
   if (pending->type == PH_PENDING_INVITE)
     forget_invitation (self, pending);
+  if (peer != NULL)
+    return peer->text;
+  ph_core_fail (self, pending->command, PH_ENGINE_ERROR_FAILED, "%s", error->message);
+  g_ptr_array_remove (self->pendings, pending);
+  return NULL;
+}
+
+static void
+become_contacts (PhCore *self, PhPending *pending, const PhDeviceId *id, const char *given_name)
+{
+  const char *contact = add_contact (self, pending, id, given_name);
+
+  if (contact == NULL)
+    return;
+  ph_core_done (self, pending->command, NULL, contact);
   g_ptr_array_remove (self->pendings, pending);
 }
 
@@ -120,8 +140,13 @@ fail_pending (PhCore *self, PhPending *pending, PhRendezvousCode code)
         _ ("Whoever made this invitation is not online, and only they know whether it can "
            "still be used. Try again when they are"));
     break;
+  case PH_RENDEZVOUS_UNREACHABLE:
   case PH_RENDEZVOUS_TIMED_OUT:
-    if (pending->meeting->status != PH_STATUS_ONLINE)
+    if (pending->meeting == NULL)
+      ph_core_fail (self, pending->command, PH_ENGINE_ERROR_OFFLINE,
+                    _ ("Whoever made this invitation is not on this network, and it names no "
+                       "meeting point. Try again while both of you are on the same network"));
+    else if (pending->meeting->status != PH_STATUS_ONLINE)
       ph_core_fail (self, pending->command, PH_ENGINE_ERROR_OFFLINE,
                     /* Translators: the first %s is an address, the second why it failed. */
                     _ ("The meeting point %s was tried: %s. Check your network and try again"),
@@ -144,7 +169,7 @@ fail_pending (PhCore *self, PhPending *pending, PhRendezvousCode code)
 }
 
 static void
-tell_invitation (PhCore *self, const PhPending *pending)
+tell_invitation (PhCore *self, PhPending *pending)
 {
   char link[PH_INVITATION_LINK_MAX];
   const PhEvent event = {
@@ -153,18 +178,56 @@ tell_invitation (PhCore *self, const PhPending *pending)
       .text = ph_invitation_format (&pending->invitation, link),
   };
 
+  pending->told = true;
   if (pending->command != 0)
     self->emit (&event, self->user_data);
   explicit_bzero (link, sizeof link);
 }
 
 static void
+look_nearby (PhCore *self, PhPending *pending)
+{
+  const PhTime now = ph_core_now (self);
+
+  if (self->nearby == NULL)
+    return;
+  if (pending->type == PH_PENDING_INVITE)
+    pending->nearby = ph_nearby_invite (self->nearby, now, &pending->invitation,
+                                        ph_time_since (pending->expires_at, now));
+  else
+    pending->nearby = ph_nearby_accept (self->nearby, now, &pending->invitation);
+}
+
+static void
+stop_nearby (PhCore *self, PhPending *pending)
+{
+  if (pending->nearby != 0)
+    ph_nearby_withdraw (self->nearby, ph_core_now (self), pending->nearby);
+  pending->nearby = 0;
+}
+
+/* A link that only this network knows is one all the same. */
+static void
+tell_if_nearby_only (PhCore *self, PhPending *pending)
+{
+  if (pending->type == PH_PENDING_INVITE && !pending->told && pending->nearby != 0
+      && (pending->meeting == NULL || pending->meeting->status == PH_STATUS_OFFLINE))
+    tell_invitation (self, pending);
+}
+
+static void
 open_invitation (PhCore *self, PhPending *pending, int64_t life_s)
 {
-  pending->handle = ph_rendezvous_client_invite (
-      ph_rendezvous_driver_client (pending->meeting->driver), ph_core_now (self),
-      &pending->invitation, (PhTime)life_s * PH_SEC);
-  ph_rendezvous_driver_settle (pending->meeting->driver);
+  const PhTime now = ph_core_now (self);
+
+  pending->expires_at = ph_time_add (now, (PhTime)life_s * PH_SEC);
+  if (pending->meeting != NULL) {
+    pending->handle = ph_rendezvous_client_invite (client_of (pending), now, &pending->invitation,
+                                                   (PhTime)life_s * PH_SEC);
+    ph_rendezvous_driver_settle (pending->meeting->driver);
+  }
+  look_nearby (self, pending);
+  tell_if_nearby_only (self, pending);
 }
 
 void
@@ -173,11 +236,11 @@ ph_core_invite (PhCore *self, const PhCommand *command)
   PhMeeting *meeting = ph_core_own_meeting (self);
   g_autofree char *own_name = ph_core_setting (self, "name");
   g_autoptr (GError) error = NULL;
-  char address[PH_RENDEZVOUS_ADDRESS_STRING_MAX];
+  char address[PH_RENDEZVOUS_ADDRESS_STRING_MAX] = "";
   char lookup[2 * PH_INVITATION_LOOKUP_LEN + 1];
   PhPending *pending;
 
-  if (meeting == NULL) {
+  if (meeting == NULL && self->nearby == NULL) {
     ph_core_fail (self, command->number, PH_ENGINE_ERROR_NO_RENDEZVOUS,
                   _ ("No meeting point is set. Ask a friend for theirs, or start one with "
                      "'porthole-rendezvous', and set it with 'porthole-cli config set rendezvous "
@@ -190,15 +253,17 @@ ph_core_invite (PhCore *self, const PhCommand *command)
   pending->command = command->number;
   pending->meeting = meeting;
   pending->name = g_strdup (command->text);
-  ph_invitation_make (&pending->invitation, &self->profile->identity.id, &meeting->address,
-                      own_name, &self->random);
+  ph_invitation_make (&pending->invitation, &self->profile->identity.id,
+                      meeting != NULL ? &meeting->address : NULL, own_name, &self->random);
   g_ptr_array_add (self->pendings, pending);
 
   format_lookup (&pending->invitation, lookup);
+  if (meeting != NULL)
+    ph_rendezvous_address_format (&meeting->address, address);
 
   PhStoreInvitation row = {
       .lookup = lookup,
-      .rendezvous = (char *)ph_rendezvous_address_format (&meeting->address, address),
+      .rendezvous = address,
       .name = pending->name != NULL ? pending->name : (char *)"",
       .created_at = ph_core_unix_now (),
       .expires_at = ph_core_unix_now () + INVITATION_LIFE_S,
@@ -213,6 +278,15 @@ ph_core_invite (PhCore *self, const PhCommand *command)
   open_invitation (self, pending, INVITATION_LIFE_S);
 }
 
+static void
+withdraw_there (PhCore *self, const PhPending *pending)
+{
+  if (pending->meeting == NULL)
+    return;
+  ph_rendezvous_client_withdraw (client_of (pending), ph_core_now (self), pending->handle);
+  ph_rendezvous_driver_settle (pending->meeting->driver);
+}
+
 void
 ph_core_withdraw (PhCore *self, const PhCommand *command)
 {
@@ -222,9 +296,8 @@ ph_core_withdraw (PhCore *self, const PhCommand *command)
     if (pending->type != PH_PENDING_INVITE || pending->command != command->amount)
       continue;
     forget_invitation (self, pending);
-    ph_rendezvous_client_withdraw (ph_rendezvous_driver_client (pending->meeting->driver),
-                                   ph_core_now (self), pending->handle);
-    ph_rendezvous_driver_settle (pending->meeting->driver);
+    stop_nearby (self, pending);
+    withdraw_there (self, pending);
     ph_core_fail (self, pending->command, PH_ENGINE_ERROR_CANCELLED,
                   _ ("The invitation was withdrawn"));
     g_ptr_array_remove (self->pendings, pending);
@@ -251,7 +324,7 @@ ph_core_add (PhCore *self, const PhCommand *command)
   PhInvitation invitation;
   const PhInvitationError parsed =
       ph_invitation_parse (command->subject != NULL ? command->subject : "", &invitation);
-  PhMeeting *meeting;
+  PhMeeting *meeting = NULL;
   PhPending *pending;
 
   if (parsed != PH_INVITATION_OK) {
@@ -269,15 +342,22 @@ ph_core_add (PhCore *self, const PhCommand *command)
     return;
   }
 
-  meeting = ph_core_find_meeting (self, &invitation.rendezvous);
-  if (meeting == NULL)
-    meeting = ph_core_add_meeting (self, &invitation.rendezvous);
-  if (meeting == NULL) {
-    ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED,
-                  _ ("There are too many meeting points: remove contacts that you do not need"));
+  if (ph_invitation_has_rendezvous (&invitation)) {
+    meeting = ph_core_find_meeting (self, &invitation.rendezvous);
+    if (meeting == NULL)
+      meeting = ph_core_add_meeting (self, &invitation.rendezvous);
+    if (meeting == NULL) {
+      ph_core_fail (self, command->number, PH_ENGINE_ERROR_FAILED,
+                    _ ("There are too many meeting points: remove contacts that you do not need"));
+      return;
+    }
+    adopt_meeting_point (self, &invitation.rendezvous);
+  } else if (self->nearby == NULL) {
+    ph_core_fail (self, command->number, PH_ENGINE_ERROR_NO_RENDEZVOUS,
+                  _ ("This invitation is for people on the same network. Switch “Find contacts on "
+                     "the same network” on in the preferences and try again"));
     return;
   }
-  adopt_meeting_point (self, &invitation.rendezvous);
 
   pending = g_new0 (PhPending, 1);
   pending->type = PH_PENDING_ADD;
@@ -286,10 +366,17 @@ ph_core_add (PhCore *self, const PhCommand *command)
   pending->invitation = invitation;
   pending->name = g_strdup (command->text);
   g_ptr_array_add (self->pendings, pending);
-  pending->handle = ph_rendezvous_client_accept (ph_rendezvous_driver_client (meeting->driver),
-                                                 ph_core_now (self), &invitation);
-  ph_rendezvous_driver_settle (meeting->driver);
+  look_nearby (self, pending);
   ph_invitation_wipe (&invitation);
+  if (meeting != NULL) {
+    pending->handle =
+        ph_rendezvous_client_accept (client_of (pending), ph_core_now (self), &pending->invitation);
+    ph_rendezvous_driver_settle (meeting->driver);
+  } else if (pending->nearby != 0) {
+    ph_nearby_accept_hurry (self->nearby, ph_core_now (self), pending->nearby);
+  } else {
+    fail_pending (self, pending, PH_RENDEZVOUS_TOO_MANY_INVITATIONS);
+  }
 }
 
 /* Invitations of an earlier run that are still good. */
@@ -308,18 +395,34 @@ ph_core_invitations_reopen (PhCore *self)
 
     if (ph_rendezvous_address_parse (row->rendezvous, &address) == PH_RENDEZVOUS_ADDRESS_OK)
       meeting = ph_core_find_meeting (self, &address);
-    if (meeting == NULL)
+    if (meeting == NULL && (*row->rendezvous != '\0' || self->nearby == NULL))
       continue;
     pending = g_new0 (PhPending, 1);
     pending->type = PH_PENDING_INVITE;
     pending->meeting = meeting;
     pending->name = g_strdup (row->name);
-    ph_invitation_make (&pending->invitation, &self->profile->identity.id, &address, own_name,
-                        &self->random);
+    ph_invitation_make (&pending->invitation, &self->profile->identity.id,
+                        meeting != NULL ? &address : NULL, own_name, &self->random);
     memcpy (pending->invitation.secret, row->secret, sizeof pending->invitation.secret);
     g_ptr_array_add (self->pendings, pending);
     open_invitation (self, pending, row->expires_at - now);
   }
+}
+
+/* A meeting point that cannot help says nothing of this network. */
+static void
+handle_accept_failed (PhCore *self, PhPending *pending, PhRendezvousCode code)
+{
+  const bool knows = code == PH_RENDEZVOUS_INVITATION_USED || code == PH_RENDEZVOUS_INVITATION_ENDED
+                     || code == PH_RENDEZVOUS_WRONG_SECRET;
+
+  if (pending->nearby != 0 && !knows && !is_contact_already (self, pending, code)) {
+    pending->code = code;
+    ph_nearby_accept_hurry (self->nearby, ph_core_now (self), pending->nearby);
+    return;
+  }
+  stop_nearby (self, pending);
+  fail_pending (self, pending, code);
 }
 
 void
@@ -336,14 +439,138 @@ ph_core_handle_invitation (PhMeeting *meeting, const PhRendezvousEvent *event)
     return;
   switch ((int)event->type) {
   case PH_RENDEZVOUS_EVENT_INVITED:
-    tell_invitation (self, pending);
+    if (!pending->told)
+      tell_invitation (self, pending);
     break;
   case PH_RENDEZVOUS_EVENT_INVITATION_USED:
-  case PH_RENDEZVOUS_EVENT_ACCEPTED:
+    if (pending->nearby != 0)
+      ph_nearby_invitation_used (self->nearby, ph_core_now (self), pending->nearby, &event->peer);
     become_contacts (self, pending, &event->peer, event->name);
     break;
+  case PH_RENDEZVOUS_EVENT_ACCEPTED:
+    stop_nearby (self, pending);
+    become_contacts (self, pending, &event->peer, event->name);
+    break;
+  case PH_RENDEZVOUS_EVENT_ACCEPT_FAILED:
+    handle_accept_failed (self, pending, event->code);
+    break;
   default:
+    if (pending->contact != NULL)
+      break; /* used on this network */
+    stop_nearby (self, pending);
     fail_pending (self, pending, event->code);
     break;
+  }
+}
+
+/* --- On this network ---------------------------------------------------------------------------- */
+
+static PhPending *
+find_nearby (const PhCore *self, uint64_t handle)
+{
+  for (guint i = 0; i < self->pendings->len; i++) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    if (pending->nearby == handle)
+      return pending;
+  }
+  return NULL;
+}
+
+static void
+used_nearby (PhCore *self, PhPending *pending, const PhNearbyEvent *event)
+{
+  const char *contact;
+
+  if (pending->meeting != NULL)
+    ph_rendezvous_client_invitation_used (client_of (pending), ph_core_now (self), pending->handle,
+                                          &event->peer);
+  contact = add_contact (self, pending, &event->peer, event->name);
+  if (contact != NULL)
+    pending->contact = g_strdup (contact);
+}
+
+/* The program may end with the command: not before the other one knows. */
+static void
+finish_used (PhCore *self, PhPending *pending)
+{
+  if (pending->contact == NULL)
+    return;
+  ph_core_done (self, pending->command, NULL, pending->contact);
+  g_ptr_array_remove (self->pendings, pending);
+}
+
+static void
+accept_failed_nearby (PhCore *self, PhPending *pending, PhRendezvousCode code)
+{
+  pending->nearby = 0;
+  if (code != PH_RENDEZVOUS_TIMED_OUT || pending->meeting == NULL)
+    fail_pending (self, pending, code);
+  else if (pending->code != PH_RENDEZVOUS_OK)
+    fail_pending (self, pending, pending->code);
+}
+
+void
+ph_core_invitations_handle_nearby (PhCore *self, const PhNearbyEvent *event)
+{
+  PhPending *pending = find_nearby (self, event->handle);
+
+  if (pending == NULL)
+    return;
+  switch ((int)event->type) {
+  case PH_NEARBY_EVENT_INVITATION_USED:
+    used_nearby (self, pending, event);
+    break;
+  case PH_NEARBY_EVENT_INVITATION_ANSWERED:
+    finish_used (self, pending);
+    break;
+  case PH_NEARBY_EVENT_ACCEPTED:
+    become_contacts (self, pending, &event->peer, event->name);
+    break;
+  case PH_NEARBY_EVENT_ACCEPT_FAILED:
+    accept_failed_nearby (self, pending, event->code);
+    break;
+  default:
+    withdraw_there (self, pending);
+    fail_pending (self, pending, event->code);
+    break;
+  }
+}
+
+void
+ph_core_invitations_offline (PhCore *self, const PhMeeting *meeting)
+{
+  for (guint i = 0; i < self->pendings->len; i++) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    if (pending->meeting == meeting)
+      tell_if_nearby_only (self, pending);
+  }
+}
+
+void
+ph_core_invitations_nearby_start (PhCore *self)
+{
+  for (guint i = 0; i < self->pendings->len; i++) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    look_nearby (self, pending);
+    tell_if_nearby_only (self, pending);
+  }
+}
+
+void
+ph_core_invitations_nearby_stop (PhCore *self)
+{
+  for (guint i = self->pendings->len; i-- > 0;) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    pending->nearby = 0;
+    if (pending->contact != NULL)
+      finish_used (self, pending);
+    else if (pending->type == PH_PENDING_ADD && pending->meeting == NULL)
+      fail_pending (self, pending, PH_RENDEZVOUS_TIMED_OUT);
+    else if (pending->code != PH_RENDEZVOUS_OK)
+      fail_pending (self, pending, pending->code);
   }
 }

@@ -232,6 +232,7 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     meeting->code = event->code;
     meeting->retry_at = event->retry_at;
     ph_core_tell_status (self);
+    ph_core_invitations_offline (self, meeting);
     break;
   case PH_RENDEZVOUS_EVENT_REPLACED:
     meeting->status = PH_STATUS_REPLACED;

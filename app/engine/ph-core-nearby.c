@@ -50,8 +50,10 @@ ph_core_nearby_remove_socket (PhCore *self, PhTime now, uint32_t socket)
 static void
 start (PhCore *self)
 {
+  g_autofree char *name = ph_core_setting (self, "name");
   const PhNearbyConfig config = {
       .identity = &self->profile->identity,
+      .name = name,
       .random = self->random,
       .trace = self->trace,
   };
@@ -77,6 +79,7 @@ start (PhCore *self)
         ph_core_nearby_add_socket (self, now, udp, interface->index);
     }
   }
+  ph_core_invitations_nearby_start (self);
 }
 
 static bool
@@ -104,6 +107,7 @@ ph_core_nearby_stop (PhCore *self)
 
   if (self->nearby == NULL)
     return;
+  ph_core_invitations_nearby_stop (self);
   ph_nearby_leave (self->nearby, now);
   transmit (self, now);
   for (unsigned i = 0; i < G_N_ELEMENTS (self->groups); i++)
@@ -139,7 +143,9 @@ ph_core_nearby_settle (PhCore *self, PhTime now)
     const PhPeer *peer = ph_core_find_peer (self, &event.peer);
 
     busy = true;
-    if (event.type != PH_NEARBY_EVENT_SIGNAL)
+    if (event.handle != 0)
+      ph_core_invitations_handle_nearby (self, &event);
+    else if (event.type != PH_NEARBY_EVENT_SIGNAL)
       moved = true;
     else if (peer != NULL && peer->connector != NULL)
       ph_connector_handle_signal (peer->connector, now, event.body);

@@ -148,7 +148,8 @@ ph_core_add_peer (PhCore *self, const PhDeviceId *id, const char *name,
   PhStoreContact *contact;
 
   if (peer == NULL) {
-    const char *const meeting[] = {ph_rendezvous_address_format (address, text), NULL};
+    const char *const meeting[] = {
+        address != NULL ? ph_rendezvous_address_format (address, text) : NULL, NULL};
 
     contact = g_new0 (PhStoreContact, 1);
     memcpy (contact->key, id->key, sizeof contact->key);

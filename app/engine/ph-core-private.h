@@ -119,9 +119,14 @@ typedef enum { PH_PENDING_INVITE, PH_PENDING_ADD } PhPendingType;
 typedef struct {
   PhPendingType type;
   uint32_t command; /* 0: of an earlier run, nobody listens */
-  PhMeeting *meeting; /* borrowed */
-  uint64_t handle;
+  PhMeeting *meeting; /* borrowed; NULL: on this network only */
+  uint64_t handle; /* there */
+  uint64_t nearby; /* its handle on this network; 0: not looked for there */
   PhInvitation invitation;
+  PhTime expires_at; /* ours */
+  bool told; /* the person has the link */
+  char *contact; /* the id of whoever used it on this network, and is being told; NULL */
+  PhRendezvousCode code; /* why the meeting point will not do; OK: not known */
   char *name; /* to give the contact, or NULL */
 } PhPending;
 
@@ -432,6 +437,12 @@ void ph_core_add (PhCore *self, const PhCommand *command);
 /* Opens those of an earlier run that are still good. */
 void ph_core_invitations_reopen (PhCore *self);
 void ph_core_handle_invitation (PhMeeting *meeting, const PhRendezvousEvent *event);
+/* `meeting` cannot be reached: links are good on this network all the same. */
+void ph_core_invitations_offline (PhCore *self, const PhMeeting *meeting);
+/* `nearby` has begun, or is about to end. */
+void ph_core_invitations_nearby_start (PhCore *self);
+void ph_core_invitations_nearby_stop (PhCore *self);
+void ph_core_invitations_handle_nearby (PhCore *self, const PhNearbyEvent *event);
 void ph_pending_free (gpointer data);
 
 /* ph-core-peer.c */
@@ -439,7 +450,7 @@ void ph_core_peers_load (PhCore *self);
 PhPeer *ph_core_find_peer (const PhCore *self, const PhDeviceId *id);
 /* By its printed form; NULL: ends the command with UNKNOWN_CONTACT. */
 PhPeer *ph_core_need_peer (PhCore *self, const PhCommand *command);
-/* Adds a contact, or renames and unblocks the one that there is. */
+/* Adds a contact, or renames and unblocks the one that there is. `address` NULL: no meeting point is known. */
 PhPeer *ph_core_add_peer (PhCore *self, const PhDeviceId *id, const char *name,
                           const PhRendezvousAddress *address, GError **error);
 void ph_core_rename_peer (PhCore *self, const PhCommand *command);

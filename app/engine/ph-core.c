@@ -251,9 +251,10 @@ ph_core_free (PhCore *self)
   g_ptr_array_unref (self->transfers);
   g_clear_pointer (&self->listed_manifest, ph_manifest_unref);
   ph_core_meetings_stop (self);
-  g_ptr_array_unref (self->pendings);
+  g_ptr_array_set_size (self->pendings, 0);
   g_ptr_array_unref (self->meetings);
   ph_core_network_stop (self);
+  g_ptr_array_unref (self->pendings);
   g_ptr_array_unref (self->sockets);
   g_array_unref (self->tcp_ports);
   ph_tcp_free (self->tcp);

@@ -95,6 +95,13 @@ make_invitation (PhAddPersonDialog *self)
     ph_invite_begin (self->invite);
 }
 
+/* The link is good for somebody on the same network. */
+static void
+invite_nearby (PhAddPersonDialog *self)
+{
+  ph_invite_begin (self->invite);
+}
+
 static void
 copy_link (PhAddPersonDialog *self)
 {
@@ -389,6 +396,7 @@ ph_add_person_dialog_class_init (PhAddPersonDialogClass *klass)
   gtk_widget_class_bind_template_callback (widget_class, invite_page);
   gtk_widget_class_bind_template_callback (widget_class, can_add);
   gtk_widget_class_bind_template_callback (widget_class, make_invitation);
+  gtk_widget_class_bind_template_callback (widget_class, invite_nearby);
   gtk_widget_class_bind_template_callback (widget_class, copy_link);
   gtk_widget_class_bind_template_callback (widget_class, withdraw);
   gtk_widget_class_bind_template_callback (widget_class, open_preferences);

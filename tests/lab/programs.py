@@ -152,6 +152,9 @@ class Person:
         client.expect_exit(status, timeout)
         return client
 
+    def id(self):
+        return self.do('id').last_event('id')['id']
+
     def receive(self, *options, count=1):
         return self.cli('receive', '--accept', '--to', self.inbox, '--count', str(count), *options)
 
@@ -331,7 +334,8 @@ class Lab:
 
     def introduce(self):
         """Left invites, right accepts; afterwards each has the other as a contact."""
-        self.left.do('config', 'set', 'rendezvous', self.rendezvous)
+        if self.rendezvous:
+            self.left.do('config', 'set', 'rendezvous', self.rendezvous)
         inviting = self.left.cli('invite', '--name', 'Right')
         link = inviting.wait_event('invitation', START_SECONDS)['link']
         adding = self.right.cli('add', '-', '--name', 'Left', text=link + '\n')

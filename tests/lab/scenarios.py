@@ -109,6 +109,27 @@ def same_lan_without_meeting_point():
         receiver.kill()
 
 
+@scenario()
+def first_meeting_without_meeting_point():
+    """Two who have never met, one of whom holds the other's link: no meeting point, no server of any kind."""
+    programs()
+    with Lab(Network('same-lan', 'same-lan')) as lab:
+        for person in (lab.left, lab.right):
+            person.do('config', 'set', 'name', person.name)
+        link = lab.introduce()
+        must([lab.left.contact, lab.right.contact] == [lab.right.id(), lab.left.id()], 'somebody else')
+        file = lab.work / 'file'
+        write_random(file, 5_000_000)
+        must(transfer(lab, file)['path'] == 'lan', 'not over the LAN')
+
+        # It has served: whoever else has it finds nobody, though its maker is there.
+        receiver = lab.left.receive()
+        third = Person(lab, 'third', lab.network.right)
+        failed = third.do('add', '-', text=link + '\n', status=1).last_event('failed')
+        must(failed['code'] == 'offline', json.dumps(failed))
+        receiver.kill()
+
+
 # --- The networks themselves, by a program we did not write ----------------------------------------
 
 # What coturn's NAT discovery client must say of each kind.
@@ -741,7 +762,9 @@ def mistakes():
         failed('config', 'get', 'rendevous', code='unknown-setting', status=2)
         failed('send', 'Nobody', file, code='unknown-contact')
         failed('add', 'porthole:nonsense', code='bad-invitation')
+        lab.left.do('config', 'set', 'nearby', 'false')
         failed('invite', code='no-rendezvous')
+        lab.left.do('config', 'set', 'nearby', 'true')
         failed('frobnicate', code='usage', status=2)
         lab.introduce()
         must('Right' in failed('send', 'Rigth', file, code='unknown-contact'), 'the nearest name is not suggested')

@@ -80,6 +80,70 @@ test_used_invitation_after_a_restart (void)
   pair_free (pair);
 }
 
+/* Two who meet for the first time and have no meeting point, or one that is not there. */
+static void
+meet_on_this_network (const char *rendezvous)
+{
+  Node *left = node_new ();
+  Node *right = node_new ();
+  Node *third = node_new ();
+  uint32_t invite, add;
+
+  finish (left, ph_engine_set_setting (left->engine, "rendezvous", rendezvous));
+  finish (left, ph_engine_set_setting (left->engine, "name", "Left"));
+  finish (right, ph_engine_set_setting (right->engine, "name", "Right"));
+  ph_engine_connect (left->engine);
+  ph_engine_connect (right->engine);
+  ph_engine_connect (third->engine);
+  invite = ph_engine_invite (left->engine, NULL);
+  wait_until (left->link != NULL);
+  add = ph_engine_add (right->engine, left->link, NULL);
+  g_assert_cmpstr (finish (left, invite), ==, ph_engine_device_id (right->engine));
+  g_assert_cmpstr (finish (right, add), ==, ph_engine_device_id (left->engine));
+  g_assert_cmpstr (seen_contact (left, ph_engine_device_id (right->engine))->name, ==, "Right");
+  g_assert_cmpstr (seen_contact (right, ph_engine_device_id (left->engine))->name, ==, "Left");
+  wait_until (seen_contact (left, ph_engine_device_id (right->engine))->online
+              && seen_contact (right, ph_engine_device_id (left->engine))->online);
+  finish_badly (third, ph_engine_add (third->engine, left->link, NULL),
+                PH_ENGINE_ERROR_INVITATION_USED);
+  node_free (left);
+  node_free (right);
+  node_free (third);
+}
+
+static void
+test_meet_without_a_meeting_point (void)
+{
+  meet_on_this_network ("");
+}
+
+static void
+test_meet_while_the_meeting_point_is_gone (void)
+{
+  meet_on_this_network ("ws://127.0.0.1:9/");
+}
+
+/* A link for this network whose maker is not there, or that we do not want to look for. */
+static void
+test_link_without_its_maker (void)
+{
+  Node *left = node_new ();
+  Node *right = node_new ();
+  uint32_t invite;
+
+  ph_engine_connect (left->engine);
+  ph_engine_connect (right->engine);
+  invite = ph_engine_invite (left->engine, NULL);
+  wait_until (left->link != NULL);
+  finish (left, ph_engine_withdraw (left->engine, invite));
+  finish_badly (right, ph_engine_add (right->engine, left->link, NULL), PH_ENGINE_ERROR_OFFLINE);
+  finish (right, ph_engine_set_setting (right->engine, "nearby", "false"));
+  finish_badly (right, ph_engine_add (right->engine, left->link, NULL),
+                PH_ENGINE_ERROR_NO_RENDEZVOUS);
+  node_free (left);
+  node_free (right);
+}
+
 static void
 test_file_is_delivered (void)
 {
@@ -369,6 +433,7 @@ test_errors_say_what_to_do (void)
   wait_until (is_in (pair->left, id, PH_TRANSFER_DECLINED));
   g_assert_cmpstr (seen (pair->left, id)->code, ==, "folder");
 
+  finish (lonely, ph_engine_set_setting (lonely->engine, "nearby", "false"));
   ph_engine_connect (lonely->engine);
   finish_badly (lonely, ph_engine_invite (lonely->engine, NULL), PH_ENGINE_ERROR_NO_RENDEZVOUS);
   node_free (lonely);
@@ -505,6 +570,10 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/key-is-private-and-kept", test_key_is_private_and_kept);
   g_test_add_func ("/engine/invitation-makes-contacts", test_invitation_makes_contacts);
   g_test_add_func ("/engine/used-invitation-after-a-restart", test_used_invitation_after_a_restart);
+  g_test_add_func ("/engine/meet-without-a-meeting-point", test_meet_without_a_meeting_point);
+  g_test_add_func ("/engine/meet-while-the-meeting-point-is-gone",
+                   test_meet_while_the_meeting_point_is_gone);
+  g_test_add_func ("/engine/link-without-its-maker", test_link_without_its_maker);
   g_test_add_func ("/engine/file-is-delivered", test_file_is_delivered);
   g_test_add_func ("/engine/second-file-does-not-replace", test_second_file_does_not_replace);
   g_test_add_func ("/engine/folder-with-everything", test_folder_with_everything);
