@@ -17,9 +17,34 @@ G_DEFINE_QUARK (ph - store - error - quark, ph_store_error)
 
 /* --- Statements ---------------------------------------------------------------------------------- */
 
-static PhStoreError
-error_code (int sqlite_code, int extended)
+/* What the system said to SQLite, which has a code of its own for a full disk but none for a quota. */
+static bool
+system_code (int errnum, PhStoreError *ret_code)
 {
+  switch (errnum) {
+  case ENOSPC:
+  case EDQUOT:
+  case EFBIG:
+    *ret_code = PH_STORE_ERROR_NO_SPACE;
+    return true;
+  case EROFS:
+  case EACCES:
+  case EPERM:
+    *ret_code = PH_STORE_ERROR_UNWRITABLE;
+    return true;
+  default:
+    return false;
+  }
+}
+
+static PhStoreError
+error_code (int sqlite_code, int extended, int errnum)
+{
+  PhStoreError code;
+
+  if ((sqlite_code == SQLITE_IOERR || sqlite_code == SQLITE_CANTOPEN)
+      && system_code (errnum, &code))
+    return code;
   switch (sqlite_code) {
   case SQLITE_FULL:
     return PH_STORE_ERROR_NO_SPACE;
@@ -43,7 +68,9 @@ ph_store_fail (PhStore *self, GError **error)
 {
   const int code = sqlite3_errcode (self->db);
 
-  g_set_error (error, PH_STORE_ERROR, error_code (code & 0xff, sqlite3_extended_errcode (self->db)),
+  g_set_error (error, PH_STORE_ERROR,
+               error_code (code & 0xff, sqlite3_extended_errcode (self->db),
+                           sqlite3_system_errno (self->db)),
                "the profile's database: %s", sqlite3_errmsg (self->db));
   return false;
 }

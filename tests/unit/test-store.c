@@ -5,10 +5,12 @@
 #include "app/store/ph-store-transfers.h"
 #include "tests/support/ph-test.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -754,6 +756,47 @@ test_two_threads (void)
     g_thread_join (threads[i]);
 }
 
+/* --- A disk that says no ------------------------------------------------------------------------- */
+
+static int failing_errno;
+
+/* Stands before the C library's, for SQLite as well. */
+ssize_t
+pwrite (int fd, const void *bytes, size_t len, off_t offset)
+{
+  errno = failing_errno;
+  return failing_errno != 0 ? -1 : syscall (SYS_pwrite64, fd, bytes, len, offset);
+}
+
+/* SQLite has a code for a full disk, and one for everything else that a write may say. */
+static void
+test_disk_says_no (void)
+{
+  static const struct {
+    int errnum;
+    PhStoreError code;
+  } cases[] = {{ENOSPC, PH_STORE_ERROR_NO_SPACE},
+               {EDQUOT, PH_STORE_ERROR_NO_SPACE},
+               {EROFS, PH_STORE_ERROR_UNWRITABLE},
+               {EIO, PH_STORE_ERROR_IO}};
+  g_autofree char *dir = ph_test_tmpdir ();
+  g_autoptr (PhStore) store = open_ok (dir);
+  g_autofree char *value = NULL;
+
+  g_assert_true (ph_store_set_setting (store, "name", "before", NULL));
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+
+    failing_errno = cases[i].errnum;
+    g_assert_false (ph_store_set_setting (store, "name", "lost", &error));
+    failing_errno = 0;
+    g_assert_error (error, PH_STORE_ERROR, (int)cases[i].code);
+  }
+  value = ph_store_get_setting (store, "name");
+  g_assert_cmpstr (value, ==, "before");
+  g_assert_true (ph_store_set_setting (store, "name", "after", NULL));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -772,5 +815,6 @@ main (int argc, char **argv)
   g_test_add_func ("/store/not-a-database", test_not_a_database);
   g_test_add_func ("/store/kill", test_kill);
   g_test_add_func ("/store/two-threads", test_two_threads);
+  g_test_add_func ("/store/disk-says-no", test_disk_says_no);
   return g_test_run ();
 }
