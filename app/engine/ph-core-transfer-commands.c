@@ -22,8 +22,13 @@ ph_storage_error_code (PhStorageError error)
     return PH_ENGINE_ERROR_FILES;
   case PH_STORAGE_NO_SPACE:
     return PH_ENGINE_ERROR_NO_SPACE;
+  case PH_STORAGE_PROFILE_FULL:
+    return PH_ENGINE_ERROR_NO_SPACE;
   case PH_STORAGE_UNWRITABLE:
+  case PH_STORAGE_DISK:
     return PH_ENGINE_ERROR_FOLDER;
+  case PH_STORAGE_PROFILE:
+    return PH_ENGINE_ERROR_PROFILE_UNUSABLE;
   case PH_STORAGE_MISMATCH:
     return PH_ENGINE_ERROR_MISMATCH;
   case PH_STORAGE_REFUSED:
@@ -55,6 +60,11 @@ ph_storage_error_text (PhStorageError error, bool here)
     return here ? _ ("The folder cannot be written. Check that it exists and is yours, or choose "
                      "another one")
                 : _ ("The other side cannot write into the folder it chose");
+  case PH_STORAGE_DISK:
+    return _ ("The disk of the folder does not answer. Connect it again, or choose another folder");
+  case PH_STORAGE_PROFILE_FULL:
+  case PH_STORAGE_PROFILE:
+    return ph_storage_stall_text (error, here);
   case PH_STORAGE_REFUSED:
     return _ ("A name was refused: it cannot be written safely");
   case PH_STORAGE_MISMATCH:
@@ -76,6 +86,15 @@ ph_storage_stall_text (PhStorageError error, bool here)
                     "then resume")
                : _ ("There is not enough space at the other side. What has arrived is kept; it "
                     "goes on when they have made room and resume it");
+  if (error == PH_STORAGE_DISK)
+    return _ ("The disk of the folder does not answer. What has arrived is kept: connect the disk "
+              "again, then resume");
+  if (error == PH_STORAGE_PROFILE_FULL)
+    return _ ("There is no space left for Porthole’s own data, where it notes what has arrived. "
+              "Nothing is lost: make room on that disk, then resume");
+  if (error == PH_STORAGE_PROFILE)
+    return _ ("Porthole’s own data, where it notes what has arrived, cannot be written. Nothing is "
+              "lost: check that its folder is there and yours, then resume");
   return here
              ? _ ("The folder cannot be written. What has arrived is kept: check that the folder is "
                   "there and yours, then resume")
@@ -367,6 +386,7 @@ decline_reason (const PhTransfer *transfer)
   case PH_STORAGE_NO_SPACE:
     return PH_DECLINE_NO_SPACE;
   case PH_STORAGE_UNWRITABLE:
+  case PH_STORAGE_DISK:
     return PH_DECLINE_UNWRITABLE;
   default:
     return PH_DECLINE_PERSON;
@@ -415,8 +435,16 @@ unstall (PhCore *self, PhTransfer *transfer, const PhCommand *command)
   const uint64_t left =
       transfer->bytes_total - MIN (transfer->bytes_durable, transfer->bytes_total);
   char detail[160] = "";
-  const PhStorageError error = ph_storage_check_folder (transfer->folder, left, NULL, detail);
+  g_autoptr (GError) why = NULL;
+  PhStorageError error = ph_storage_check_folder (transfer->folder, left, NULL, detail);
 
+  if (error == PH_STORAGE_OK
+      && !ph_store_set_state (self->profile->store, transfer->id.bytes, PH_STORE_ACTIVE, NULL,
+                              &why)) {
+    error = g_error_matches (why, PH_STORE_ERROR, PH_STORE_ERROR_NO_SPACE) ? PH_STORAGE_PROFILE_FULL
+                                                                           : PH_STORAGE_PROFILE;
+    g_strlcpy (detail, why->message, sizeof detail);
+  }
   if (error != PH_STORAGE_OK) {
     fail_storage (self, command->number, error, detail);
     return;
@@ -424,7 +452,6 @@ unstall (PhCore *self, PhTransfer *transfer, const PhCommand *command)
   transfer->stalled = PH_STORAGE_OK;
   g_clear_pointer (&transfer->stalled_message, g_free);
   transfer->paused_here = false;
-  ph_transfer_set_stored (transfer, PH_STORE_ACTIVE);
   transfer->rate = 0;
   transfer->told_at = 0;
   transfer->tell = true;
@@ -596,8 +623,10 @@ stalled (PhTransfer *self, const PhSessionEvent *event)
   const uint64_t left = self->bytes_total - MIN (self->bytes_durable, self->bytes_total);
   char detail[160];
 
-  /* How much is missing is said by the check; what the write said only where that finds nothing. */
-  if (ph_storage_check_folder (self->folder, left, NULL, detail) == PH_STORAGE_OK)
+  /* How much is missing is said by the check; what the write said only where that finds nothing, and of the
+   * profile it knows nothing. */
+  if (event->storage == PH_STORAGE_PROFILE || event->storage == PH_STORAGE_PROFILE_FULL
+      || ph_storage_check_folder (self->folder, left, NULL, detail) == PH_STORAGE_OK)
     g_strlcpy (detail, event->message, sizeof detail);
   self->stalled = event->storage;
   g_free (self->stalled_message);

@@ -293,18 +293,20 @@ PhSink *
 ph_transfer_make_sink (PhTransfer *self)
 {
   PhStore *store = self->core->profile->store;
-  g_autoptr (GPtrArray) names = ph_store_get_names (store, self->id.bytes, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) names = NULL;
   PhStoreCheckpoint checkpoint;
   bool found = false;
 
-  if (!ph_store_get_checkpoint (store, self->id.bytes, &checkpoint, &found, NULL))
-    found = false;
+  if (ph_store_get_checkpoint (store, self->id.bytes, &checkpoint, &found, &error))
+    names = ph_store_get_names (store, self->id.bytes, &error);
 
   PhFileSinkConfig config = {
       .manifest = self->manifest,
       .folder = self->folder,
       .checkpoint = found ? &checkpoint : NULL,
       .names = names,
+      .unread = error != NULL ? error->message : NULL,
       .journal = {commit_checkpoint, &self->commit},
       .ready = ph_core_wake,
       .user = self->core,

@@ -51,6 +51,7 @@ typedef struct {
   void (*ready) (void *user);
   void *user;
   uint64_t checkpoint_bytes;
+  char *unread; /* as in PhFileSinkConfig */
   bool resumed; /* there was a checkpoint */
   PhStoreCheckpoint start; /* which */
   GPtrArray *names; /* of PhStoreName; the syncer's once it runs */

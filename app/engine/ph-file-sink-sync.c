@@ -82,16 +82,35 @@ note_part (PhFileSink *self, PhStoreCheckpoint *checkpoint)
   close (fd);
 }
 
+static PhStorageError
+journal_error (const GError *error)
+{
+  if (error == NULL || error->domain != PH_STORE_ERROR)
+    return PH_STORAGE_PROFILE;
+  switch ((PhStoreError)error->code) {
+  case PH_STORE_ERROR_NO_SPACE:
+    return PH_STORAGE_PROFILE_FULL;
+  case PH_STORE_ERROR_MISSING: /* the transfer was forgotten: there is nothing to go on with */
+  case PH_STORE_ERROR_EXISTS:
+    return PH_STORAGE_IO;
+  case PH_STORE_ERROR_NEWER:
+  case PH_STORE_ERROR_CORRUPT:
+  case PH_STORE_ERROR_UNWRITABLE:
+  case PH_STORE_ERROR_IO:
+    return PH_STORAGE_PROFILE;
+  }
+  return PH_STORAGE_PROFILE;
+}
+
 static bool
 commit (PhFileSink *self, const PhStoreCheckpoint *checkpoint)
 {
   g_autoptr (GError) error = NULL;
-  PhSinkFailure failure = {.error = PH_STORAGE_IO, .entry = PH_MANIFEST_TOP};
+  PhSinkFailure failure = {.entry = PH_MANIFEST_TOP};
 
   if (self->journal.commit (self->journal.user, checkpoint, &error))
     return true;
-  if (g_error_matches (error, PH_STORE_ERROR, PH_STORE_ERROR_NO_SPACE))
-    failure.error = PH_STORAGE_NO_SPACE;
+  failure.error = journal_error (error);
   ph_storage_say (failure.message, "%s", error != NULL ? error->message : "?", 0);
   ph_file_sink_fail (self, &failure);
   return false;

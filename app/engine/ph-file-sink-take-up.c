@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "app/engine/ph-file-sink-private.h"
+#include "app/engine/ph-storage-private.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -185,8 +186,12 @@ take_up_placing (PhFileSink *self)
 bool
 ph_file_sink_prepare (PhFileSink *self)
 {
-  PhSinkFailure failure;
+  PhSinkFailure failure = {.error = PH_STORAGE_PROFILE, .entry = PH_MANIFEST_TOP};
 
+  if (self->unread != NULL) {
+    ph_storage_say (failure.message, "%s", self->unread, 0);
+    return pass_on (self, &failure);
+  }
   if (self->resumed && self->start.stage == PH_STORE_PLACED) {
     tell_placed (self);
     return true;

@@ -221,6 +221,7 @@ file_sink_free (PhSink *base)
   g_clear_pointer (&self->names, g_ptr_array_unref);
   ph_sink_tree_clear (&self->tree);
   ph_manifest_unref (self->manifest);
+  g_free (self->unread);
   g_cond_clear (&self->work);
   g_cond_clear (&self->job_ready);
   g_mutex_clear (&self->lock);
@@ -275,6 +276,7 @@ ph_file_sink_new (const PhFileSinkConfig *config)
       config->checkpoint_bytes != 0 ? config->checkpoint_bytes : PH_FILE_SINK_CHECKPOINT_BYTES;
   self->ready = config->ready;
   self->user = config->user;
+  self->unread = g_strdup (config->unread);
   self->names = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_store_name_free);
   for (guint i = 0; config->names != NULL && i < config->names->len; i++) {
     const PhStoreName *name = config->names->pdata[i];

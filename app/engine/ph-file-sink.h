@@ -51,6 +51,9 @@ typedef struct {
   const PhStoreCheckpoint *checkpoint; /* NULL: from the beginning. Copied */
   const GPtrArray
       *names; /* ph_store_get_names(), for a checkpoint in stage PLACING. Copied; or NULL */
+  /* Why neither of the two could be read: the sink fails with it (PH_STORAGE_PROFILE) and touches nothing,
+   * rather than start over. Copied; or NULL */
+  const char *unread;
   PhSinkJournal journal;
   uint64_t checkpoint_bytes; /* 0: PH_FILE_SINK_CHECKPOINT_BYTES; tests want more of them */
   /* On a thread of the sink, when poll_event() is worth calling. Must not call into the sink. */

@@ -458,6 +458,15 @@ ph_incoming_say_pause (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *
                    &(PhFrame){.type = PH_FRAME_PAUSE, .id = in->id, .pause = in->paused_here});
 }
 
+/* The sender hears that there is no room, or that nothing can be written; the disk and the profile are
+ * nothing to it. */
+static PhPause
+pause_for (PhStorageError error)
+{
+  return error == PH_STORAGE_NO_SPACE || error == PH_STORAGE_PROFILE_FULL ? PH_PAUSE_NO_SPACE
+                                                                          : PH_PAUSE_UNWRITABLE;
+}
+
 /* A person can make room, or bring the folder back. What is durable stays until then. */
 static void
 stall (PhSession *self, PhTime now, PhIncoming *in, const PhSinkEvent *why)
@@ -474,7 +483,7 @@ stall (PhSession *self, PhTime now, PhIncoming *in, const PhSinkEvent *why)
   ph_incoming_drop_attempt (self, in, PH_SESSION_CODE_STALE);
   in->sink->klass->free (in->sink);
   in->sink = NULL;
-  in->paused_here = why->error == PH_STORAGE_NO_SPACE ? PH_PAUSE_NO_SPACE : PH_PAUSE_UNWRITABLE;
+  in->paused_here = pause_for (why->error);
   in->attempt++; /* what still comes of the last one is stale */
   in->attempt_used = false;
   in->broken = true;
@@ -504,7 +513,7 @@ ph_incoming_drain_sink (PhSession *self, PhTime now, PhIncoming *in)
       handle_finished (self, now, in);
       return;
     case PH_SINK_ERROR:
-      if (event.error == PH_STORAGE_NO_SPACE || event.error == PH_STORAGE_UNWRITABLE) {
+      if (ph_storage_error_stalls (event.error)) {
         stall (self, now, in, &event);
         return;
       }

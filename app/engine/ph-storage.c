@@ -51,24 +51,26 @@ ph_storage_write_error (int errnum)
   case EDQUOT:
   case EFBIG:
     return PH_STORAGE_NO_SPACE;
-  case ENOENT:
-  case ENOTDIR:
-  case EACCES:
-  case EPERM:
-  case EROFS:
+  case EIO:
   case ENODEV:
   case ENXIO:
-  case ESTALE:
-  case EEXIST:
-    return PH_STORAGE_UNWRITABLE;
+  case ENOMEDIUM:
+  case EREMOTEIO:
+  case ENOTCONN: /* what is left of a FUSE file system */
+  case ESHUTDOWN:
+  case ETIMEDOUT:
+  case EHOSTDOWN:
+    return PH_STORAGE_DISK;
   case EINVAL:
   case EILSEQ:
   case ENAMETOOLONG:
   case ELOOP:
   case EXDEV:
     return PH_STORAGE_REFUSED;
+  /* No permission, read-only, gone, out of descriptors: nothing of it says anything about what has
+   * arrived, which is kept until somebody has looked after it. */
   default:
-    return PH_STORAGE_IO;
+    return PH_STORAGE_UNWRITABLE;
   }
 }
 

@@ -26,7 +26,19 @@ typedef enum {
   PH_STORAGE_REFUSED, /* a name that must not be written */
   PH_STORAGE_MISMATCH, /* the bytes are not what the sender's digest says */
   PH_STORAGE_IO, /* anything else the system said */
+  /* From here on: a sink's, and never said to a peer. */
+  PH_STORAGE_DISK, /* the disk does not answer: pulled, or broken */
+  PH_STORAGE_PROFILE_FULL, /* how far it got cannot be noted: no room in the profile */
+  PH_STORAGE_PROFILE, /* likewise: the profile's database cannot be read or written */
 } PhStorageError;
+
+/* Whether a person can mend it at the receiver, so that what has arrived is worth keeping until then. */
+static inline bool
+ph_storage_error_stalls (PhStorageError error)
+{
+  return error == PH_STORAGE_NO_SPACE || error == PH_STORAGE_UNWRITABLE || error == PH_STORAGE_DISK
+         || error == PH_STORAGE_PROFILE_FULL || error == PH_STORAGE_PROFILE;
+}
 
 /* What the receiver has: every file below `file` is complete; of `file`
  * itself the first `offset` bytes, whose SHA-256 is `prefix_sha256`. */

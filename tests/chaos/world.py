@@ -146,7 +146,8 @@ class Side:
         lines = fresh.split(b'\n')
         self.rest = lines.pop()
         self.story += [f'{self.world.clock():7.2f}   {line.decode(errors="replace")}' for line in lines]
-        self.stalled |= any(b'"event":"waiting"' in line and (b'"no-space"' in line or b'"folder"' in line)
+        self.stalled |= any(b'"event":"waiting"' in line
+                            and any(code in line for code in (b'"no-space"', b'"folder"', b'"profile-unusable"'))
                             for line in lines)
 
     # --- The database -----------------------------------------------------------------------------

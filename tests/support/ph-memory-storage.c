@@ -347,7 +347,7 @@ do_write (PhMemorySink *self, Op *op)
   if (disk->bytes_written + op->data.len > disk->fail_after) {
     PhSinkEvent *event = tell (self, PH_SINK_ERROR);
 
-    event->error = PH_STORAGE_NO_SPACE;
+    event->error = disk->fail_error != PH_STORAGE_OK ? disk->fail_error : PH_STORAGE_NO_SPACE;
     event->point.file = op->file;
     g_strlcpy (event->message, "full", sizeof event->message);
     self->failed = true;

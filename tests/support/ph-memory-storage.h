@@ -50,6 +50,7 @@ typedef struct {
   bool finished;
   bool discarded;
   uint64_t fail_after; /* bytes after which it is full; UINT64_MAX: never */
+  PhStorageError fail_error; /* what that is; OK: PH_STORAGE_NO_SPACE */
   unsigned sinks; /* how many were made */
   uint64_t queued_bytes_max; /* most that ever waited to be written */
   PhMemorySink *sink; /* the live one, borrowed */

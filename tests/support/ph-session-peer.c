@@ -121,6 +121,7 @@ ph_session_peer_accept (PhSessionPeer *peer, PhTime now, PhPeerTransfer *transfe
   g_assert_false (transfer->outgoing);
   transfer->disk = ph_memory_disk_new (peer->random, transfer->manifest);
   transfer->disk->fail_after = peer->fail_after;
+  transfer->disk->fail_error = peer->fail_error;
   transfer->accepted = true;
   ph_session_accept (peer->session, now, &transfer->id, ph_memory_sink_new (transfer->disk));
 }

@@ -39,6 +39,7 @@ typedef struct {
   unsigned told[PH_SESSION_EVENTS];
   uint64_t link_code; /* of the last LINK_ERROR */
   uint64_t fail_after; /* for disks to be made */
+  PhStorageError fail_error; /* likewise */
 } PhSessionPeer;
 
 PhSessionPeer *ph_session_peer_new (const char *name, PhRandom random, const PhTrace *trace);

@@ -25,6 +25,7 @@ typedef struct {
   GByteArray *digests;
   unsigned commits;
   bool fail;
+  PhStoreError fail_code; /* 0 is one that no commit gives: PH_STORE_ERROR_NO_SPACE */
   bool fail_placed;
   char *take_name; /* a file that somebody makes just after the names were chosen */
 } Journal;
@@ -36,7 +37,9 @@ journal_commit (void *user, const PhStoreCheckpoint *checkpoint, GError **error)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&journal->lock);
 
   if (journal->fail || (journal->fail_placed && checkpoint->stage == PH_STORE_PLACED)) {
-    g_set_error_literal (error, PH_STORE_ERROR, PH_STORE_ERROR_NO_SPACE, "no room");
+    g_set_error_literal (error, PH_STORE_ERROR,
+                         journal->fail_code != 0 ? journal->fail_code : PH_STORE_ERROR_NO_SPACE,
+                         "it does not work");
     return false;
   }
   journal->commits++;

@@ -4,7 +4,9 @@
 
 #include "tests/unit/engine-world.h"
 
+#include <errno.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <glib/gstdio.h>
 
 /* --- Tests -------------------------------------------------------------------------------------- */
@@ -362,6 +364,48 @@ test_disk_full (void)
   }
 }
 
+static gint database_errno; /* atomic */
+
+/* Stands before the C library's, for SQLite: nothing else here writes with it. */
+ssize_t
+pwrite (int fd, const void *bytes, size_t len, off_t offset)
+{
+  errno = g_atomic_int_get (&database_errno);
+  return errno != 0 ? -1 : syscall (SYS_pwrite64, fd, bytes, len, offset);
+}
+
+/* The same with the profile, where what has arrived is noted: another disk, another person's trouble. */
+static void
+test_database_fails (void)
+{
+  static const struct {
+    int errnum;
+    const char *code, *code_there;
+  } cases[] = {{EDQUOT, "no-space", "no-space"}, {EIO, "profile-unusable", "folder"}};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Pair *pair = pair_new ();
+    g_autofree char *file = write_file (pair->files, "large", 8000000);
+    g_autofree char *arrived = g_build_filename (pair->downloads, "large", NULL);
+    g_autofree char *id = send_and_wait_for_offer (pair, file);
+
+    finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+    g_atomic_int_set (&database_errno, cases[i].errnum);
+    wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED)
+                && is_in (pair->left, id, PH_TRANSFER_PAUSED));
+    g_assert_cmpstr (seen (pair->right, id)->code, ==, cases[i].code);
+    g_assert_nonnull (strstr (seen (pair->right, id)->message, "database"));
+    g_assert_cmpstr (seen (pair->left, id)->code, ==, cases[i].code_there);
+    g_assert_cmpuint (count_entries (pair->downloads), ==, 1); /* the parts */
+    g_atomic_int_set (&database_errno, 0);
+    finish (pair->right, ph_engine_resume (pair->right->engine, id));
+    assert_delivered (pair, id);
+    assert_same_file (file, arrived);
+    g_assert_cmpuint (count_entries (pair->downloads), ==, 1);
+    pair_free (pair);
+  }
+}
+
 /* A transfer that is given up while it waits for room leaves nothing. */
 static void
 test_disk_full_and_cancelled (void)
@@ -583,6 +627,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/restarts", test_restarts);
   g_test_add_func ("/engine/meeting-point-gone", test_meeting_point_gone);
   g_test_add_func ("/engine/disk-full", test_disk_full);
+  g_test_add_func ("/engine/database-fails", test_database_fails);
   g_test_add_func ("/engine/disk-full-and-cancelled", test_disk_full_and_cancelled);
   g_test_add_func ("/engine/errors-say-what-to-do", test_errors_say_what_to_do);
   g_test_add_func ("/engine/blocked-and-removed", test_blocked_and_removed);

@@ -4,6 +4,10 @@
 
 #include "tests/unit/file-sink-fixture.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
 /* --- Attacks ------------------------------------------------------------------------------------- */
 
 /* A folder inside is swapped for a link to elsewhere while it is written to. */
@@ -162,18 +166,154 @@ test_file_size_limit (Fixture *f, gconstpointer data)
   g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
 }
 
+/* The profile's database says no, and then yes again: what has arrived is kept. */
 static void
 test_journal_fails (Fixture *f, gconstpointer data)
 {
-  add_tree (f);
+  static const struct {
+    PhStoreError code;
+    PhStorageError error;
+  } cases[] = {{PH_STORE_ERROR_NO_SPACE, PH_STORAGE_PROFILE_FULL},
+               {PH_STORE_ERROR_IO, PH_STORAGE_PROFILE},
+               {PH_STORE_ERROR_UNWRITABLE, PH_STORAGE_PROFILE},
+               {PH_STORE_ERROR_CORRUPT, PH_STORAGE_PROFILE},
+               {PH_STORE_ERROR_MISSING, PH_STORAGE_IO}};
+
+  half_way (f);
   f->journal.fail = true;
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    f->journal.fail_code = cases[i].code;
+    start (f);
+    deliver (f);
+    g_assert_cmpint (f->error, ==, cases[i].error);
+    g_assert_cmpint (ph_storage_error_stalls (f->error), ==,
+                     cases[i].code != PH_STORE_ERROR_MISSING);
+    g_assert_nonnull (strstr (f->message, "it does not work"));
+    g_assert_false (f->has_durable);
+    stop (f);
+    /* Nothing was given a place. */
+    g_assert_cmpuint (count_names (f->dir), ==, 1);
+  }
+  f->journal.fail = false;
+  f->written = 0;
   start (f);
   deliver (f);
-  g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
-  g_assert_false (f->has_durable);
+  g_assert_true (f->finished);
+  g_assert_cmpuint (f->restarts, ==, 0);
+  g_assert_cmpuint (f->written, ==, ph_manifest_bytes (f->manifest) - BIG / 2);
+  assert_tree (f, "tree", "z.txt");
+}
+
+/* What was noted cannot be read: that is no reason to start over. */
+static void
+test_checkpoint_is_unread (Fixture *f, gconstpointer data)
+{
+  half_way (f);
+
+  const PhFileSinkConfig config = {.manifest = f->manifest,
+                                   .folder = f->dir,
+                                   .transfer = {0xab, 0xcd},
+                                   .unread = "the database is locked",
+                                   .journal = {journal_commit, &f->journal},
+                                   .ready = on_ready,
+                                   .user = f};
+
+  f->sink = ph_file_sink_new (&config);
+  deliver (f);
+  g_assert_cmpint (f->error, ==, PH_STORAGE_PROFILE);
+  g_assert_nonnull (strstr (f->message, "locked"));
   stop (f);
-  /* Nothing was given a place. */
-  g_assert_cmpuint (count_names (f->dir), ==, 1);
+  f->written = 0;
+  start (f);
+  deliver (f);
+  g_assert_true (f->finished);
+  g_assert_cmpuint (f->restarts, ==, 0);
+  g_assert_cmpuint (f->written, ==, ph_manifest_bytes (f->manifest) - BIG / 2);
+}
+
+/* --- A system that says no ----------------------------------------------------------------------- */
+
+typedef enum { CALL_NONE, CALL_WRITE, CALL_SYNC, CALL_MOVE } Call;
+
+/* Set while no sink is there. */
+static Call failing_call;
+static int failing_errno;
+
+static bool
+fails (Call call)
+{
+  if (failing_call == call)
+    errno = failing_errno;
+  return failing_call == call;
+}
+
+/* These stand before the C library's, for the sink as well. */
+ssize_t
+pwritev (int fd, const struct iovec *pieces, int n, off_t offset)
+{
+  return fails (CALL_WRITE) ? -1 : syscall (SYS_pwritev, fd, pieces, n, offset, 0);
+}
+
+int
+fsync (int fd)
+{
+  return fails (CALL_SYNC) ? -1 : (int)syscall (SYS_fsync, fd);
+}
+
+int
+fdatasync (int fd)
+{
+  return fails (CALL_SYNC) ? -1 : (int)syscall (SYS_fdatasync, fd);
+}
+
+int
+renameat2 (int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+  return fails (CALL_MOVE) ? -1 : (int)syscall (SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+/* A quota, a drive that was pulled, a file system that was remounted read-only, a folder that was closed, in the
+ * middle of a transfer: it stalls with the reason, what has arrived is kept, and with the reason gone it goes
+ * on where it was. */
+static void
+test_system_says_no (Fixture *f, gconstpointer data)
+{
+  static const struct {
+    Call call;
+    int errnum;
+    PhStorageError error;
+  } cases[] = {
+      {CALL_WRITE, ENOSPC, PH_STORAGE_NO_SPACE},   {CALL_WRITE, EDQUOT, PH_STORAGE_NO_SPACE},
+      {CALL_WRITE, EIO, PH_STORAGE_DISK},          {CALL_WRITE, ENODEV, PH_STORAGE_DISK},
+      {CALL_WRITE, ENXIO, PH_STORAGE_DISK},        {CALL_WRITE, ENOTCONN, PH_STORAGE_DISK},
+      {CALL_WRITE, EROFS, PH_STORAGE_UNWRITABLE},  {CALL_WRITE, EACCES, PH_STORAGE_UNWRITABLE},
+      {CALL_WRITE, ENOMEM, PH_STORAGE_UNWRITABLE}, {CALL_SYNC, EIO, PH_STORAGE_DISK},
+      {CALL_SYNC, EDQUOT, PH_STORAGE_NO_SPACE},    {CALL_SYNC, EROFS, PH_STORAGE_UNWRITABLE},
+      {CALL_MOVE, EIO, PH_STORAGE_DISK},           {CALL_MOVE, EROFS, PH_STORAGE_UNWRITABLE},
+      {CALL_MOVE, EACCES, PH_STORAGE_UNWRITABLE},
+  };
+
+  half_way (f);
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    failing_call = cases[i].call;
+    failing_errno = cases[i].errnum;
+    start (f);
+    deliver (f);
+    g_assert_cmpint (f->error, ==, cases[i].error);
+    g_assert_true (ph_storage_error_stalls (f->error));
+    g_assert_nonnull (strstr (f->message, g_strerror (cases[i].errnum)));
+    g_assert_false (f->finished);
+    stop (f);
+    g_assert_cmpuint (count_names (f->dir), ==, 1);
+    g_assert_true (f->journal.last.file > 1 || f->journal.last.offset >= BIG / 2);
+  }
+  failing_call = CALL_NONE;
+  start (f);
+  deliver (f);
+  g_assert_true (f->finished);
+  g_assert_cmpuint (f->restarts, ==, 0);
+  assert_tree (f, "tree", "z.txt");
+  g_assert_cmpuint (count_names (f->dir), ==, 2);
 }
 
 /* Freed at any moment: no hang, no leak. */
@@ -209,6 +349,8 @@ main (int argc, char **argv)
   ADD ("folder-is-gone", 0, test_folder_is_gone);
   ADD ("file-size-limit", 0, test_file_size_limit);
   ADD ("journal-fails", 0, test_journal_fails);
+  ADD ("checkpoint-is-unread", 0, test_checkpoint_is_unread);
+  ADD ("system-says-no", 0, test_system_says_no);
   ADD ("free-at-once", 0, test_free_at_once);
   return g_test_run ();
 }

@@ -12,7 +12,7 @@ end_at_last_commit (Fixture *f)
   f->journal.fail_placed = true;
   start (f);
   deliver (f);
-  g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
+  g_assert_cmpint (f->error, ==, PH_STORAGE_PROFILE_FULL);
   g_assert_cmpint (f->journal.last.stage, ==, PH_STORE_PLACING);
   stop (f);
   f->journal.fail_placed = false;

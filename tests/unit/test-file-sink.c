@@ -350,7 +350,7 @@ test_crash_while_placing (Fixture *f, gconstpointer data)
   f->journal.fail_placed = true;
   start (f);
   deliver (f);
-  g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
+  g_assert_cmpint (f->error, ==, PH_STORAGE_PROFILE_FULL);
   stop (f);
   g_assert_cmpint (f->journal.last.stage, ==, PH_STORE_PLACING);
 

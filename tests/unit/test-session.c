@@ -435,6 +435,40 @@ test_sink_stalls (void)
   }
 }
 
+/* So does a disk that was pulled, and a profile that cannot be written. */
+static void
+test_sink_stalls_for (void)
+{
+  static const struct {
+    PhStorageError error;
+    PhPause pause;
+  } cases[] = {{PH_STORAGE_UNWRITABLE, PH_PAUSE_UNWRITABLE},
+               {PH_STORAGE_DISK, PH_PAUSE_UNWRITABLE},
+               {PH_STORAGE_PROFILE, PH_PAUSE_UNWRITABLE},
+               {PH_STORAGE_PROFILE_FULL, PH_PAUSE_NO_SPACE}};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (PhSessionWorld) w = world_new ();
+    PhPeerTransfer *sent, *got;
+
+    w->b->fail_after = 300000;
+    w->b->fail_error = cases[i].error;
+    ph_session_world_connect (w);
+    sent = offer (w, 40, 60000);
+    ph_session_world_run (w);
+    got = ph_session_world_twin (w, sent);
+    g_assert_cmpuint (got->told[PH_SESSION_EVENT_STALLED], ==, 1);
+    g_assert_cmpint (got->stalled.storage, ==, cases[i].error);
+    g_assert_cmpint (sent->pause, ==, cases[i].pause);
+    g_assert_false (got->disk->discarded);
+    got->disk->fail_after = UINT64_MAX;
+    g_assert_true (
+        ph_session_unstall (w->b->session, w->now, &got->id, ph_memory_sink_new (got->disk)));
+    ph_session_world_run (w);
+    check_delivered (w, sent);
+  }
+}
+
 /* A wrong digest restarts its file, so often; then the transfer fails. */
 static void
 test_wrong_digest (void)
@@ -637,6 +671,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session/pause", test_pause);
   g_test_add_func ("/session/source-fails", test_source_fails);
   g_test_add_func ("/session/sink-stalls", test_sink_stalls);
+  g_test_add_func ("/session/sink-stalls-for", test_sink_stalls_for);
   g_test_add_func ("/session/wrong-digest", test_wrong_digest);
   g_test_add_func ("/session/signals", test_signals);
   g_test_add_func ("/session/many-offers", test_many_offers);
