@@ -10,6 +10,10 @@ Cases:
     1gib        one file of 1 GiB (--size for another), process start to exit
     small       100,000 files of 1 to 16 KiB in 1,000 folders (--files for fewer)
     tree        20,000 files in the shape of a kernel's source tree: most are small, a few are large
+    lossy-50ms  as 1gib, over a line of 100 Mbit/s, a round trip of 50 ms and 0.1 % loss in either direction
+    lossy-100ms the same with 100 ms and 1 %. Both end after --seconds: what has arrived by then counts
+    relay       one file between two networks that only a relay (coturn) joins; beside it a UDP mover without
+                GSO over one wire
     first-byte  one file of 1 KiB, process start to exit; for Porthole also the time to the first byte
 """
 
@@ -25,17 +29,27 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / 'lab')]
 
 from movers import Porthole  # noqa: E402
-from network import LabError, Wire  # noqa: E402
-from peers import Floor, MagicWormhole, Plain, RsyncDaemon, RsyncSsh, Scp, Syncthing  # noqa: E402
+from network import LabError, Network, Wire  # noqa: E402
+from peers import (MagicWormhole, OwnMover, Plain, RsyncDaemon, RsyncSsh, Scp, Syncthing, floor,  # noqa: E402
+                   tls_mover, udp_mover)
 from programs import Lab, missing_programs  # noqa: E402
 from trees import PIECE, compare, write_random  # noqa: E402
 
-PLANNED_CASES = ('lossy-50ms', 'lossy-100ms', 'relay')
+LINE_KBIT = 100_000  # of the slow lines: 100 Mbit/s
+RELAYED_BYTES = 256 << 20
 SEED = 20  # of the sizes and contents of trees
 
 
 def say(text=''):
     print(text, file=sys.stderr, flush=True)
+
+
+def empty(folder):
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def rounds(movers, source, runs, case):
@@ -45,13 +59,14 @@ def rounds(movers, source, runs, case):
         for mover in movers:
             target = mover.folder / source.name
             cost = mover.move(source)
-            compare(source, target)
+            if cost.bytes is None:
+                compare(source, target)
             if hasattr(mover, 'forget'):
                 mover.forget(source)
             elif target.is_dir():
                 shutil.rmtree(target)
             else:
-                target.unlink()
+                empty(mover.folder)
             costs[mover.name].append(cost)
             say(f'{case} {number + 1}/{runs} {mover.name}: {cost.seconds:.3f} s')
     return costs
@@ -63,15 +78,19 @@ def median(costs, what):
 
 
 def rows(case, size, costs):
-    porthole = median(costs.get('porthole', []), 'seconds')
+    def speed(measured):
+        return statistics.median((size if cost.bytes is None else cost.bytes) / cost.seconds for cost in measured)
+
+    porthole = speed(costs['porthole']) if 'porthole' in costs else None
     for program, measured in costs.items():
         seconds = median(measured, 'seconds')
         row = {
             'case': case,
             'program': program,
             'seconds': round(seconds, 4),
-            'ratio': round(seconds / porthole, 3) if porthole else None,
-            'mb_per_second': round(size / seconds / 1e6, 1),
+            'whole': all(cost.bytes is None for cost in measured),
+            'ratio': round(porthole / speed(measured), 3) if porthole and speed(measured) else None,
+            'mb_per_second': round(speed(measured) / 1e6, 1 if speed(measured) > 1e8 else 3),
             'cpu_seconds': round(median(measured, 'cpu_seconds'), 3),
             'rss_mib': round(max(max(cost.sender_rss_mib, cost.receiver_rss_mib) for cost in measured), 1),
             'sender_rss_mib': round(max(cost.sender_rss_mib for cost in measured), 1),
@@ -117,7 +136,7 @@ def move_tree(movers, work, arguments, case, sizes, per_folder, depth=1):
     source = work / case
     source.mkdir()
     size = write_tree(source, sizes, per_folder, depth)
-    movers = [mover for mover in movers if not isinstance(mover, (Plain, Floor))]
+    movers = [mover for mover in movers if not isinstance(mover, (Plain, OwnMover))]
     for row in rows(case, size, rounds(movers, source, arguments.runs, case)):
         row['files_per_second'] = round(len(sizes) / row['seconds'])
         yield row
@@ -137,7 +156,63 @@ def bench_tree(movers, work, arguments):
     yield from move_tree(movers, work, arguments, 'tree', sizes, 20, depth=4)
 
 
-CASES = {'1gib': bench_1gib, 'small': bench_small, 'tree': bench_tree, 'first-byte': bench_first_byte}
+def bench_lossy(case, arguments, round_trip_ms, loss_ppm):
+    with Lab(Wire(slow=True)) as lab:
+        movers = chosen(arguments, [Scp(lab, 'scp'), Plain(lab, 'tcp-cubic', 'cubic'), Plain(lab, 'tcp-bbr', 'bbr'),
+                                    Porthole(lab, 'porthole-tcp', udp=False), Porthole(lab)])
+        for mover in movers:
+            mover.set_up()
+            mover.limit = arguments.seconds
+        lab.network.box.tell(f'delay {round_trip_ms // 2}')
+        lab.network.box.tell(f'loss {loss_ppm}')
+        lab.network.box.tell(f'rate {LINE_KBIT}')
+        source = lab.work / 'one-gib.bin'
+        write_random(source, arguments.size)
+        for row in rows(case, arguments.size, rounds(movers, source, arguments.runs, case)):
+            row['mbit_per_second'] = round(row['mb_per_second'] * 8, 2)
+            yield row
+        for mover in movers:
+            mover.tear_down()
+
+
+def bench_relay(arguments):
+    with Lab(Network('symmetric', 'symmetric')) as lab, Lab(Wire()) as wire:
+        movers = chosen(arguments, [udp_mover(wire), Porthole(lab, relayed=True)])
+        for mover in movers:
+            mover.set_up()
+        for person in (lab.left, lab.right) if lab.rendezvous else ():
+            person.do('config', 'set', 'guess-ports', 'false')
+        source = lab.work / 'relayed.bin'
+        write_random(source, min(arguments.size, RELAYED_BYTES))
+        yield from rows('relay', source.stat().st_size, rounds(movers, source, arguments.runs, 'relay'))
+
+
+# One after the other over one wire, and those that make a network of their own.
+WIRE_CASES = {'1gib': bench_1gib, 'small': bench_small, 'tree': bench_tree, 'first-byte': bench_first_byte}
+OWN_CASES = {
+    'lossy-50ms': lambda arguments: bench_lossy('lossy-50ms', arguments, 50, 1_000),
+    'lossy-100ms': lambda arguments: bench_lossy('lossy-100ms', arguments, 100, 10_000),
+    'relay': bench_relay,
+}
+CASES = (*WIRE_CASES, *OWN_CASES)
+
+
+def chosen(arguments, movers):
+    return [mover for mover in movers if not arguments.program or mover.name in arguments.program]
+
+
+def bench_wire(cases, arguments):
+    with Lab(Wire(nic=arguments.nic)) as lab:
+        movers = chosen(arguments, [
+            Scp(lab, 'scp'), Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com'), RsyncSsh(lab, 'rsync-ssh'),
+            RsyncDaemon(lab, 'rsync-daemon'), MagicWormhole(lab, 'magic-wormhole'), Syncthing(lab, 'syncthing'),
+            floor(lab), tls_mover(lab), Porthole(lab, 'porthole-tcp', udp=False), Porthole(lab)])
+        for mover in movers:
+            mover.set_up()
+        for case in cases:
+            yield from WIRE_CASES[case](movers, lab.work, arguments)
+        for mover in movers:
+            mover.tear_down()
 
 
 def table(case_rows):
@@ -158,38 +233,28 @@ def main():
     parser.add_argument('--runs', type=int, default=5, help='rounds; the median is reported (5)')
     parser.add_argument('--size', type=int, default=1 << 30, help='bytes of the file of 1gib')
     parser.add_argument('--files', type=int, default=100_000, help='files of small, and at most those of tree')
+    parser.add_argument('--seconds', type=float, default=30, help='what a program has on a slow line; 0: until it is done')
     parser.add_argument('--nic', action='store_true', help='cut segments as a network card would see them')
     parser.add_argument('--program', action='append', help='only this program; may be repeated')
     parser.add_argument('cases', nargs='*', metavar='CASE')
     arguments = parser.parse_args()
-    for case in arguments.cases:
-        if case in PLANNED_CASES:
-            parser.error(f'{case}: not there yet')
+    cases = arguments.cases or CASES
+    for case in cases:
         if case not in CASES:
             parser.error(f'there is no case {case}; there are {", ".join(CASES)}')
     if min(arguments.runs, arguments.size, arguments.files) < 1:
         parser.error('--runs, --size and --files are at least 1')
+    if missing := missing_programs():
+        parser.error(f'not built: {", ".join(missing)}')
 
     all_rows = []
-    with Lab(Wire(nic=arguments.nic)) as lab:
-        movers = [Scp(lab, 'scp'), Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com'), RsyncSsh(lab, 'rsync-ssh'),
-                  RsyncDaemon(lab, 'rsync-daemon'), MagicWormhole(lab, 'magic-wormhole'), Syncthing(lab, 'syncthing'),
-                  Floor(lab, 'floor')]
-        if not missing_programs():
-            movers.append(Porthole(lab))
-        else:
-            say('porthole: not built, its rows are left out')
-        if arguments.program:
-            movers = [mover for mover in movers if mover.name in arguments.program]
-        for mover in movers:
-            mover.set_up()
-        for case in arguments.cases or CASES:
-            for row in CASES[case](movers, lab.work, arguments):
-                all_rows.append(row)
-                if arguments.json:
-                    print(json.dumps(row), flush=True)
-        for mover in movers:
-            mover.tear_down()
+    wired = [case for case in cases if case in WIRE_CASES]
+    for measured in ([bench_wire(wired, arguments)] if wired else []) + [
+            OWN_CASES[case](arguments) for case in cases if case in OWN_CASES]:
+        for row in measured:
+            all_rows.append(row)
+            if arguments.json:
+                print(json.dumps(row), flush=True)
     table(all_rows)
     return 0
 

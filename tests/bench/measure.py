@@ -2,6 +2,7 @@
 """What a run of some programs cost: time, CPU of everything that was started, peak private memory."""
 
 import os
+import select
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ class Cost:
     receiver_rss_mib: float = 0.0
     first_byte_ms: float | None = None  # from accepting, as the program says
     start_to_first_byte_ms: float | None = None  # from starting the sender to the receiver telling of a byte
+    bytes: int | None = None  # what had arrived when a limit ended it; None: everything
 
 
 def children():
@@ -89,19 +91,22 @@ class MemoryWatch:
                 self.peaks[side] = max(self.peaks.get(side, 0), total)
 
 
-def wait_for(process, timeout):
-    """Waits for a Popen and returns (exit status, CPU seconds of it and of the children it waited for)."""
-    deadline = time.monotonic() + timeout
+def ends_within(process, seconds):
+    """Whether a Popen ends by itself in this time. It is not waited for."""
     fd = os.pidfd_open(process.pid)
     try:
-        import select
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            process.kill()
-            raise TimeoutError(f'{process.args[0]} still ran after {timeout:.0f} s')
+        return bool(poll.poll(seconds * 1000))
     finally:
         os.close(fd)
+
+
+def wait_for(process, timeout):
+    """Waits for a Popen and returns (exit status, CPU seconds of it and of the children it waited for)."""
+    if not ends_within(process, timeout):
+        process.kill()
+        raise TimeoutError(f'{process.args[0]} still ran after {timeout:.0f} s')
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, usage.ru_utime + usage.ru_stime

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Porthole as the benchmark runs it; the programs that it is compared with are in peers.py."""
 
+import contextlib
+import shutil
 import time
 
-from measure import Cost, MemoryWatch, wait_for
+from measure import Cost, MemoryWatch, ends_within, wait_for
 from network import LabError
 
 RUN_SECONDS = 300  # a transfer that takes longer is not measured but broken
@@ -13,19 +15,40 @@ class Porthole:
     """porthole-cli at both ends; the receiver waits, what is timed is the sender's start to its exit, which
     comes after the receiver has synced and checked the file."""
 
-    name = 'porthole'
-
-    def __init__(self, lab):
+    def __init__(self, lab, name='porthole', udp=True, relayed=False):
         self.lab = lab
+        self.name = name
+        self.udp = udp
+        self.relayed = relayed
         self.folder = lab.right.inbox
+        self.limit = None  # seconds; what has arrived by then counts
 
     def set_up(self):
-        self.lab.set_up()
+        if self.lab.right.contact is None:
+            self.lab.set_up()
 
     def tear_down(self):
         pass
 
     def move(self, source):
+        with contextlib.nullcontext() if self.udp else self.lab.network.without_udp():
+            if self.limit:
+                return self._move_within_limit(source)
+            return self._move(source)
+
+    def _move_within_limit(self, source):
+        """A transfer that was cut off would go on in the next round: the profiles are put back as they were."""
+        people = (self.lab.left, self.lab.right)
+        for person in people:
+            shutil.copytree(person.profile, person.profile.with_suffix('.kept'))
+        try:
+            return self._move(source)
+        finally:
+            for person in people:
+                shutil.rmtree(person.profile)
+                person.profile.with_suffix('.kept').rename(person.profile)
+
+    def _move(self, source):
         cost = Cost()
         with MemoryWatch() as memory:
             receiver = self.lab.right.receive()
@@ -34,8 +57,11 @@ class Porthole:
             start = time.monotonic()
             sender = self.lab.left.cli('send', self.lab.left.contact, source)
             memory.add('left', sender.process.pid)
+            if self.limit and not ends_within(sender.process, self.limit):
+                return self._cut_off(start, sender, receiver, cost, memory)
             status, cost.cpu_seconds = wait_for(sender.process, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
+            self._check_path(sender)
             sender.wait_exit(10)
             if status != 0:
                 raise LabError(f'porthole-cli send ended with status {status}')
@@ -48,4 +74,19 @@ class Porthole:
         # Progress is told five times a second: only a small file's first is its first byte.
         if written and source.is_file() and source.stat().st_size < 10_000:
             cost.start_to_first_byte_ms = (written['at'] - start) * 1000
+        return cost
+
+    def _check_path(self, sender):
+        path = sender.last_event('path')
+        if (path['transport'] == 'quic') != self.udp or (path['path'] == 'relay') != self.relayed:
+            raise LabError(f'{self.name}: it went over {path["path"]} {path["transport"]}')
+
+    def _cut_off(self, start, sender, receiver, cost, memory):
+        cost.seconds = time.monotonic() - start
+        cost.bytes = receiver.last_event('progress')['bytes']
+        self._check_path(sender)
+        for program in (sender, receiver):
+            program.process.kill()
+            cost.cpu_seconds += wait_for(program.process, 10)[1]
+        memory.tell(cost)
         return cost

@@ -17,13 +17,14 @@ import urllib.request
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-from measure import Cost, MemoryWatch, cpu_seconds, wait_for
+from measure import Cost, MemoryWatch, cpu_seconds, ends_within, wait_for
 from network import LabError
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 RUN_SECONDS = 300  # a program that takes longer is not measured but broken
 START_SECONDS = 20
+BUILT = TOP / 'build/release/tests/bench'
 
 
 def wait_until(true, seconds, what, pause=0.005):
@@ -42,6 +43,7 @@ class Peer:
         self.network = lab.network
         self.name = name
         self.folder = lab.work / name
+        self.limit = None  # seconds, for lines on which some programs take hours
 
     def set_up(self):
         self.folder.mkdir()
@@ -50,7 +52,8 @@ class Peer:
         pass
 
     def run(self, client, server, port):
-        """Times a client on the left that talks to a server on the right, started when it connects."""
+        """Times a client on the left that talks to a server on the right, started when it connects. `limit` ends
+        both, and what has arrived by then counts."""
         with self.network.inside(self.network.right):
             listener = socket.create_server((self.network.right.address, port))
         listener.settimeout(START_SECONDS)
@@ -63,6 +66,8 @@ class Peer:
             with connection:
                 right = self.network.start(self.network.right, server, stdin=connection, stdout=connection, stderr=log)
             memory.add('right', right.pid)
+            if self.limit and not ends_within(left, self.limit):
+                return self._cut_off(start, left, right, cost, memory)
             status, cost.cpu_seconds = wait_for(left, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
             if status != 0:
@@ -71,6 +76,16 @@ class Peer:
             cost.cpu_seconds += wait_for(right, START_SECONDS)[1]
         memory.tell(cost)
         (self.folder / 'log').unlink()
+        return cost
+
+    def _cut_off(self, start, left, right, cost, memory):
+        cost.seconds = time.monotonic() - start
+        (self.folder / 'log').unlink()
+        cost.bytes = sum(entry.stat().st_size for entry in self.folder.iterdir())
+        for process in (left, right):
+            process.kill()
+            cost.cpu_seconds += wait_for(process, START_SECONDS)[1]
+        memory.tell(cost)
         return cost
 
 
@@ -141,11 +156,16 @@ class Plain(Peer):
                         [*mover, 'take', self.folder / source.name], 7000)
 
 
-class Floor(Peer):
-    """An encrypted GSO loop without a protocol: what QUIC with GnuTLS cannot go below."""
+class OwnMover(Peer):
+    """One file moved by a program of ours: `PROGRAM take ADDRESS FILE` and `PROGRAM send ADDRESS FILE`."""
+
+    def __init__(self, lab, name, program, *options):
+        super().__init__(lab, name)
+        self.program = BUILT / program
+        self.options = options
 
     def move(self, source):
-        program = TOP / 'build/release/tests/bench/bench-floor'
+        program = self.program
         address = f'{self.network.right.address}:7001'
         cost = Cost()
         with MemoryWatch() as memory:
@@ -154,7 +174,7 @@ class Floor(Peer):
             memory.add('right', right.pid)
             right.stdout.readline()  # it listens
             start = time.monotonic()
-            left = self.network.start(self.network.left, [program, 'send', address, source])
+            left = self.network.start(self.network.left, [program, 'send', address, source, *self.options])
             memory.add('left', left.pid)
             status, cost.cpu_seconds = wait_for(left, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
@@ -162,9 +182,24 @@ class Floor(Peer):
             right.stdout.close()
             cost.cpu_seconds += right_cpu
         if status != 0 or right_status != 0:
-            raise LabError(f'bench-floor ended with status {status}, {right_status}')
+            raise LabError(f'{self.name} ended with status {status}, {right_status}')
         memory.tell(cost)
         return cost
+
+
+def floor(lab):
+    """An encrypted GSO loop without a protocol: what QUIC with GnuTLS cannot go below."""
+    return OwnMover(lab, 'floor', 'bench-floor')
+
+
+def udp_mover(lab):
+    """The same with a system call for each datagram."""
+    return OwnMover(lab, 'udp-no-gso', 'bench-floor', '1')
+
+
+def tls_mover(lab):
+    """TLS 1.3 over TCP without hash or resume."""
+    return OwnMover(lab, 'tls', 'bench-tls')
 
 
 class MagicWormhole(Peer):

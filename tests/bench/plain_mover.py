@@ -12,8 +12,9 @@ PIECE = 1 << 20
 
 def send(path, address, port, congestion):
     with socket.socket() as connection, open(path, 'rb') as file:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
         connection.connect((address, int(port)))
+        # Not before: the route's own choice takes its place when the connection is made.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
         connection.sendfile(file)
         connection.shutdown(socket.SHUT_WR)
         if connection.recv(1) != b'!':

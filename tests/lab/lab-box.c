@@ -15,6 +15,7 @@
  * Commands come as lines on standard input, each is answered with "ok", its end is the program's end:
  *
  *     delay MS      one way, both directions (wire)
+ *     rate KBIT     a second, each direction; a queue of 100 ms before it (wire)
  *     loss PPM      chance of a frame to be lost (wire)
  *     reorder PPM   chance of a frame to be overtaken (wire)
  *     forget        all mappings, as after a restart (nat)
@@ -43,6 +44,8 @@
 #define BURST 64
 /* Room for some milliseconds at the speed of memory. */
 #define RECEIVE_BUFFER (8 << 20)
+/* Before a line of limited rate: what a household's router holds back at most. */
+#define QUEUE_INTERVAL (100 * PH_MSEC)
 /* A frame that is overtaken comes this much later. */
 #define REORDER_DELAY (5 * PH_MSEC)
 /* nf_conntrack_tcp_timeout_established is days; a test never waits for it. */
@@ -339,7 +342,10 @@ box_condition (Box *self, const char *name, unsigned value)
 
     if (g_str_equal (name, "delay"))
       cable->delay = value * PH_MSEC;
-    else if (g_str_equal (name, "loss"))
+    else if (g_str_equal (name, "rate")) {
+      cable->rate = value * 1000ull / 8;
+      cable->queue_bytes = (size_t)(cable->rate * QUEUE_INTERVAL / PH_SEC);
+    } else if (g_str_equal (name, "loss"))
       cable->loss_ppm = value;
     else if (g_str_equal (name, "reorder"))
       cable->reorder_ppm = value;

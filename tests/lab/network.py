@@ -227,6 +227,11 @@ class Namespaces:
         self._ip(a, f'link set {a_interface} up')
         self._ip(b, f'link set {b_interface} up')
 
+    def _whole_frames(self, name, interface):
+        """What leaves here is cut and summed up, for a lab-box at the other end."""
+        run(within(self.prefix + name, ['ethtool', '-K', interface, 'tx', 'off', 'tso', 'off', 'gso', 'off',
+                                        'tx-udp-segmentation', 'off']))
+
     def start(self, host, argv, **options):
         """Starts a program on a host; it is killed with the network at the latest."""
         program = subprocess.Popen(within(host.name, argv), **options)
@@ -304,11 +309,6 @@ class Network(Namespaces):
             self.boxes[line] = Box(self, self.prefix + line, 'wire', 'site', 'net')
             self.boxes[line].tell(f'delay {self.delay_ms}')
         self.lines = []
-
-    def _whole_frames(self, name, interface):
-        """What leaves here is cut and summed up, for a lab-box at the other end."""
-        run(within(self.prefix + name, ['ethtool', '-K', interface, 'tx', 'off', 'tso', 'off', 'gso', 'off',
-                                        'tx-udp-segmentation', 'off']))
 
     def _router(self, name, inside, outside, kind, host_address):
         """A router between the host or inner router at `inside`.2 and the wire already there as `wan`."""
@@ -520,26 +520,46 @@ table ip distance {
                     raise LabError(f'{host.kind}: seen as {seen[1][0]} over TCP instead of {host.public}')
 
 
+NO_UDP_RULES = '''
+table ip noudp {
+  chain in { type filter hook input priority filter; policy accept; meta l4proto udp drop; }
+  chain out { type filter hook output priority filter; policy accept; meta l4proto udp drop; }
+}
+'''
+
+
 class Wire(Namespaces):
     """Two hosts joined by one veth pair: what benchmarks run over. The servers are on the right one.
 
-    veth passes 64 KiB segments uncut; `nic` cuts them as a network card's driver would see them."""
+    veth passes 64 KiB segments uncut; `nic` cuts them as a network card's driver would see them. With `slow` a
+    lab-box is between the two, whose conditions `box` changes."""
 
-    def __init__(self, nic=False):
+    def __init__(self, nic=False, slow=False):
         super().__init__()
         self.nic = nic
+        self.slow = slow
+        self.box = None
         self.left = Host(self.prefix + 'left', '10.0.0.1', '10.0.0.1', 'same-lan')
         self.right = Host(self.prefix + 'right', '10.0.0.2', '10.0.0.2', 'same-lan')
         self.public = self.right
         self.public_addresses = ('10.0.0.2',)
-        self.rendezvous_address = '10.0.0.2'
+        self.rendezvous_address = '10.0.0.3'  # of the right host too: coturn has port 443 of the other
 
     def _build(self):
         self._namespace('left')
         self._namespace('right')
-        self._wire('left', 'eth0', 'right', 'eth0')
+        if self.slow:
+            self._namespace('line')
+            self._wire('left', 'eth0', 'line', 'left')
+            self._wire('right', 'eth0', 'line', 'right')
+            self._whole_frames('left', 'eth0')
+            self._whole_frames('right', 'eth0')
+            self.box = Box(self, self.prefix + 'line', 'wire', 'left', 'right')
+        else:
+            self._wire('left', 'eth0', 'right', 'eth0')
         for side, host in (('left', self.left), ('right', self.right)):
             self._ip(side, f'address add {host.address}/24 dev eth0',
+                     *(['address add 10.0.0.3/24 dev eth0'] if host is self.right else []),
                      # The kernel's default may be BBR, which costs TCP two thirds over veth.
                      f'route change 10.0.0.0/24 dev eth0 src {host.address} congctl cubic')
             if self.nic:
@@ -550,4 +570,13 @@ class Wire(Namespaces):
         """Nothing to prove: it is a wire."""
 
     def slow_down(self):
-        """It has no delay."""
+        """A benchmark tells the box, case by case."""
+
+    @contextlib.contextmanager
+    def without_udp(self):
+        """Within, the right host drops every datagram."""
+        run(within(self.right.name, ['nft', '-f', '-']), NO_UDP_RULES)
+        try:
+            yield
+        finally:
+            run(within(self.right.name, ['nft', 'delete', 'table', 'ip', 'noudp']))
