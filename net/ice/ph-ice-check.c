@@ -12,6 +12,8 @@
 #define OUT_MAX 256
 #define ERROR_RETRY (1 * PH_SEC)
 #define UNKNOWN_MAX 8
+/* The least round trip of the last one to two of these is what the path takes without our own load. */
+#define RTT_LEAST_INTERVAL (60 * PH_SEC)
 
 #define ERROR_BAD_REQUEST 400
 #define ERROR_UNKNOWN_ATTRIBUTE 420
@@ -409,6 +411,18 @@ handle_role_conflict (PhIceAgent *self, PhTime now, IcePair *pair, const IceAske
 }
 
 static void
+note_rtt (IcePair *pair, PhTime now, PhTime sample)
+{
+  pair->rtt = pair->rtt == 0 ? sample : (7 * pair->rtt + sample) / 8;
+  if (now >= pair->rtt_least_until) {
+    pair->rtt_least[1] = pair->rtt_least[0];
+    pair->rtt_least[0] = sample;
+    pair->rtt_least_until = ph_time_add (now, RTT_LEAST_INTERVAL);
+  }
+  pair->rtt_least[0] = MIN (pair->rtt_least[0], sample);
+}
+
+static void
 handle_success (PhIceAgent *self, PhTime now, IcePair *pair, const IceAsked *asked,
                 const PhAddr *mapped)
 {
@@ -417,7 +431,7 @@ handle_success (PhIceAgent *self, PhTime now, IcePair *pair, const IceAsked *ask
   pair->checks_answered++;
   pair->seen = seen_as (self, pair, mapped);
   if (!asked->resent)
-    pair->rtt = pair->rtt == 0 ? sample : (7 * pair->rtt + sample) / 8;
+    note_rtt (pair, now, sample);
   else if (pair->rtt == 0)
     pair->rtt = ph_time_since (now, pair->check.last_sent);
   if (ph_stun_id_equal (&pair->check.id, &asked->id) || pair->state != PH_ICE_PAIR_SUCCEEDED)

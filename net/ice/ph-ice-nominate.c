@@ -21,10 +21,13 @@
 #define ASK_OTHERS_UNANSWERED 2
 /* Sent so often, in three quarters of a second, a nomination should have been agreed to. */
 #define STALLED_SENDS 3
-/* What makes a move within a kind of path worth its while, and how many measurements it takes to know. */
+/* What makes a move within a kind of path worth its while: faster by so much, and by one part in so many of what
+ * the selected pair takes (a transfer fills queues, and pairs that share one are measured at different
+ * moments); and how many measurements it takes to know. */
 #define RTT_HYSTERESIS (5 * PH_MSEC)
+#define RTT_HYSTERESIS_PART 4
 #define IPV6_BONUS (3 * PH_MSEC)
-#define RTT_SAMPLES_MIN 3
+#define RTT_SAMPLES_MIN 8
 /* How long a pair that failed is not preferred: doubled with each failure. */
 #define SHUN_MIN (2 * PH_SEC)
 #define SHUN_MAX (60 * PH_SEC)
@@ -168,8 +171,10 @@ is_nominating (PhIceAgent *self, PhTime now)
 static PhTime
 rtt_for_choice (const IcePair *pair)
 {
-  return pair->remote_addr.family == PH_FAMILY_IPV6 ? ph_time_since (pair->rtt, IPV6_BONUS)
-                                                    : pair->rtt;
+  const PhTime rtt =
+      pair->rtt_least[1] != 0 ? MIN (pair->rtt_least[0], pair->rtt_least[1]) : pair->rtt_least[0];
+
+  return pair->remote_addr.family == PH_FAMILY_IPV6 ? ph_time_since (rtt, IPV6_BONUS) : rtt;
 }
 
 /* Whether `pair` should take the place of `selected`. */
@@ -186,8 +191,13 @@ is_better (PhTime now, const IcePair *pair, const IcePair *selected)
     return true;
   if (kind != selected_kind)
     return kind < selected_kind;
+  if (ice_pair_is_tcp (pair) != ice_pair_is_tcp (selected))
+    return ice_pair_is_tcp (selected);
+
+  const PhTime rtt = rtt_for_choice (selected);
+
   return pair->checks_answered >= RTT_SAMPLES_MIN && selected->checks_answered >= RTT_SAMPLES_MIN
-         && rtt_for_choice (pair) + RTT_HYSTERESIS <= rtt_for_choice (selected);
+         && rtt_for_choice (pair) + MAX (RTT_HYSTERESIS, rtt / RTT_HYSTERESIS_PART) <= rtt;
 }
 
 static void

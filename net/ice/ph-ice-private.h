@@ -63,6 +63,8 @@ typedef struct {
   unsigned failures; /* times that it was left because it failed */
 
   PhTime rtt;
+  PhTime rtt_least[2]; /* this span's and the last one's: without queues of our own making */
+  PhTime rtt_least_until; /* the end of this span */
   unsigned checks_sent;
   unsigned checks_answered;
 } IcePair;
