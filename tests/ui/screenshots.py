@@ -8,7 +8,6 @@ can tell whether a page is a good one. The names are PAGE-VARIANT-WIDTH.png."""
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ sys.dont_write_bytecode = True
 
 from desktop import TOP, Desktop, wait_for  # noqa: E402
 
+sys.path.append(str(TOP / 'po'))
+from translate import locale_environment, use_build  # noqa: E402
+
 OUT = TOP / 'build/screenshots'
 SIZES = {1000: (1000, 700), 360: (360, 640)}
 
@@ -26,35 +28,30 @@ SIZES = {1000: (1000, 700), 360: (360, 640)}
 class Variant:
     name: str
     env: dict
-    locale: str = ''  # a source of localedef: the C locale has no translations and no direction
+    language: str = ''
 
 
 VARIANTS = [
     Variant('light', {}),
     Variant('dark', {'ADW_DEBUG_COLOR_SCHEME': 'prefer-dark'}),
     Variant('contrast', {'ADW_DEBUG_HIGH_CONTRAST': '1'}),
-    Variant('ar', {}, 'ar_EG'),
-    Variant('de', {}, 'de_DE'),
+    Variant('ar', {}, 'ar'),
+    Variant('de', {}, 'de'),
 ]
 
 # What a page is reached by: an action of the application.
 DIALOGS = {'add-person': 'add-person', 'network': 'network', 'history': 'history', 'preferences': 'preferences',
            'shortcuts': 'shortcuts', 'about': 'about'}
+PAGES = ('welcome', 'people', 'person', *DIALOGS)
 
 
-def make_locale(folder, source):
-    """Makes a locale that this system may lack, and returns the environment that uses it."""
-    target = Path(folder, f'{source}.UTF-8')
-    if not target.exists():
-        subprocess.run(['localedef', '-i', source, '-f', 'UTF-8', str(target)], capture_output=True, check=False)
-    return {'LOCPATH': str(folder), 'LC_ALL': f'{source}.UTF-8', 'LANGUAGE': source.split('_')[0]}
+def file_name(page, variant, width):
+    return f'{page}-{variant}-{width}.png'
 
 
-def use_translations():
-    """The translations of this build where the program looks for them, for this process and its children."""
-    share = Path('/usr/local/share')
-    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', str(share)], check=True)
-    (share / 'locale').symlink_to(TOP / 'build/release/po')
+def file_names():
+    """All that are made when nothing is asked for; the description for software centres shows some."""
+    return {file_name(page, variant.name, width) for page in PAGES for variant in VARIANTS for width in SIZES}
 
 
 class Photographer:
@@ -66,11 +63,12 @@ class Photographer:
         self.window = None
 
     def take(self, page):
+        assert page in PAGES
         for width, size in SIZES.items():
             self.desktop.place(self.window.window(), 20, 40, *size)
             wait_for(f'{page} at {width}', lambda: self.desktop.geometry(self.window.window())[2:] == size, 10)
             self.desktop.xdotool('mousemove', 1500, 1000)
-            self.desktop.settled_picture(OUT / f'{page}-{self.variant.name}-{width}.png', self.window.window())
+            self.desktop.settled_picture(OUT / file_name(page, self.variant.name, width), self.window.window())
 
     def open(self, person):
         self.window = self.home.open(person, env=self.env, place=(20, 40), size=SIZES[1000])
@@ -109,7 +107,7 @@ def furnish(home):
 
 def photograph(desktop, variant, locales):
     from people import Household
-    env = dict(variant.env, **(make_locale(locales, variant.locale) if variant.locale else {}))
+    env = dict(variant.env, **(locale_environment(locales, variant.language) if variant.language else {}))
     with Household(desktop) as home:
         shots = Photographer(desktop, home, variant, env)
         shots.open(home.left)
@@ -130,22 +128,27 @@ def photograph(desktop, variant, locales):
         offering.kill()
 
 
+def chosen(names):
+    """Those of the list, or of that name; any other name is a language."""
+    known = {variant.name: variant for variant in VARIANTS}
+    return [known.get(name) or Variant(name, {}, name) for name in names] if names else VARIANTS
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('variants', nargs='*', help=', '.join(variant.name for variant in VARIANTS))
+    parser.add_argument('variants', nargs='*', help='light, dark, contrast, or a language')
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with Desktop() as desktop:
         from people import own_networks_only
         own_networks_only()
-        use_translations()
+        use_build()
         locales = Path(os.environ['XDG_RUNTIME_DIR'], 'locales')
         locales.mkdir()
-        for variant in VARIANTS:
-            if not arguments.variants or variant.name in arguments.variants:
-                photograph(desktop, variant, locales)
-                print(f'{variant.name}: {time.monotonic() - began:.0f} s', file=sys.stderr)
+        for variant in chosen(arguments.variants):
+            photograph(desktop, variant, locales)
+            print(f'{variant.name}: {time.monotonic() - began:.0f} s', file=sys.stderr)
 
 
 if __name__ == '__main__':
