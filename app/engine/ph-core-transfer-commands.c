@@ -40,13 +40,31 @@ ph_storage_error_code (PhStorageError error)
   }
 }
 
+/* A Flatpak sees little of the computer: what is not there may be only out of its sight. */
+static bool
+is_confined (void)
+{
+  return g_file_test ("/.flatpak-info", G_FILE_TEST_EXISTS);
+}
+
+static const char *
+vanished_text (bool here)
+{
+  if (!here)
+    return _ ("A file was deleted at the other side while it was sent");
+  if (is_confined ())
+    return _ (
+        "A file to send is gone, or may not be read since Porthole was started again. Send it "
+        "again");
+  return _ ("A file to send is gone. Send again what is still there");
+}
+
 const char *
 ph_storage_error_text (PhStorageError error, bool here)
 {
   switch (error) {
   case PH_STORAGE_VANISHED:
-    return here ? _ ("A file to send is gone. Send again what is still there")
-                : _ ("A file was deleted at the other side while it was sent");
+    return vanished_text (here);
   case PH_STORAGE_CHANGED:
     return here ? _ ("A file changed since it was offered. Send it again")
                 : _ ("A file changed at the other side while it was sent. Ask for it again");
@@ -171,7 +189,13 @@ fail_scan (PhCore *self, uint32_t command, const PhScanResult *result)
 
   switch (result->status) {
   case PH_SCAN_MISSING:
-    ph_core_fail (self, command, PH_ENGINE_ERROR_FILES, _ ("There is no file “%s”"), name);
+    if (is_confined ())
+      ph_core_fail (self, command, PH_ENGINE_ERROR_FILES,
+                    _ ("Porthole cannot see “%s”. As a Flatpak it sees the Downloads folder, and "
+                       "what you choose in its window: choose the file there"),
+                    name);
+    else
+      ph_core_fail (self, command, PH_ENGINE_ERROR_FILES, _ ("There is no file “%s”"), name);
     break;
   case PH_SCAN_REFUSED:
     ph_core_fail (self, command, PH_ENGINE_ERROR_FILES,

@@ -10,6 +10,7 @@
 #include <libportal/portal.h>
 
 #define NOTIFICATION_ID "background"
+#define REFUSED_ID "background-refused"
 
 struct _PhBackground {
   GObject parent_instance;
@@ -53,30 +54,54 @@ update (PhBackground *self)
 
 /* --- The portal ---------------------------------------------------------------------------------- */
 
-/* A switch that does nothing goes back, and says so. */
+/* To where somebody looks; without a window it is a notification. */
 static void
-login_refused (PhBackground *self, const char *why)
+tell (PhBackground *self, const char *text)
 {
   GtkWindow *window = gtk_application_get_active_window (GTK_APPLICATION (self->application));
+  AdwDialog *dialog =
+      PH_IS_WINDOW (window)
+          ? adw_application_window_get_visible_dialog (ADW_APPLICATION_WINDOW (window))
+          : NULL;
 
-  g_debug ("not started at login: %s", why);
-  ph_client_set_setting_async (self->client, "auto-start", "false", NULL, NULL);
-  if (PH_IS_WINDOW (window))
-    ph_window_add_toast (PH_WINDOW (window),
-                         adw_toast_new (_ ("This desktop does not start Porthole at login")));
+  if (ADW_IS_PREFERENCES_DIALOG (dialog)) {
+    adw_preferences_dialog_add_toast (ADW_PREFERENCES_DIALOG (dialog), adw_toast_new (text));
+  } else if (PH_IS_WINDOW (window)) {
+    ph_window_add_toast (PH_WINDOW (window), adw_toast_new (text));
+  } else {
+    g_autoptr (GNotification) notification = g_notification_new (text);
+
+    g_application_send_notification (G_APPLICATION (self->application), REFUSED_ID, notification);
+  }
 }
 
-/* Desktops without this portal let programs run in the background as they like, outside a sandbox at
- * least. */
+/* A switch that does nothing goes back, and says so. */
+static void
+refused (PhBackground *self, const char *key, const char *text)
+{
+  ph_client_set_setting_async (self->client, key, "false", NULL, NULL);
+  tell (self, text);
+}
+
+/* Desktops without this portal let programs run in the background as they like; one that has it has said
+ * no. */
 static void
 portal_answered (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (PhBackground) self = data;
   g_autoptr (GError) error = NULL;
+  bool missing;
 
-  if (!xdp_portal_request_background_finish (XDP_PORTAL (source), result, &error)
-      && ph_client_get_flag (self->client, "auto-start"))
-    login_refused (self, error != NULL ? error->message : "declined");
+  if (xdp_portal_request_background_finish (XDP_PORTAL (source), result, &error))
+    return;
+  g_debug ("background: %s", error != NULL ? error->message : "declined");
+  missing = error != NULL && error->domain == G_DBUS_ERROR;
+  /* A request for both is answered about the login only: with the switch back, the other is asked for. */
+  if (ph_client_get_flag (self->client, "auto-start"))
+    refused (self, "auto-start", _ ("This desktop does not start Porthole at login"));
+  else if (!missing && ph_client_get_flag (self->client, "run-in-background"))
+    refused (self, "run-in-background",
+             _ ("This desktop stops Porthole when its window is closed"));
 }
 
 /* Without a window: who starts at login wants to be reached, not looked at. */
@@ -99,7 +124,7 @@ ask_portal (PhBackground *self)
 
   if (self->portal == NULL) {
     if (login)
-      login_refused (self, "there is no session bus");
+      refused (self, "auto-start", _ ("This desktop does not start Porthole at login"));
     return;
   }
   self->asked = true;
