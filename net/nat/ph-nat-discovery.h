@@ -21,7 +21,7 @@
  * verdict, which then says what is known; some 2 round trips behind a full cone, 4 s where silence
  * has to be waited for.
  *
- * Left out of RFC 5780: the mapping lifetime (§4.6), fragments, RESPONSE-PORT, PADDING. */
+ * Left out of RFC 5780: fragments, PADDING; the mapping lifetime is ph-nat-lifetime.h's. */
 
 #pragma once
 

@@ -92,7 +92,8 @@ on_receive_5780 (void *user, PhTime now, const PhDatagram *in)
   PhWriter w = ph_writer (answer, sizeof answer);
   PhStunMessage message;
   unsigned at = 0, from;
-  uint32_t change = 0;
+  uint32_t change = 0, port = 0;
+  PhAddr to = in->remote;
 
   while (server->sockets[at] != in->socket)
     at++;
@@ -102,6 +103,9 @@ on_receive_5780 (void *user, PhTime now, const PhDatagram *in)
   if (ph_stun_get_u32 (&message, PH_STUN_CHANGE_REQUEST, &change)
       && (server->flags & PH_SIM_STUN_IGNORES_CHANGE) != 0)
     change = 0;
+  if (ph_stun_get_u32 (&message, PH_STUN_RESPONSE_PORT, &port)
+      && (server->flags & PH_SIM_STUN_IGNORES_CHANGE) == 0)
+    to.port = (uint16_t)(port >> 16);
   from = at ^ ((change & PH_STUN_CHANGE_IP) != 0 ? 2u : 0)
          ^ ((change & PH_STUN_CHANGE_PORT) != 0 ? 1u : 0);
   if ((server->flags & PH_SIM_STUN_OTHER_IS_DEAD) != 0 && (at > 1 || from > 1))
@@ -125,7 +129,7 @@ on_receive_5780 (void *user, PhTime now, const PhDatagram *in)
   }
   ph_stun_put_fingerprint (&w);
   g_assert_true (ph_writer_ok (&w));
-  ph_sim_host_send_bytes (server->host, server->sockets[from], &in->remote,
+  ph_sim_host_send_bytes (server->host, server->sockets[from], &to,
                           ph_slice (answer, ph_writer_len (&w)));
 }
 

@@ -4,6 +4,7 @@
  * alone; where that cannot be known it must say "unknown". */
 
 #include "net/nat/ph-nat-discovery.h"
+#include "net/nat/ph-nat-lifetime.h"
 #include "tests/sim/ph-sim-driver.h"
 #include "tests/sim/ph-sim-nat.h"
 #include "tests/sim/ph-sim-stun.h"
@@ -428,6 +429,192 @@ test_best_server (void)
   assert_verdict (world, &config);
 }
 
+/* --- How long mappings live ---------------------------------------------------------------------- */
+
+typedef struct {
+  World *world;
+  PhNatLifetime *lifetime;
+  PhNatLifetimeEvent event; /* the last */
+  unsigned told;
+  uint64_t packets;
+} Measuring;
+
+static void
+lifetime_handle_packet (void *core, PhTime now, const PhDatagram *in)
+{
+  ph_nat_lifetime_handle_packet (((Measuring *)core)->lifetime, now, in);
+}
+
+static void
+lifetime_handle_timeout (void *core, PhTime now)
+{
+  ph_nat_lifetime_handle_timeout (((Measuring *)core)->lifetime, now);
+}
+
+static bool
+lifetime_poll_transmit (void *core, PhTime now, PhTransmit *tx)
+{
+  Measuring *self = core;
+
+  if (!ph_nat_lifetime_poll_transmit (self->lifetime, now, tx))
+    return false;
+  self->packets++;
+  return true;
+}
+
+static bool
+lifetime_drain (void *core, PhTime now)
+{
+  Measuring *self = core;
+
+  if (!ph_nat_lifetime_poll_event (self->lifetime, &self->event))
+    return false;
+  self->told++;
+  return true;
+}
+
+static PhTime
+lifetime_next_timeout (const void *core, const char **ret_why)
+{
+  return ph_nat_lifetime_next_timeout (((const Measuring *)core)->lifetime, ret_why);
+}
+
+/* Ends the world. What it took is in `ret_took`. */
+static PhNatLifetimeEvent
+measure_lifetime (World *world, PhTime *ret_took)
+{
+  static const PhSimCore klass = {
+      lifetime_handle_packet, lifetime_handle_timeout, lifetime_poll_transmit,
+      lifetime_drain,         lifetime_next_timeout,
+  };
+  const PhTime begun = ph_sim_now (world->sim);
+  PhNatLifetimeConfig config = {
+      .server = server_addr (1),
+      .random = *ph_sim_random_for (world->sim, "lifetime"),
+  };
+  Measuring self = {.world = world};
+
+  for (size_t i = 0; i < PH_NAT_LIFETIME_SOCKETS; i++)
+    config.sockets[i] = ph_sim_host_open (world->client, &world->client_ip, NULL);
+  self.lifetime = ph_nat_lifetime_new (&config, begun);
+  ph_sim_driver_settle (ph_sim_driver_new (world->sim, world->client, &klass, &self));
+  while (self.told == 0 || self.event.type == PH_NAT_LIFETIME_PROGRESS) {
+    ph_sim_run (world->sim, ph_sim_now (world->sim) + PH_SEC);
+    g_assert_cmpuint (ph_sim_now (world->sim), <, begun + 630 * PH_SEC);
+  }
+  *ret_took = ph_sim_now (world->sim) - begun;
+  g_assert_cmpuint (self.packets, <=, PH_NAT_LIFETIME_SOCKETS * 12 + 8);
+  world_free (world);
+  ph_nat_lifetime_free (self.lifetime);
+  return self.event;
+}
+
+static void
+test_lifetime (void)
+{
+  static const unsigned lifetimes_s[] = {3, 7, 30, 47, 120, 200, 600};
+
+  for (size_t i = 0; i < G_N_ELEMENTS (lifetimes_s); i++) {
+    for (int kind = 0; kind < 9; kind++) {
+      const PhTime lifetime = lifetimes_s[i] * PH_SEC;
+      const PhSimNatConfig config = {
+          .mapping = (PhSimDependence)(kind / 3),
+          .filtering = (PhSimDependence)(kind % 3),
+          .ports = kind / 3 == 0 ? PH_SIM_PORT_PRESERVE : PH_SIM_PORT_RANDOM,
+          .refresh_inbound = kind % 2 == 1,
+          .timeout_interval = lifetime,
+      };
+      World *world = world_new (&config, i);
+      PhNatLifetimeEvent event;
+      PhTime took;
+
+      add_server (world, PH_SIM_STUN_RFC5780);
+      event = measure_lifetime (world, &took);
+      g_test_message ("%u s, kind %d: %u to %u s, took %u s", lifetimes_s[i], kind,
+                      (unsigned)(event.survived / PH_SEC), (unsigned)(event.expired / PH_SEC),
+                      (unsigned)(took / PH_SEC));
+      g_assert_cmpint (event.type, ==, PH_NAT_LIFETIME_DONE);
+      if (lifetime > PH_NAT_LIFETIME_MAX) {
+        g_assert_cmpuint (event.survived, ==, PH_NAT_LIFETIME_MAX);
+        g_assert_cmpuint (event.expired, ==, PH_NEVER);
+        g_assert_cmpuint (took, <=, PH_NAT_LIFETIME_MAX + 10 * PH_SEC);
+        continue;
+      }
+      g_assert_cmpuint (event.survived, <=, lifetime);
+      g_assert_cmpuint (event.expired, >=, lifetime);
+      g_assert_cmpuint (event.expired - event.survived, <=, 12 * PH_SEC);
+      g_assert_cmpuint (event.expired - event.survived, <=, MAX (PH_SEC, lifetime / 5));
+    }
+  }
+}
+
+/* A lost packet here and there is not taken for an end. */
+static void
+test_lifetime_with_loss (void)
+{
+  for (unsigned run = 0; run < 20; run++) {
+    const PhSimNatConfig config = {.filtering = PH_SIM_APD, .timeout_interval = 62 * PH_SEC};
+    const PhSimCable lossy = {.delay = 20 * PH_MSEC, .loss_ppm = 100000};
+    World *world = world_new (&config, run);
+    PhNatLifetimeEvent event;
+    PhTime took;
+
+    add_server (world, PH_SIM_STUN_RFC5780);
+    ph_sim_iface_set (world->line, &lossy);
+    event = measure_lifetime (world, &took);
+    /* One step that was lost altogether makes the answer coarser. */
+    g_assert_cmpint (event.type, ==, PH_NAT_LIFETIME_DONE);
+    g_assert_cmpuint (event.survived, <=, 62 * PH_SEC);
+    g_assert_cmpuint (event.survived, >=, 45 * PH_SEC);
+    g_assert_cmpuint (event.expired, >=, 60 * PH_SEC);
+    g_assert_cmpuint (event.expired, <=, 90 * PH_SEC);
+  }
+}
+
+/* Servers that do not follow RESPONSE-PORT, or are silent: no verdict, and no long wait for it. */
+static void
+test_lifetime_not_known (void)
+{
+  const PhSimNatConfig config = {.timeout_interval = 30 * PH_SEC};
+  const PhAddr ordinary = server_addr (1);
+  PhNatLifetimeEvent event;
+  World *world;
+  PhTime took;
+
+  for (int server = 0; server < 3; server++) {
+    world = world_new (&config, 0);
+    if (server == 0)
+      add_server (world, PH_SIM_STUN_IGNORES_CHANGE);
+    else if (server == 1)
+      ph_sim_stun_server_new (world->sim, "ordinary", world->internet, &ordinary, 1);
+    event = measure_lifetime (world, &took);
+    g_assert_cmpint (event.type, ==, PH_NAT_LIFETIME_UNKNOWN);
+    g_assert_cmpuint (took, <=, 5 * PH_SEC);
+  }
+}
+
+static void
+cut_line (void *user, PhTime now)
+{
+  ph_sim_iface_cut (user, true);
+}
+
+/* The network ends in the middle: that is not the mapping's end. */
+static void
+test_lifetime_of_a_dead_line (void)
+{
+  const PhSimNatConfig config = {.timeout_interval = 200 * PH_SEC};
+  World *world = world_new (&config, 0);
+  PhNatLifetimeEvent event;
+  PhTime took;
+
+  add_server (world, PH_SIM_STUN_RFC5780);
+  ph_sim_at (world->sim, ph_sim_now (world->sim) + 25 * PH_SEC, cut_line, world->line);
+  event = measure_lifetime (world, &took);
+  g_assert_cmpint (event.type, ==, PH_NAT_LIFETIME_UNKNOWN);
+  g_assert_cmpuint (took, <=, 45 * PH_SEC);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -443,5 +630,9 @@ main (int argc, char **argv)
   g_test_add_func ("/nat-sim/disobedient-servers", test_disobedient_servers);
   g_test_add_func ("/nat-sim/two-ordinary-servers", test_two_ordinary_servers);
   g_test_add_func ("/nat-sim/best-server", test_best_server);
+  g_test_add_func ("/nat-sim/lifetime", test_lifetime);
+  g_test_add_func ("/nat-sim/lifetime-with-loss", test_lifetime_with_loss);
+  g_test_add_func ("/nat-sim/lifetime-not-known", test_lifetime_not_known);
+  g_test_add_func ("/nat-sim/lifetime-of-a-dead-line", test_lifetime_of_a_dead_line);
   return g_test_run ();
 }
