@@ -213,22 +213,74 @@ show_report (const char *text)
   while (json_object_iter_next_ordered (&iter, &member, &node)) {
     g_autofree char *value = value_words (node);
 
-    ph_output_line ("  %-16s %s", member, value);
+    ph_output_line ("  %-24s %s", member, value);
   }
   return PH_EXIT_DONE;
+}
+
+/* Tells how far the slow test has come. */
+static void
+lifetime_event (PhCli *cli, const PhEvent *event, void *user)
+{
+  gint64 *told_s = user;
+  g_autoptr (JsonNode) root = NULL;
+  JsonObject *report;
+  gint64 survived_s;
+
+  if (event->type != PH_EVENT_NETWORK || event->text == NULL)
+    return;
+  root = json_from_string (event->text, NULL);
+  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+    return;
+  report = json_node_get_object (root);
+  if (!json_object_has_member (report, "mapping_lifetime_s")
+      || json_object_get_null_member (report, "mapping_lifetime_s"))
+    return;
+  survived_s = json_object_get_int_member (report, "mapping_lifetime_s");
+  if (survived_s <= *told_s)
+    return;
+  *told_s = survived_s;
+  ph_output_note (_ ("Still open after %d s of silence"), (int)survived_s);
+}
+
+static PhExit
+measure_lifetime (PhCli *cli)
+{
+  gint64 told_s = 0;
+  PhExit status;
+
+  ph_output_note (_ ("Testing how long the router keeps a port open that nothing uses: this takes "
+                     "up to ten minutes. Ctrl+C stops it."));
+  cli->on_event = lifetime_event;
+  cli->user = &told_s;
+  status = ph_cli_wait (cli, ph_engine_nat_lifetime (cli->engine, true));
+  if (cli->interrupted) {
+    cli->interrupted = false;
+    ph_cli_wait (cli, ph_engine_nat_lifetime (cli->engine, false));
+  }
+  cli->on_event = NULL;
+  return status;
 }
 
 PhExit
 ph_cmd_nat (PhCli *cli, int argc, char **argv)
 {
   g_auto (GStrv) args = NULL;
+  gboolean lifetime = FALSE;
+  const GOptionEntry entries[] = {
+      {"lifetime", 0, 0, G_OPTION_ARG_NONE, &lifetime,
+       N_ ("Test also how long unused ports stay open (some minutes)"), NULL},
+      G_OPTION_ENTRY_NULL,
+  };
   PhExit status;
 
-  if (!ph_commands_parse (cli, argc, argv, NULL, 0, 0, &args))
+  if (!ph_commands_parse (cli, argc, argv, entries, 0, 0, &args))
     return PH_EXIT_USAGE;
   status = ph_cli_open_online (cli);
   cli->online = !ph_output_is_json (); /* one object, without the status beside it */
   if (status == PH_EXIT_DONE)
     status = ph_cli_wait (cli, ph_engine_network_report (cli->engine, NAT_TIMEOUT_MS));
+  if (status == PH_EXIT_DONE && lifetime)
+    status = measure_lifetime (cli);
   return status == PH_EXIT_DONE ? show_report (cli->text) : status;
 }

@@ -51,10 +51,10 @@ is_translated (const PhCandidate *candidates, size_t n, uint32_t socket)
   return false;
 }
 
-/* The address whose NAT is asked for: IPv4 before IPv6, one that a server has seen translated, then a
- * public one (an answer without translation leaves no candidate), then any. */
+/* The address of a family whose NAT is asked for: one that a server has seen translated, then a public one
+ * (an answer without translation leaves no candidate), then any. */
 static bool
-pick_local (const PhCore *self, PhAddr *ret_local)
+pick_local (const PhCore *self, PhFamily family, PhAddr *ret_local)
 {
   PhCandidate candidates[PH_ICE_LOCAL_MAX];
   const size_t n =
@@ -66,10 +66,8 @@ pick_local (const PhCore *self, PhAddr *ret_local)
     PhAddr servers[PH_NAT_SERVERS_MAX];
     unsigned value = 1;
 
-    if (servers_for (self, local, servers) == 0)
+    if (local->family != family || servers_for (self, local, servers) == 0)
       continue;
-    if (local->family == PH_FAMILY_IPV4)
-      value += 4;
     if (is_translated (candidates, n, ph_udp_id (self->sockets->pdata[i])))
       value += 2;
     else if (ph_addr_scope (local) == PH_SCOPE_GLOBAL)
@@ -98,8 +96,13 @@ received (void *user, const PhDatagram *datagrams, size_t n)
   PhCore *self = user;
   const PhTime now = ph_core_now (self);
 
-  for (size_t i = 0; i < n && self->nat != NULL; i++)
-    ph_nat_discovery_handle_packet (self->nat, now, &datagrams[i]);
+  for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < G_N_ELEMENTS (self->nat_runs); k++) {
+      if (self->nat_runs[k].discovery != NULL
+          && ph_nat_discovery_handle_packet (self->nat_runs[k].discovery, now, &datagrams[i]))
+        break;
+    }
+  }
 }
 
 static void
@@ -116,25 +119,25 @@ writable (void *user, uint32_t socket)
 static const PhUdpCallbacks udp_callbacks = {received, batch_done, writable};
 
 static void
-end_run (PhCore *self)
+end_run (PhNatRun *run)
 {
-  g_clear_pointer (&self->nat, ph_nat_discovery_free);
-  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_sockets); i++)
-    g_clear_pointer (&self->nat_sockets[i], ph_udp_free);
+  g_clear_pointer (&run->discovery, ph_nat_discovery_free);
+  for (size_t i = 0; i < G_N_ELEMENTS (run->sockets); i++)
+    g_clear_pointer (&run->sockets[i], ph_udp_free);
 }
 
 static bool
-open_sockets (PhCore *self, const PhAddr *local)
+open_sockets (PhCore *self, PhNatRun *run, const PhAddr *local)
 {
   PhAddr any_port = *local;
 
   any_port.port = 0;
-  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_sockets); i++) {
+  for (size_t i = 0; i < G_N_ELEMENTS (run->sockets); i++) {
     g_autoptr (GError) error = NULL;
 
-    self->nat_sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket,
-                                       &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
-    if (self->nat_sockets[i] == NULL) {
+    run->sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket,
+                                  &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
+    if (run->sockets[i] == NULL) {
       g_debug ("no socket for the NAT discovery: %s", error->message);
       return false;
     }
@@ -154,42 +157,89 @@ same_question (const PhNatDiscoveryConfig *a, const PhNatDiscoveryConfig *b)
   return true;
 }
 
-static void
-start_run (PhCore *self, PhTime now)
+/* False: there is nobody to ask, or that has been asked. */
+static bool
+start_run (PhCore *self, PhNatRun *run, PhFamily family, PhTime now)
 {
   PhNatDiscoveryConfig config = {.random = self->random, .trace = &self->trace};
 
-  self->nat_wanted_since = PH_NEVER;
-  if (!pick_local (self, &config.mapping_local))
-    return;
+  if (!pick_local (self, family, &config.mapping_local))
+    return false;
   config.n_servers = servers_for (self, &config.mapping_local, config.servers);
-  if (same_question (&config, &self->nat_asked))
-    return;
-  end_run (self);
-  if (!open_sockets (self, &config.mapping_local)) {
-    end_run (self);
-    return;
+  if (same_question (&config, &run->asked))
+    return false;
+  end_run (run);
+  if (!open_sockets (self, run, &config.mapping_local)) {
+    end_run (run);
+    return false;
   }
-  config.mapping_socket = ph_udp_id (self->nat_sockets[0]);
-  config.mapping_local = *ph_udp_local (self->nat_sockets[0]);
-  config.filtering_socket = ph_udp_id (self->nat_sockets[1]);
-  config.filtering_local = *ph_udp_local (self->nat_sockets[1]);
-  self->nat_asked = config;
-  self->nat = ph_nat_discovery_new (&config, now);
+  config.mapping_socket = ph_udp_id (run->sockets[0]);
+  config.mapping_local = *ph_udp_local (run->sockets[0]);
+  config.filtering_socket = ph_udp_id (run->sockets[1]);
+  config.filtering_local = *ph_udp_local (run->sockets[1]);
+  run->asked = config;
+  run->discovery = ph_nat_discovery_new (&config, now);
+  return true;
+}
+
+/* IPv4 before IPv6: there may be none, and where there is one its NAT is what is in the way. */
+static const PhNatRun *
+main_run (const PhCore *self)
+{
+  return &self->nat_runs[self->nat_runs[0].asked.n_servers > 0 ? 0 : 1];
+}
+
+const PhNatDiscoveryConfig *
+ph_core_nat_asked (const PhCore *self)
+{
+  const PhNatRun *run = main_run (self);
+
+  return run->asked.n_servers > 0 ? &run->asked : NULL;
+}
+
+static void
+start_runs (PhCore *self, PhTime now)
+{
+  bool started = start_run (self, &self->nat_runs[0], PH_FAMILY_IPV4, now);
+  const PhNatRun *run;
+
+  self->nat_wanted_since = PH_NEVER;
+  started |= start_run (self, &self->nat_runs[1], PH_FAMILY_IPV6, now);
+  if (!started)
+    return;
+  run = main_run (self);
   g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
-  self->nat_tcp =
-      ph_nat_tcp_run_new (self, now, &config.mapping_local, config.servers, config.n_servers);
+  self->nat_tcp = ph_nat_tcp_run_new (self, now, &run->asked.mapping_local, run->asked.servers,
+                                      run->asked.n_servers);
+}
+
+static bool
+is_running (const PhCore *self)
+{
+  return self->nat_runs[0].discovery != NULL || self->nat_runs[1].discovery != NULL;
+}
+
+void
+ph_core_nat_ask_again (PhCore *self, PhTime now)
+{
+  /* The verdicts that there are stay until others come. */
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++)
+    self->nat_runs[i].asked = (PhNatDiscoveryConfig){0};
+  ph_core_nat_want (self, now, false);
 }
 
 void
 ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
 {
   if (network_changed) {
-    end_run (self);
-    self->nat_asked = (PhNatDiscoveryConfig){0};
+    for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++) {
+      end_run (&self->nat_runs[i]);
+      self->nat_runs[i] = (PhNatRun){0};
+    }
     self->nat_verdict = (PhNatVerdict){0};
     g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
     self->nat_tcp_mapping = PH_NAT_DEPENDENCE_UNKNOWN;
+    ph_core_nat_lifetime_stop (self);
     ph_core_guess_update (self);
   }
   self->nat_wanted_since = now;
@@ -198,9 +248,35 @@ ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
 void
 ph_core_nat_stop (PhCore *self)
 {
-  end_run (self);
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++)
+    end_run (&self->nat_runs[i]);
   g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
+  ph_core_nat_lifetime_stop (self);
   self->nat_wanted_since = PH_NEVER;
+}
+
+static bool
+settle_run (PhCore *self, PhNatRun *run, PhTime now)
+{
+  bool sent = false;
+
+  while (run->discovery != NULL) {
+    PhTransmit tx = {.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
+
+    if (!ph_nat_discovery_poll_transmit (run->discovery, now, &tx))
+      break;
+    ph_udp_send (run->sockets[tx.socket == run->asked.mapping_socket ? 0 : 1], &tx);
+    sent = true;
+  }
+  if (run->discovery != NULL && ph_nat_discovery_poll_event (run->discovery, &run->verdict)) {
+    end_run (run);
+    if (run == main_run (self)) {
+      self->nat_verdict = run->verdict;
+      self->nat_deaf = !ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint));
+      ph_core_guess_update (self);
+    }
+  }
+  return sent;
 }
 
 bool
@@ -209,52 +285,47 @@ ph_core_nat_settle (PhCore *self, PhTime now)
   bool sent = false;
 
   /* All servers were silent, and one is back: what was taken for a network without UDP is none. */
-  if (self->nat == NULL && self->nat_verdict.type == PH_NAT_UDP_BLOCKED && self->nat_deaf
+  if (!is_running (self) && self->nat_verdict.type == PH_NAT_UDP_BLOCKED && self->nat_deaf
       && ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint)))
     ph_core_nat_want (self, now, true);
   if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0
       && (heard_of_servers (self)
           || now >= ph_time_add (self->nat_wanted_since, FIRST_ANSWER_INTERVAL)))
-    start_run (self, now);
+    start_runs (self, now);
 
-  while (self->nat != NULL) {
-    PhTransmit tx = {.data = self->tx_buffer, .cap = PH_TRANSMIT_MAX};
-
-    if (!ph_nat_discovery_poll_transmit (self->nat, now, &tx))
-      break;
-    ph_udp_send (self->nat_sockets[tx.socket == self->nat_asked.mapping_socket ? 0 : 1], &tx);
-    sent = true;
-  }
-  if (self->nat != NULL && ph_nat_discovery_poll_event (self->nat, &self->nat_verdict)) {
-    self->nat_deaf = !ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint));
-    end_run (self);
-    ph_core_guess_update (self);
-  }
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++)
+    sent |= settle_run (self, &self->nat_runs[i], now);
   if (self->nat_tcp != NULL) {
     sent |= ph_nat_tcp_run_settle (self->nat_tcp, now);
     if (ph_nat_tcp_run_poll_event (self->nat_tcp, &self->nat_tcp_mapping))
       g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   }
-  return sent;
+  return ph_core_nat_lifetime_settle (self, now) || sent;
 }
 
 void
 ph_core_nat_handle_timeout (PhCore *self, PhTime now)
 {
-  if (self->nat != NULL)
-    ph_nat_discovery_handle_timeout (self->nat, now);
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++) {
+    if (self->nat_runs[i].discovery != NULL)
+      ph_nat_discovery_handle_timeout (self->nat_runs[i].discovery, now);
+  }
   if (self->nat_tcp != NULL)
     ph_nat_tcp_run_handle_timeout (self->nat_tcp, now);
+  ph_core_nat_lifetime_handle_timeout (self, now);
 }
 
 PhTime
 ph_core_nat_next_timeout (const PhCore *self)
 {
-  PhTime next = PH_NEVER;
+  PhTime next = ph_core_nat_lifetime_next_timeout (self);
   const char *why;
 
-  if (self->nat != NULL)
-    next = ph_nat_discovery_next_timeout (self->nat, &why);
+  for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++) {
+    if (self->nat_runs[i].discovery != NULL)
+      next = ph_time_min (next,
+                          ph_nat_discovery_next_timeout (self->nat_runs[i].discovery, &why));
+  }
   if (self->nat_tcp != NULL)
     next = ph_time_min (next, ph_nat_tcp_run_next_timeout (self->nat_tcp));
   if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0)
@@ -265,7 +336,7 @@ ph_core_nat_next_timeout (const PhCore *self)
 bool
 ph_core_nat_is_pending (const PhCore *self)
 {
-  return self->nat != NULL || self->nat_tcp != NULL
+  return is_running (self) || self->nat_tcp != NULL
          || (self->nat_wanted_since != PH_NEVER && self->stun_addrs->len > 0);
 }
 
@@ -336,6 +407,40 @@ relay_answer (const PhCore *self)
   }
 }
 
+/* Whether servers are heard over IPv6. Without an address of the internet, or a server to ask: not known. */
+static PhNatAnswer
+ipv6_answer (const PhCore *self)
+{
+  switch (self->nat_runs[1].verdict.type) {
+  case PH_NAT_UDP_BLOCKED:
+    return PH_NAT_NO;
+  case PH_NAT_TYPE_UNKNOWN:
+    return ph_addr_is_set (&self->nat_runs[1].verdict.public_addr) ? PH_NAT_YES : PH_NAT_UNTESTED;
+  default:
+    return PH_NAT_YES;
+  }
+}
+
+static void
+add_seconds (JsonBuilder *json, const char *name, bool known, PhTime interval)
+{
+  json_builder_set_member_name (json, name);
+  if (known && interval != PH_NEVER)
+    json_builder_add_int_value (json, (gint64)(interval / PH_SEC));
+  else
+    json_builder_add_null_value (json);
+}
+
+/* A mapping that nothing uses lives at least so long, and less than that. */
+static void
+add_lifetime (const PhCore *self, JsonBuilder *json)
+{
+  add_seconds (json, "mapping_lifetime_s", self->lifetime_known, self->lifetime_survived);
+  add_seconds (json, "mapping_lifetime_max_s", self->lifetime_known, self->lifetime_expired);
+  json_builder_set_member_name (json, "mapping_lifetime_testing");
+  json_builder_add_boolean_value (json, self->nat_lifetime != NULL);
+}
+
 /* What was not tested is "unknown" or null. "port_step" is null where no steps were looked for, 0 where
  * the ports follow none. */
 char *
@@ -371,6 +476,9 @@ ph_core_nat_report (PhCore *self)
   add_string (json, "tcp_mapping", ph_nat_dependence_name (self->nat_tcp_mapping));
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);
+  add_answer (json, "ipv6_reaches_out", ipv6_answer (self));
+  add_string (json, "ipv6_filtering", ph_nat_dependence_name (self->nat_runs[1].verdict.filtering));
+  add_lifetime (self, json);
   add_string (json, "portmap", ph_core_portmap_protocol (self));
   add_answer (json, "relay", relay_answer (self));
   add_rtt (json, "rendezvous_rtt_ms", self->rendezvous_rtt);

@@ -337,9 +337,7 @@ ph_core_check_network (PhCore *self, const PhCommand *command)
   const PhTime now = ph_core_now (self);
 
   if (self->connected) {
-    /* The verdict that there is stays until another one comes. */
-    self->nat_asked = (PhNatDiscoveryConfig){0};
-    ph_core_nat_want (self, now, false);
+    ph_core_nat_ask_again (self, now);
     self->probe_wanted = true;
   }
   ph_core_network_report (self, command->number, command->amount);

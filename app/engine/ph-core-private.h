@@ -6,6 +6,7 @@
  *   ph-core-probe.c     servers being tried
  *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-nat-tcp.c   how it maps TCP
+ *   ph-core-nat-lifetime.c  how long it keeps what is not used
  *   ph-core-tcp.c       TCP ports and connections
  *   ph-core-guess.c     what guessing ports takes
  *   ph-core-relay.c     TURN servers and the streams to them
@@ -89,6 +90,15 @@ typedef struct {
 } PhLookup;
 
 typedef struct _PhNatTcpRun PhNatTcpRun;
+typedef struct _PhNatLifetimeRun PhNatLifetimeRun;
+
+/* The NAT, or firewall, of one address family. */
+typedef struct {
+  PhNatDiscovery *discovery; /* NULL: not running */
+  PhUdp *sockets[2]; /* owned; for mapping and for filtering, while it runs */
+  PhNatDiscoveryConfig asked; /* of the last run on this network; no servers: none */
+  PhNatVerdict verdict;
+} PhNatRun;
 
 /* Addresses of one TURN server's name that are used. */
 #define PH_CORE_RELAY_ADDRS_MAX 4
@@ -251,13 +261,14 @@ struct _PhCore {
   PhMulticast *groups[2]; /* owned; IPv4, IPv6; NULL where the kernel has none */
 
   /* nat */
-  PhNatDiscovery *nat; /* NULL: not running */
-  PhUdp *nat_sockets[2]; /* owned; for mapping and for filtering, while it runs */
-  PhNatDiscoveryConfig nat_asked; /* of the last run on this network; no servers: none */
+  PhNatRun nat_runs[2]; /* IPv4, IPv6 */
   PhTime nat_wanted_since; /* PH_NEVER: no run is wanted */
-  PhNatVerdict nat_verdict;
+  PhNatVerdict nat_verdict; /* of the first family that has one: the one whose NATs matter */
   bool nat_deaf; /* no server had been heard when that was found */
   PhNatTcpRun *nat_tcp; /* owned; NULL: not running */
+  PhNatLifetimeRun *nat_lifetime; /* owned; NULL: not running */
+  bool lifetime_known; /* also as far as it has come while it runs */
+  PhTime lifetime_survived, lifetime_expired; /* PH_NEVER: not known */
   PhNatDependence nat_tcp_mapping;
 
   /* what is told of the network */
@@ -373,6 +384,10 @@ void ph_core_nat_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_nat_next_timeout (const PhCore *self);
 /* Whether a verdict is still to come. */
 bool ph_core_nat_is_pending (const PhCore *self);
+/* It is asked anew, whatever it was asked before. */
+void ph_core_nat_ask_again (PhCore *self, PhTime now);
+/* The last run that asked servers; NULL: none on this network. */
+const PhNatDiscoveryConfig *ph_core_nat_asked (const PhCore *self);
 /* What `nat --json` prints; to be freed. */
 char *ph_core_nat_report (PhCore *self);
 
@@ -386,6 +401,15 @@ bool ph_nat_tcp_run_settle (PhNatTcpRun *self, PhTime now);
 bool ph_nat_tcp_run_poll_event (PhNatTcpRun *self, PhNatDependence *ret_mapping);
 void ph_nat_tcp_run_handle_timeout (PhNatTcpRun *self, PhTime now);
 PhTime ph_nat_tcp_run_next_timeout (const PhNatTcpRun *self);
+
+/* ph-core-nat-lifetime.c */
+/* command->flag: begins, or waits for what has begun; else ends it. */
+void ph_core_nat_lifetime (PhCore *self, const PhCommand *command);
+/* The network has changed, or is left: what is running fails with CANCELLED, what was found is forgotten. */
+void ph_core_nat_lifetime_stop (PhCore *self);
+bool ph_core_nat_lifetime_settle (PhCore *self, PhTime now);
+void ph_core_nat_lifetime_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_nat_lifetime_next_timeout (const PhCore *self);
 
 /* ph-core-portmap.c */
 void ph_core_portmap_free_mapper (gpointer data);

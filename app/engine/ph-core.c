@@ -406,6 +406,9 @@ ph_core_run (PhCore *self, const PhCommand *command)
   case PH_COMMAND_CHECK_NETWORK:
     ph_core_check_network (self, command);
     break;
+  case PH_COMMAND_NAT_LIFETIME:
+    ph_core_nat_lifetime (self, command);
+    break;
   case PH_COMMAND_TEST_SERVER:
     ph_core_test_server (self, command);
     break;

@@ -175,6 +175,12 @@ ph_engine_network_report (PhEngine *self, uint32_t timeout_ms)
 }
 
 uint32_t
+ph_engine_nat_lifetime (PhEngine *self, bool begin)
+{
+  return post (self, (PhCommand){.type = PH_COMMAND_NAT_LIFETIME, .flag = begin});
+}
+
+uint32_t
 ph_engine_check_network (PhEngine *self, uint32_t timeout_ms)
 {
   return post (self, (PhCommand){.type = PH_COMMAND_CHECK_NETWORK, .amount = timeout_ms});

@@ -328,6 +328,11 @@ uint32_t ph_engine_network_report (PhEngine *self, uint32_t timeout_ms);
 /* Asks all servers again. DONE as of ph_engine_network_report(). */
 uint32_t ph_engine_check_network (PhEngine *self, uint32_t timeout_ms);
 
+/* Finds out how long this network keeps a mapping that nothing uses, minutes at most; the report tells how far
+ * it has come. DONE as of ph_engine_network_report(). `begin` false: ends that, which then fails with CANCELLED.
+ * Servers and network must be known: after a report. */
+uint32_t ph_engine_nat_lifetime (PhEngine *self, bool begin);
+
 typedef enum { PH_SERVER_RENDEZVOUS, PH_SERVER_STUN, PH_SERVER_TURN } PhServerKind;
 
 /* Tries one server, whether it is in the settings or not. `address`: as the setting has it. DONE: `text` is

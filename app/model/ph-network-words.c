@@ -240,6 +240,37 @@ mapping_words (PhNetworkItem *network)
   return g_strdup_printf (_ ("Your router opens a port when asked (%s)"), text);
 }
 
+/* Of a slow test that somebody has to ask for. */
+static char *
+lifetime_words (PhNetworkItem *network)
+{
+  guint64 least_s;
+
+  if (!g_ascii_string_to_unsigned (ph_network_item_text (network, "mapping_lifetime_s"), 10, 1,
+                                   G_MAXUINT32, &least_s, NULL))
+    return g_strdup (not_known ());
+  /* Translators: seconds for which the router keeps a port open that nothing uses. */
+  return g_strdup_printf (_ ("Stay open for %u s at least"), (unsigned)least_s);
+}
+
+static char *
+ipv6_words (PhNetworkItem *network)
+{
+  const char *filtering = ph_network_item_text (network, "ipv6_filtering");
+  const char *out = ph_network_item_text (network, "ipv6_reaches_out");
+
+  if (g_strcmp0 (out, "false") == 0)
+    return g_strdup (_ ("Does not reach the internet"));
+  if (g_strcmp0 (out, "true") != 0)
+    return g_strdup (not_known ());
+  if (g_strcmp0 (filtering, "endpoint-independent") == 0)
+    return g_strdup (_ ("Works, and everybody is let in"));
+  if (g_strcmp0 (filtering, "address-dependent") == 0
+      || g_strcmp0 (filtering, "address-and-port-dependent") == 0)
+    return g_strdup (_ ("Works; a firewall lets only answers in"));
+  return g_strdup (_ ("Works"));
+}
+
 GListStore *
 ph_network_details (PhNetworkItem *network)
 {
@@ -256,12 +287,15 @@ ph_network_details (PhNetworkItem *network)
     ph_detail_add (details, _ ("Public IPv6 address"),
                    known && !is_yes (network, "ipv6") ? C_ ("IPv6 address", "None on this network")
                                                       : not_known ());
+  if (*public6 != '\0')
+    ph_detail_add_take (details, "IPv6", ipv6_words (network));
   ph_detail_add (details, "UDP", udp_words (network));
   ph_detail_add (details, "TCP", tcp_words (network));
   ph_detail_add_take (details, _ ("Port mapping"), mapping_words (network));
   ph_detail_add (details, _ ("Port numbers"),
                  answer (network, "port_preserving", _ ("Your router keeps them"),
                          _ ("Your router changes them")));
+  ph_detail_add_take (details, _ ("Ports that nothing uses"), lifetime_words (network));
   ph_detail_add (details, _ ("Others behind your router"),
                  answer (network, "hairpin", _ ("Can use your public address"),
                          _ ("Cannot use your public address; the local one is used")));

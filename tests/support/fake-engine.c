@@ -631,6 +631,18 @@ ph_engine_network_report (PhEngine *self, uint32_t timeout_ms)
       "\"port_step\":null}");
 }
 
+uint32_t
+ph_engine_nat_lifetime (PhEngine *self, bool begin)
+{
+  Step *step;
+
+  if (!begin)
+    return done (self, NULL);
+  step = later (self, PH_EVENT_NETWORK);
+  step->text = g_strdup ("{\"mapping_lifetime_s\":20}");
+  return done (self, "{\"type\":\"port-restricted\",\"mapping_lifetime_s\":28}");
+}
+
 void
 ph_engine_set_explain (PhEngine *self, bool explain)
 {

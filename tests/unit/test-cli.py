@@ -200,6 +200,10 @@ def settings():
 def network_report():
     events = Run('--json', 'nat').events
     must(len(events) == 1 and events[0]['type'] == 'port-restricted' and events[0]['hairpin'] is False, events)
+    run = Run('nat', '--lifetime')
+    must('up to ten minutes' in run.err and 'after 20 s' in run.err and '28' in run.out, run)
+    events = Run('--json', 'nat', '--lifetime').events
+    must(len(events) == 1 and events[0]['mapping_lifetime_s'] == 28, events)
     run = Run('nat')
     must(run.status == 0 and 'exact answers' in run.out and '203.0.113.1, 2001:db8::1' in run.out, run)
 
