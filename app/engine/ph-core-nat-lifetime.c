@@ -64,9 +64,8 @@ start (PhNatLifetimeRun *self, PhTime now)
     g_autoptr (GError) error = NULL;
 
     g_clear_pointer (&self->sockets[i], ph_udp_free);
-    self->sockets[i] =
-        ph_udp_new (g_main_context_get_thread_default (), ++self->core->last_socket, &any_port,
-                    PH_UDP_DEFAULT, &udp_callbacks, self, &error);
+    self->sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++self->core->last_socket,
+                                   &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
     if (self->sockets[i] == NULL) {
       g_debug ("no socket to measure with: %s", error->message);
       return false;

@@ -323,8 +323,7 @@ ph_core_nat_next_timeout (const PhCore *self)
 
   for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++) {
     if (self->nat_runs[i].discovery != NULL)
-      next = ph_time_min (next,
-                          ph_nat_discovery_next_timeout (self->nat_runs[i].discovery, &why));
+      next = ph_time_min (next, ph_nat_discovery_next_timeout (self->nat_runs[i].discovery, &why));
   }
   if (self->nat_tcp != NULL)
     next = ph_time_min (next, ph_nat_tcp_run_next_timeout (self->nat_tcp));

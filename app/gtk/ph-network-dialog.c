@@ -34,6 +34,7 @@ enum {
   PROP_MEANING,
   PROP_CHECKED,
   PROP_MESSAGE,
+  PROP_TESTING,
   N_PROPS
 };
 
@@ -55,6 +56,22 @@ is_checking (PhNetworkDialog *self)
   if (self->client != NULL)
     g_object_get (ph_client_get_network (self->client), "checking", &checking, NULL);
   return checking;
+}
+
+static bool
+is_testing (PhNetworkDialog *self)
+{
+  return self->client != NULL
+         && g_strcmp0 (ph_network_item_text (ph_client_get_network (self->client),
+                                             "mapping_lifetime_testing"),
+                       "true")
+                == 0;
+}
+
+static char *
+test_title (PhNetworkDialog *self, gboolean testing)
+{
+  return g_strdup (testing ? _ ("_Stop the Test of Unused Ports") : _ ("_Test Unused Ports"));
 }
 
 static char *
@@ -84,6 +101,7 @@ refresh (PhNetworkDialog *self)
   gtk_widget_action_set_enabled (GTK_WIDGET (self), "network.check", !is_checking (self));
   for (guint id = PROP_CHECKING; id <= PROP_CHECKED; id++)
     g_object_notify_by_pspec (G_OBJECT (self), properties[id]);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TESTING]);
 }
 
 static gboolean
@@ -107,7 +125,8 @@ checked (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   g_autofree char *text = ph_client_finish (PH_CLIENT (source), result, &error);
 
-  show_message (self, error != NULL ? error->message : "");
+  if (!g_error_matches (error, PH_ENGINE_ERROR, PH_ENGINE_ERROR_CANCELLED))
+    show_message (self, error != NULL ? error->message : "");
 }
 
 static void
@@ -117,6 +136,16 @@ check (GtkWidget *widget, const char *action, GVariant *parameter)
 
   show_message (self, "");
   ph_client_check_network_async (self->client, checked, g_object_ref (self));
+}
+
+/* Minutes: it goes on when the dialog is closed, and can be stopped. */
+static void
+test_lifetime (GtkWidget *widget, const char *action, GVariant *parameter)
+{
+  PhNetworkDialog *self = PH_NETWORK_DIALOG (widget);
+
+  show_message (self, "");
+  ph_client_measure_lifetime_async (self->client, !is_testing (self), checked, g_object_ref (self));
 }
 
 static void
@@ -185,6 +214,9 @@ ph_network_dialog_get_property (GObject *object, guint id, GValue *value, GParam
   case PROP_MESSAGE:
     g_value_set_string (value, self->message);
     break;
+  case PROP_TESTING:
+    g_value_set_boolean (value, is_testing (self));
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -245,15 +277,18 @@ ph_network_dialog_class_init (PhNetworkDialogClass *klass)
   properties[PROP_MEANING] = g_param_spec_string ("meaning", NULL, NULL, "", flags);
   properties[PROP_CHECKED] = g_param_spec_string ("checked", NULL, NULL, "", flags);
   properties[PROP_MESSAGE] = g_param_spec_string ("message", NULL, NULL, "", flags);
+  properties[PROP_TESTING] = g_param_spec_boolean ("testing", NULL, NULL, FALSE, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 
   gtk_widget_class_install_action (widget_class, "network.check", NULL, check);
+  gtk_widget_class_install_action (widget_class, "network.test-lifetime", NULL, test_lifetime);
   gtk_widget_class_install_action (widget_class, "network.copy", NULL, copy);
   g_type_ensure (PH_TYPE_DETAIL_LIST);
   gtk_widget_class_set_template_from_resource (widget_class,
                                                "/org/porthole/Porthole/ph-network-dialog.ui");
   gtk_widget_class_bind_template_child (widget_class, PhNetworkDialog, network_list);
   gtk_widget_class_bind_template_child (widget_class, PhNetworkDialog, servers_list);
+  gtk_widget_class_bind_template_callback (widget_class, test_title);
   gtk_widget_class_bind_template_callback (widget_class, emblem_page);
   gtk_widget_class_bind_template_callback (widget_class, emblem_classes);
   ph_closures_bind (widget_class);

@@ -326,6 +326,14 @@ ph_client_forget_async (PhClient *self, const char *transfer, const char *contac
 /* --- Servers, moving ------------------------------------------------------------------------------ */
 
 void
+ph_client_measure_lifetime_async (PhClient *self, bool begin, GAsyncReadyCallback callback,
+                                  gpointer user_data)
+{
+  if (!is_closed (self, callback, user_data))
+    track (self, ph_engine_nat_lifetime (self->engine, begin), callback, user_data);
+}
+
+void
 ph_client_test_server_async (PhClient *self, PhServerKind kind, const char *address,
                              GAsyncReadyCallback callback, gpointer user_data)
 {

@@ -136,6 +136,9 @@ void ph_client_forget_async (PhClient *self, const char *transfer, const char *c
 /* Looks at the network again; `network` has what was found. */
 void
 ph_client_check_network_async (PhClient *self, GAsyncReadyCallback callback, gpointer user_data);
+/* Finds out how long unused ports stay open, some minutes, or ends that; `network` has what was found. */
+void ph_client_measure_lifetime_async (PhClient *self, bool begin, GAsyncReadyCallback callback,
+                                       gpointer user_data);
 /* The text is a sentence about how it answered. */
 void ph_client_test_server_async (PhClient *self, PhServerKind kind, const char *address,
                                   GAsyncReadyCallback callback, gpointer user_data);

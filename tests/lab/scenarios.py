@@ -184,6 +184,20 @@ def own_discovery(left, right):
             must(report['nat'] == OWN_TRANSLATIONS.get(person.host.kind, True), json.dumps(report))
 
 
+@scenario()
+def mapping_lifetime():
+    """`nat --lifetime` finds how long the router's kernel keeps a mapping that nothing uses."""
+    programs()
+    with Lab(Network('port-restricted', 'open')) as lab:
+        lab.start_coturn()
+        lab.left.do('config', 'set', 'stun', lab.network.public.address)
+        run(within(lab.network.prefix + 'left-router', [
+            'sysctl', '-qw', 'net.netfilter.nf_conntrack_udp_timeout=3', 'net.netfilter.nf_conntrack_udp_timeout_stream=3']))
+        client = lab.left.do('nat', '--lifetime', timeout=60)
+        report = client.events[-1]
+        must(report['mapping_lifetime_s'] in (2, 3) and report['mapping_lifetime_max_s'] in (3, 4), json.dumps(report))
+
+
 @scenario(long=True)
 def servers_come_back():
     """A network whose STUN servers were all down is not taken for one without UDP once they are up."""

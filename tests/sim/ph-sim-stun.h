@@ -12,7 +12,8 @@ PhSimHost *ph_sim_stun_server_new (PhSim *sim, const char *name, PhSimSegment *s
 /* What a server with two addresses does of RFC 5780; no flag: all of it. */
 typedef enum {
   PH_SIM_STUN_RFC5780 = 0,
-  PH_SIM_STUN_IGNORES_CHANGE = 1 << 0, /* answers CHANGE-REQUEST, and RESPONSE-PORT, where it was asked */
+  PH_SIM_STUN_IGNORES_CHANGE =
+      1 << 0, /* answers CHANGE-REQUEST, and RESPONSE-PORT, where it was asked */
   PH_SIM_STUN_REFUSES_CHANGE = 1 << 1, /* answers it with error 420 */
   PH_SIM_STUN_NO_OTHER = 1 << 2, /* tells no OTHER-ADDRESS */
   PH_SIM_STUN_OTHER_IS_OWN = 1 << 3, /* tells its own address as the other */

@@ -289,6 +289,18 @@ test_network_is_told (void)
   pair_free (pair);
 }
 
+/* The slow test needs somebody to ask, and stopping what does not run is no mistake. */
+static void
+test_lifetime_of_mappings (void)
+{
+  Pair *pair = pair_new ();
+  Node *node = pair->left;
+
+  finish_badly (node, ph_engine_nat_lifetime (node->engine, true), PH_ENGINE_ERROR_OFFLINE);
+  finish (node, ph_engine_nat_lifetime (node->engine, false));
+  pair_free (pair);
+}
+
 static void
 test_explain (void)
 {
@@ -329,6 +341,7 @@ main (int argc, char **argv)
   g_test_add_func ("/people/explain", test_explain);
   g_test_add_func ("/people/servers", test_servers);
   g_test_add_func ("/people/network-is-told", test_network_is_told);
+  g_test_add_func ("/people/lifetime-of-mappings", test_lifetime_of_mappings);
   world_start ();
   result = g_test_run ();
   world_stop ();
