@@ -4,6 +4,7 @@
  * alone; where that cannot be known it must say "unknown". */
 
 #include "net/nat/ph-nat-discovery.h"
+#include "net/nat/ph-nat-inbound.h"
 #include "net/nat/ph-nat-lifetime.h"
 #include "tests/sim/ph-sim-driver.h"
 #include "tests/sim/ph-sim-nat.h"
@@ -615,6 +616,116 @@ test_lifetime_of_a_dead_line (void)
   g_assert_cmpuint (took, <=, 45 * PH_SEC);
 }
 
+/* --- Ports that are said to be open -------------------------------------------------------------- */
+
+typedef struct {
+  PhNatInbound *inbound;
+  PhNatAnswer answer;
+  bool told;
+} Knocking;
+
+static void
+inbound_handle_packet (void *core, PhTime now, const PhDatagram *in)
+{
+  ph_nat_inbound_handle_packet (((Knocking *)core)->inbound, now, in);
+}
+
+static void
+inbound_handle_timeout (void *core, PhTime now)
+{
+  ph_nat_inbound_handle_timeout (((Knocking *)core)->inbound, now);
+}
+
+static bool
+inbound_poll_transmit (void *core, PhTime now, PhTransmit *tx)
+{
+  return ph_nat_inbound_poll_transmit (((Knocking *)core)->inbound, now, tx);
+}
+
+static bool
+inbound_drain (void *core, PhTime now)
+{
+  Knocking *self = core;
+
+  if (!ph_nat_inbound_poll_event (self->inbound, &self->answer))
+    return false;
+  g_assert_false (self->told);
+  self->told = true;
+  return true;
+}
+
+static PhTime
+inbound_next_timeout (const void *core, const char **ret_why)
+{
+  return ph_nat_inbound_next_timeout (((const Knocking *)core)->inbound, ret_why);
+}
+
+/* Ends the world. A full cone stands for a router that forwards the port, a stricter one for one that says so
+ * and does not: the port is the one that the target's own mapping has. */
+static PhNatAnswer
+knock (World *world, const PhAddr *external)
+{
+  static const PhSimCore klass = {
+      inbound_handle_packet, inbound_handle_timeout, inbound_poll_transmit,
+      inbound_drain,         inbound_next_timeout,
+  };
+  PhNatInboundConfig config = {
+      .server = server_addr (1),
+      .external = *external,
+      .random = *ph_sim_random_for (world->sim, "inbound"),
+  };
+  PhAddr local = world->client_ip;
+  Knocking self = {0};
+
+  local.port = 40000;
+  config.target = ph_sim_host_open (world->client, &local, NULL);
+  config.asker = ph_sim_host_open (world->client, &world->client_ip, NULL);
+  config.helper = ph_sim_host_open (world->client, &world->client_ip, NULL);
+  ph_sim_host_send_bytes (world->client, config.target, &config.server, ph_slice_string ("open"));
+  self.inbound = ph_nat_inbound_new (&config, ph_sim_now (world->sim));
+  ph_sim_driver_settle (ph_sim_driver_new (world->sim, world->client, &klass, &self));
+  ph_sim_run (world->sim, ph_sim_now (world->sim) + 12 * PH_SEC);
+  g_assert_true (self.told);
+  world_free (world);
+  ph_nat_inbound_free (self.inbound);
+  return self.answer;
+}
+
+static PhNatAnswer
+knock_behind (PhSimDependence filtering, PhSimStunFlags flags, uint8_t last_byte)
+{
+  const PhSimNatConfig config = {.filtering = filtering};
+  const PhAddr external = ph_addr_ipv4 (203, 0, 113, last_byte, 40000);
+  World *world = world_new (&config, 0);
+
+  add_server (world, flags);
+  return knock (world, &external);
+}
+
+static void
+test_mapped_port (void)
+{
+  g_assert_cmpint (knock_behind (PH_SIM_EI, 0, 1), ==, PH_NAT_YES);
+  g_assert_cmpint (knock_behind (PH_SIM_AD, 0, 1), ==, PH_NAT_NO);
+  g_assert_cmpint (knock_behind (PH_SIM_APD, 0, 1), ==, PH_NAT_NO);
+}
+
+/* Silence that may have another reason tells nothing. */
+static void
+test_mapped_port_not_known (void)
+{
+  static const PhSimStunFlags flags[] = {PH_SIM_STUN_IGNORES_CHANGE, PH_SIM_STUN_REFUSES_CHANGE,
+                                         PH_SIM_STUN_NO_OTHER, PH_SIM_STUN_OTHER_IS_OWN};
+  const PhSimNatConfig config = {.filtering = PH_SIM_APD};
+  const PhAddr external = ph_addr_ipv4 (203, 0, 113, 1, 40000);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (flags); i++)
+    g_assert_cmpint (knock_behind (PH_SIM_APD, flags[i], 1), ==, PH_NAT_UNTESTED);
+  /* Another router stands between; no server at all. */
+  g_assert_cmpint (knock_behind (PH_SIM_EI, 0, 77), ==, PH_NAT_UNTESTED);
+  g_assert_cmpint (knock (world_new (&config, 0), &external), ==, PH_NAT_UNTESTED);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -634,5 +745,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nat-sim/lifetime-with-loss", test_lifetime_with_loss);
   g_test_add_func ("/nat-sim/lifetime-not-known", test_lifetime_not_known);
   g_test_add_func ("/nat-sim/lifetime-of-a-dead-line", test_lifetime_of_a_dead_line);
+  g_test_add_func ("/nat-sim/mapped-port", test_mapped_port);
+  g_test_add_func ("/nat-sim/mapped-port-not-known", test_mapped_port_not_known);
   return g_test_run ();
 }
