@@ -34,6 +34,19 @@ ph_sink_job_free (PhSinkJob *job)
   g_free (job);
 }
 
+/* The file that the last checkpoint had the first part of, if it has ended since: it is not new. */
+static bool
+sync_ended (PhFileSink *self, const PhSinkJob *job, PhSinkFailure *failure)
+{
+  const uint32_t first = job->checkpoint.digests_first;
+
+  if (first >= job->checkpoint.file
+      || ph_manifest_entry (self->manifest, first)->kind != PH_ENTRY_FILE
+      || (job->created->len > 0 && g_array_index (job->created, uint32_t, 0) == first))
+    return true;
+  return ph_sink_tree_sync_entry (&self->tree, first, failure);
+}
+
 /* The new entries, then the folders that got new names, each once. */
 static bool
 sync_each (PhFileSink *self, const PhSinkJob *job, PhSinkFailure *failure)
@@ -41,6 +54,8 @@ sync_each (PhFileSink *self, const PhSinkJob *job, PhSinkFailure *failure)
   uint32_t folders[PH_FILE_SINK_SYNC_EACH_MAX];
   guint n_folders = 0;
 
+  if (!sync_ended (self, job, failure))
+    return false;
   for (guint i = 0; i < job->created->len; i++) {
     const uint32_t entry = g_array_index (job->created, uint32_t, i);
     const uint32_t parent = ph_manifest_parent (self->manifest, entry);
