@@ -614,8 +614,11 @@ finish_placed (PhCore *self, const PhStoreTransfer *row, PhTransfer *transfer)
 
   if (transfer != NULL && row->incoming
       && ph_store_get_checkpoint (self->profile->store, row->id, &checkpoint, &found, NULL) && found
-      && checkpoint.stage == PH_STORE_PLACED)
+      && checkpoint.stage == PH_STORE_PLACED) {
+    /* That it is gone was not synced. */
+    ph_file_sink_remove_parts (transfer->folder, transfer->id.bytes, transfer->manifest);
     ph_transfer_end (transfer, ph_core_now (self), PH_TRANSFER_DONE, "", NULL);
+  }
 }
 
 void

@@ -117,6 +117,8 @@ bool ph_file_sink_advance (PhFileSink *self);
 bool ph_file_sink_restart_at (PhFileSink *self, uint32_t entry);
 /* Gives the pending job to the syncer, which is idle. */
 void ph_file_sink_submit (PhFileSink *self, bool last);
+/* The same and waits for it, before anything is queued. False: it failed. */
+bool ph_file_sink_submit_now (PhFileSink *self);
 
 gpointer ph_file_sink_writer (gpointer data);
 gpointer ph_file_sink_syncer (gpointer data);

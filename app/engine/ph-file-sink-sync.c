@@ -151,6 +151,7 @@ move_all (PhFileSink *self, PhStoreCheckpoint *checkpoint)
     ph_file_sink_fail (self, &failure);
     return false;
   }
+  ph_sink_tree_clean_up (&self->tree);
   checkpoint->stage = PH_STORE_PLACED;
   return commit (self, checkpoint);
 }

@@ -110,6 +110,14 @@ empty_current (PhFileSink *self)
   return true;
 }
 
+/* What comes again has the right size long before it is synced: the checkpoint that counts it as whole goes
+ * first. */
+static bool
+start_over_at (PhFileSink *self, uint32_t entry)
+{
+  return ph_file_sink_restart_at (self, entry) && ph_file_sink_submit_now (self);
+}
+
 /* What the checkpoint says against what is there. What cannot be looked at is not missing: the sink fails,
  * and what the checkpoint says stays for the next one. */
 static bool
@@ -123,7 +131,7 @@ take_up (PhFileSink *self)
     if (look == PH_SINK_UNKNOWN)
       return pass_on (self, &failure);
     if (look == PH_SINK_MISSING)
-      return ph_file_sink_restart_at (self, i);
+      return start_over_at (self, i);
   }
   if (self->offset == 0)
     return empty_current (self) && ph_file_sink_advance (self);

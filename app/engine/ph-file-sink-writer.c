@@ -337,6 +337,17 @@ ph_file_sink_submit (PhFileSink *self, bool last)
   g_mutex_unlock (&self->lock);
 }
 
+bool
+ph_file_sink_submit_now (PhFileSink *self)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  ph_file_sink_submit (self, false);
+  wait_for_syncer (self);
+  locker = g_mutex_locker_new (&self->lock);
+  return !self->failed;
+}
+
 /* When the pending checkpoint is due; 0: now; G_MAXINT64: it is empty, or waits for the one before.
  * Called with the lock held. */
 static gint64

@@ -267,6 +267,9 @@ bool
 ph_sink_tree_take_back (PhSinkTree *self, const GPtrArray *names, PhSinkFailure *failure)
 {
   ph_sink_tree_close_dir (self);
+  /* The partial folder may be new: its name must be there before what goes into it. */
+  if (!ph_sink_tree_sync_destination (self, failure))
+    return false;
   for (uint32_t i = 0; i < ph_manifest_len (self->manifest); i++) {
     int error;
 
@@ -305,25 +308,30 @@ place_one (const PhSinkTree *self, uint32_t entry, GPtrArray *names, PhSinkFailu
 PhSinkPlace
 ph_sink_tree_place (PhSinkTree *self, GPtrArray *names, PhSinkFailure *failure)
 {
-  bool leftovers = false;
-
   ph_sink_tree_close_dir (self);
   for (uint32_t i = 0; i < ph_manifest_len (self->manifest); i++) {
-    if (ph_manifest_parent (self->manifest, i) != PH_MANIFEST_TOP)
-      continue;
-    if (self->where[i] & IN_PART) {
-      const PhSinkPlace result = place_one (self, i, names, failure);
+    PhSinkPlace result;
 
-      if (result != PH_SINK_PLACE_DONE)
-        return result;
-    } else if (self->where[i] & AT_PLACE) {
-      leftovers = true;
-    }
+    if (ph_manifest_parent (self->manifest, i) != PH_MANIFEST_TOP
+        || (self->where[i] & IN_PART) == 0)
+      continue;
+    result = place_one (self, i, names, failure);
+    if (result != PH_SINK_PLACE_DONE)
+      return result;
   }
+  return PH_SINK_PLACE_DONE;
+}
+
+void
+ph_sink_tree_clean_up (PhSinkTree *self)
+{
+  bool leftovers = false;
+
   /* Of what had its place before this run, some of it may be here as well, not whole. */
+  for (uint32_t i = 0; i < ph_manifest_len (self->manifest) && !leftovers; i++)
+    leftovers = (self->where[i] & AT_PLACE) != 0;
   if (leftovers)
     ph_sink_tree_empty (self);
   /* Not if somebody put something of theirs in. */
   unlinkat (self->dest_fd, self->part_name, AT_REMOVEDIR);
-  return PH_SINK_PLACE_DONE;
 }

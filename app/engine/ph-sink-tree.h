@@ -84,8 +84,11 @@ typedef enum {
 } PhSinkPlace;
 
 /* After ph_sink_tree_look_all(): moves every top-level entry that is in the partial folder to its name in
- * `names` (or its own), and removes the partial folder. Nothing is ever replaced. */
+ * `names` (or its own). Nothing is ever replaced. */
 PhSinkPlace ph_sink_tree_place (PhSinkTree *self, GPtrArray *names, PhSinkFailure *failure);
+/* After that, and after ph_sink_tree_sync_destination(): removes the partial folder. Not before, since nobody
+ * promises that a power cut takes the moves only together with the removal. */
+void ph_sink_tree_clean_up (PhSinkTree *self);
 
 /* Removes what this transfer made, as far as it is there: all, or all but the partial folder itself. */
 void ph_sink_tree_empty (PhSinkTree *self);
