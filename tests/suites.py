@@ -281,7 +281,8 @@ def plan(wanted, long, seed):
     seconds = FUZZ_SECONDS_LONG if long else FUZZ_SECONDS
     if 'unit' in wanted:
         yield 'checks', ['release'], run_checks
-        yield 'unit', ['release'], lambda tally: run_meson(tally, 'unit', 'release', not_unit)
+        yield 'unit', ['release'], lambda tally: run_meson(tally, 'unit', 'release', not_unit,
+                                                           {'PH_LONG': '1'} if long else {})
     if 'sim' in wanted:
         yield 'sim', ['release'], lambda tally: run_meson(tally, 'sim', 'release', ['--suite', 'sim'], environment, 2)
     if 'interop' in wanted:

@@ -72,6 +72,11 @@ typedef struct {
   PhManifestBuilder *builder;
   PhManifest *manifest;
   Journal journal;
+  PhStore *store; /* where there is one, it is the journal */
+  uint64_t checkpoint_bytes;
+  void (*saw_event) (const PhSinkEvent *event);
+  void (*saw_commit) (const PhStoreCheckpoint *checkpoint); /* of the store; on the sink's thread */
+  uint64_t (*find_inode) (uint64_t was); /* of files that were copied since the checkpoint */
   PhSink *sink;
   PhStorageError error; /* of PH_SINK_ERROR */
   char message[160];
@@ -80,6 +85,7 @@ typedef struct {
   unsigned restarts;
   PhResumePoint durable;
   bool has_durable;
+  unsigned durables;
   GMutex lock;
   GCond cond;
   bool is_ready;
@@ -132,20 +138,59 @@ add (Fixture *f, const char *path, int64_t size)
                                           path, size < 0 ? 0 : (uint64_t)size, 1234567890));
 }
 
+static const uint8_t transfer_id[PH_STORE_TRANSFER_LEN] = {0xab, 0xcd};
+
+static inline bool
+store_commit (void *user, const PhStoreCheckpoint *checkpoint, GError **error)
+{
+  Fixture *f = user;
+
+  if (f->journal.fail_placed && checkpoint->stage == PH_STORE_PLACED) {
+    g_set_error_literal (error, PH_STORE_ERROR, PH_STORE_ERROR_IO, "it does not work");
+    return false;
+  }
+  if (!ph_store_put_checkpoint (f->store, transfer_id, checkpoint, error))
+    return false;
+  if (f->saw_commit != NULL)
+    f->saw_commit (checkpoint);
+  return true;
+}
+
 static inline void
-start (Fixture *f)
+make_manifest (Fixture *f)
 {
   if (f->manifest == NULL)
     f->manifest = ph_manifest_builder_end (g_steal_pointer (&f->builder));
+}
 
-  const PhFileSinkConfig config = {.manifest = f->manifest,
-                                   .folder = f->dir,
-                                   .transfer = {0xab, 0xcd},
-                                   .checkpoint = f->journal.there ? &f->journal.last : NULL,
-                                   .names = f->journal.names,
-                                   .journal = {journal_commit, &f->journal},
-                                   .ready = on_ready,
-                                   .user = f};
+static inline void
+start (Fixture *f)
+{
+  PhStoreCheckpoint stored;
+  g_autoptr (GPtrArray) names = NULL;
+  bool found = false;
+
+  make_manifest (f);
+  if (f->store != NULL) {
+    g_assert_true (ph_store_get_checkpoint (f->store, transfer_id, &stored, &found, NULL));
+    names = ph_store_get_names (f->store, transfer_id, NULL);
+    if (f->find_inode != NULL)
+      stored.part_inode = f->find_inode (stored.part_inode);
+  }
+
+  const PhFileSinkConfig config = {
+      .manifest = f->manifest,
+      .folder = f->dir,
+      .transfer = {0xab, 0xcd},
+      .checkpoint = found              ? &stored
+                    : f->journal.there ? &f->journal.last
+                                       : NULL,
+      .names = f->store != NULL ? names : f->journal.names,
+      .journal = {f->store != NULL ? store_commit : journal_commit,
+                  f->store != NULL ? (gpointer)f : (gpointer)&f->journal},
+      .checkpoint_bytes = f->checkpoint_bytes,
+      .ready = on_ready,
+      .user = f};
 
   f->error = PH_STORAGE_OK;
   f->finished = false;
@@ -184,6 +229,8 @@ poll_events (Fixture *f)
   PhSinkEvent event;
 
   while (f->sink->klass->poll_event (f->sink, &event)) {
+    if (f->saw_event != NULL)
+      f->saw_event (&event);
     switch (event.type) {
     case PH_SINK_WRITTEN:
       f->written += event.bytes;
@@ -191,6 +238,7 @@ poll_events (Fixture *f)
     case PH_SINK_DURABLE:
       f->durable = event.point;
       f->has_durable = true;
+      f->durables++;
       break;
     case PH_SINK_RESTART:
       f->restarts++;
