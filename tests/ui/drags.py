@@ -10,6 +10,7 @@ from trees import compare, write_random
 
 SOURCE = Path(__file__).with_name('drag-source.py')
 SOURCE_PLACE = (60, 900)
+DROP_SECONDS = 20
 
 
 def drag_source(home, *paths):
@@ -30,6 +31,8 @@ def drop(window, home, paths, target, hint=None):
     try:
         window.desktop.drag(start, window.centre(target), (lambda: window.wait_text(hint, 10)) if hint else
                             (lambda: None))
+        # Who lets go has not handed over yet: the files are asked for afterwards, of a source that must be there.
+        must(source.wait(timeout=DROP_SECONDS) == 0, f'{window.label} refused what was dropped')
     finally:
         source.kill()
         source.wait()
