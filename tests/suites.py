@@ -295,8 +295,7 @@ def plan(wanted, long, seed):
         yield 'chaos', ['release'], lambda tally: run_chaos(tally, long, seed)
     if 'unit' in wanted:
         yield 'asan', ['asan'], lambda tally: run_meson(tally, 'asan', 'asan', ['--no-suite', 'fuzz'], {}, 4)
-    # Not without --long: it presses what GTK's file chooser hides, and GTK crashes in g_drive_stop ().
-    if 'ui' in wanted and long:
+    if 'ui' in wanted:
         yield 'ui random', ['asan'], lambda tally: run_ui(tally, 'asan', long)
     if 'flatpak' in wanted:
         yield 'flatpak', ['release'], lambda tally: run_windows(tally, 'flatpak', [TOP / 'tests/flatpak/flatpak.py'])

@@ -2,8 +2,14 @@
 """A monkey at the keyboard and the mouse: seeded random input against the sanitizers' build, while
 another person sends files. Nothing it does may end the program, or make it complain.
 
-PH_SEED=N does the same again, as far as two running programs can."""
+The seed is the same each time, so that a change breaks the run of whoever made it; PH_SEED=N tries another.
+What follows from a seed is what is tried; what it meets depends on two running programs.
 
+It keeps to Porthole's own windows. GTK's file chooser and program chooser show a screen reader actions that no
+person can reach while they are hidden (GTK 4.18 crashes in g_drive_stop () for one of them): they only get the
+Escape key."""
+
+import collections
 import contextlib
 import os
 import random
@@ -14,9 +20,17 @@ from journeys import asan_journey, household, must
 from network import LabError
 from trees import write_random
 
+SEED = 1
 SECONDS, SECONDS_LONG = 60, 600
+TAKE_SHARE = 0.3  # of the things met on a random walk: else those on top would be all it presses
+TOLD_ACTS = 15  # the last ones, shown with a failure
 OFFER_EVERY_SECONDS = 6
 ENDING_SECONDS = 3  # it may have been asked to end
+OWN_TITLE = 'Porthole'
+OWN_TITLES = (OWN_TITLE, 'porthole')  # the latter: menus and the like
+# A dialog's sheet, closed by this and not by Escape or its button, is used by libadwaita 1.7 after it is gone where
+# animations are off: adw_floating_sheet_set_open () then says g_object_notify_by_pspec: G_IS_OBJECT failed.
+NOT_FOR_PEOPLE = ('sheet.close',)
 ENDS = ('Close', 'Quit', 'Minimize')
 KEYS = ('Tab', 'Tab', 'Tab', 'shift+Tab', 'Return', 'Return', 'space', 'Escape', 'Escape', 'Down', 'Up', 'Left', 'Right',
         'Menu', 'F10', 'Delete', 'Home', 'End', 'ctrl+n', 'ctrl+o', 'ctrl+f', 'ctrl+v', 'ctrl+comma', 'ctrl+question',
@@ -34,6 +48,7 @@ class Monkey:
         self.random = random.Random(seed)
         self.window = None
         self.acts = self.starts = 0
+        self.told = collections.deque(maxlen=TOLD_ACTS)
 
     def play(self, seconds):
         deadline = time.monotonic() + seconds
@@ -42,8 +57,21 @@ class Monkey:
                 self.open()
             act = self.random.choices((self.press, self.click, self.key, self.type, self.resize),
                                       weights=(8, 6, 8, 1, 1))[0]
-            act()
+            if not self.escape():
+                act()
             self.acts += 1
+
+    def tell(self, *words):
+        self.told.append(' '.join(str(word) for word in words))
+
+    def escape(self):
+        """Leaves the toolkit's own windows; whether there were any."""
+        foreign = [window for window in self.desktop.windows(self.window.pid)
+                   if self.desktop.xdotool('getwindowname', window) not in OWN_TITLES]
+        for window in foreign:
+            self.tell('escape from', self.desktop.xdotool('getwindowname', window))
+            self.desktop.xdotool('windowactivate', window, 'key', '--clearmodifiers', 'Escape')
+        return bool(foreign)
 
     def open(self):
         if self.window:
@@ -71,12 +99,14 @@ class Monkey:
 
     def press(self):
         """Does what a random thing on the screen offers to a screen reader."""
-        nodes = [node for node in self.window.nodes() if self.window.can_act(node)]
-        if not nodes:
+        node = next((node for frame in self.window.frames(OWN_TITLE)
+                     for node in self.window.nodes(frame, self.random.shuffle)
+                     if self.window.can_act(node, NOT_FOR_PEOPLE) and self.random.random() < TAKE_SHARE), None)
+        if node is None:
             return
-        node = self.random.choice(nodes)
         if self.window.name(node) in ENDS and self.random.random() < 0.9:
             return  # it would do little else
+        self.tell('press', self.window.role(node), self.window.name(node))
         with contextlib.suppress(LabError):  # the window may just be going
             self.window.act(node)
 
@@ -84,25 +114,35 @@ class Monkey:
         window = self.somewhere()
         if window:
             x, y, width, height = self.desktop.geometry(window)
-            self.desktop.click(x + self.random.randrange(max(width, 1)), y + self.random.randrange(max(height, 1)),
-                               self.random.choice((1, 1, 1, 3)))
+            across, down = self.random.randrange(max(width, 1)), self.random.randrange(max(height, 1))
+            button = self.random.choice((1, 1, 1, 3))
+            self.tell('click', f'{across},{down} of {width}x{height}', button)
+            self.desktop.click(x + across, y + down, button)
 
     def key(self):
-        if self.somewhere():
-            self.desktop.key(*self.random.choices(KEYS, k=self.random.randint(1, 4)))
+        for key in self.random.choices(KEYS, k=self.random.randint(1, 4)):
+            if not self.somewhere() or self.escape():
+                break
+            self.tell('key', key)
+            self.desktop.key(key)
 
     def type(self):
-        self.desktop.type(self.random.choice(TEXTS))
+        text = self.random.choice(TEXTS)
+        self.tell('type', text)
+        self.desktop.type(text)
 
     def resize(self):
         window = self.somewhere()
         if window:
-            self.desktop.xdotool('windowsize', window, *self.random.choice(SIZES))
+            size = self.random.choice(SIZES)
+            self.tell('resize', size)
+            self.desktop.xdotool('windowsize', window, *size)
 
 
 @asan_journey
 def random_input(desktop, long):
-    seed = int(os.environ.get('PH_SEED') or random.randrange(1 << 32))
+    """Also that nothing is printed that a program should not print: see people.MISTAKE."""
+    seed = int(os.environ.get('PH_SEED') or SEED)
     with household(desktop, 'random-input', build='asan') as home:
         home.lab.introduce()
         monkey = Monkey(home, seed)
@@ -120,12 +160,10 @@ def random_input(desktop, long):
             while (left := end - time.monotonic()) > 0:
                 offer()
                 monkey.play(min(OFFER_EVERY_SECONDS, left))
+                home.check_logs()
             alive = monkey.window.process.process.poll()
             must(alive in (None, 0), f'it ended with status {alive}')
-            told = [line for window in home.windows for line in window.mistakes()]
-            must(not any('Sanitizer' in line or 'runtime error' in line for line in told), '\n'.join(told[:10]))
-            home.windows.clear()  # a complaint of the toolkit's is shown below; here it is crashes that count
         except Exception as error:
-            raise type(error)(f'seed {seed}: {error}') from error
-        complaints = ''.join(f'\n{line}' for line in told[:5])
-        return f'seed {seed}: {monkey.acts} acts, {len(offers)} offers, {monkey.starts} starts{complaints}'
+            did = '\n'.join(monkey.told)
+            raise type(error)(f'seed {seed}, {monkey.acts} acts: {error}\nthe last acts were:\n{did}') from error
+        return f'seed {seed}: {monkey.acts} acts, {len(offers)} offers, {monkey.starts} starts'

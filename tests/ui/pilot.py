@@ -15,6 +15,7 @@ from gi.repository import Atspi, GLib  # noqa: E402
 
 TREE_NODES_MAX = 5000  # of one window; a walk that goes on is a cycle
 TABS_MAX = 30
+WHEEL_TURNS_MAX = 40
 # Roles that GTK names by pointing at another widget, which itself is not in the tree.
 LABELLED = {'menu item', 'check menu item', 'radio menu item', 'entry', 'text', 'password text', 'switch', 'spin button',
             'button', 'toggle button', 'list item'}
@@ -42,10 +43,18 @@ class Pilot:
                 continue  # one that has just gone
         return None
 
+    def frames(self, title):
+        """Its windows with this title, as a screen reader sees them."""
+        try:
+            windows = [self.root.get_child_at_index(index) for index in range(self.root.get_child_count())]
+        except GLib.Error:
+            return []  # it has just ended
+        return [window for window in windows if window and self.name(window) == title]
+
     # --- Looking -------------------------------------------------------------------------------------
 
-    def nodes(self, within=None):
-        """Everything that is shown, depth first."""
+    def nodes(self, within=None, shuffle=lambda children: None):
+        """Everything that is shown, depth first; `shuffle` may change the order of siblings."""
         pending, seen = [within or self.root], 0
         while pending:
             node = pending.pop()
@@ -59,6 +68,7 @@ class Pilot:
             except GLib.Error:
                 continue  # it went while we looked
             yield node
+            shuffle(children)
             pending.extend(child for child in reversed(children) if child)
 
     @staticmethod
@@ -151,7 +161,21 @@ class Pilot:
         return round(x + width / 2), round(y + height / 2)
 
     def click(self, node, button=1):
-        self.desktop.click(*self.centre(node), button)
+        self.desktop.click(*self.reveal(node), button)
+
+    def reveal(self, node):
+        """Turns the wheel until the middle of it is to be seen, and returns that. At the edge of what scrolls, where
+        nothing else takes the wheel."""
+        pane = node
+        while self.role(pane) not in ('scroll pane', 'frame'):
+            pane = pane.get_parent()
+        left, top, _, height = self.box(pane)
+        for _ in range(WHEEL_TURNS_MAX):
+            x, y = self.centre(node)
+            if self.role(pane) == 'frame' or top <= y < top + height:
+                return x, y
+            self.desktop.click(left + 10, round(top + height / 2), 5 if y > top else 4)
+        raise LabError(f'{self.label}: {self.name(node)!r} cannot be scrolled to')
 
     def press(self, name, role=None, seconds=30, within=None):
         """Waits for a button (or whatever has that name) and activates it as a screen reader would."""
@@ -164,11 +188,14 @@ class Pilot:
         if action is None or action.get_n_actions() == 0 or not action.do_action(0):
             self.click(node)
 
-    def can_act(self, node):
+    def can_act(self, node, unlike=()):
+        """Whether there is something to activate, and it is not one of the actions in `unlike`."""
         try:
             action = node.get_action_iface()
-            return action is not None and action.get_n_actions() > 0 and node.get_state_set().contains(
-                Atspi.StateType.SENSITIVE)
+            states = node.get_state_set()
+            return action is not None and action.get_n_actions() > 0 and all(
+                states.contains(each) for each in (Atspi.StateType.SENSITIVE, Atspi.StateType.VISIBLE)) and (
+                    not unlike or Atspi.Action.get_action_name(action, 0) not in unlike)
         except GLib.Error:
             return False
 
@@ -185,6 +212,11 @@ class Pilot:
         wait_for(f'{self.label}: focus', lambda: self._focused_within(node), 10)
         self.desktop.key('ctrl+a')
         self.desktop.type(text)
+
+    @staticmethod
+    def set_value(node, value):
+        """Of a spin button, as a screen reader sets it."""
+        node.get_value_iface().set_current_value(value)
 
     def tab_to(self, name, role=None):
         """Goes there by the Tab key, as somebody without a mouse does; it must not take long."""
