@@ -193,8 +193,9 @@ class Desktop:
     def type(self, text):
         self.xdotool('type', '--delay', 5, text)
 
-    def clipboard(self):
-        return self._run(['xclip', '-selection', 'clipboard', '-o'])
+    def clipboard(self, kind='UTF8_STRING'):
+        """What was copied, as this kind of data; TARGETS lists the kinds."""
+        return self._run(['xclip', '-selection', 'clipboard', '-t', kind, '-o'])
 
     def drag(self, start, end, over=lambda: None):
         """Drags from one point to another; `over` is called where the pointer hovers over the target,

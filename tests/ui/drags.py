@@ -6,7 +6,7 @@ from pathlib import Path
 
 from desktop import wait_for
 from journeys import household, journey, must
-from trees import compare, write_random
+from trees import awkward_tree, compare, write_random
 
 SOURCE = Path(__file__).with_name('drag-source.py')
 SOURCE_PLACE = (60, 900)
@@ -80,6 +80,21 @@ def drag_onto_page(desktop):
         left.wait_text('Delivered', 60)
         for path in files:
             received(home.right, path)
+
+
+@journey
+def drag_folder(desktop):
+    """A folder arrives with all that is in it."""
+    with household(desktop, 'drag-folder') as home:
+        home.introduce()
+        folder = awkward_tree(home.lab.work / 'Folder')
+        left, right = home.open(home.left), home.open(home.right)
+        left.click(left.wait('Desk', 'list item'))
+        drop(left, home, [folder], left.wait('Desk', 'grouping'))
+        right.click(right.wait('Laptop', 'list item'))
+        right.press('Accept', 'button', 60)
+        left.wait_text('Delivered', 60)
+        received(home.right, folder)
 
 
 @journey

@@ -81,6 +81,14 @@ def preferences(desktop):
         wait_for('private mode', lambda: home.left_setting('private-mode') == 'true')
         desktop.key('Escape')
         window.wait_gone('Preferences', 'dialog')
+        path = home.lab.work / 'Between us.txt'
+        path.write_text('hello', encoding='utf-8')
+        receiving = home.right.receive()
+        home.left.do('send', home.left.contact, path, timeout=60)
+        receiving.expect_exit(0, 30)
+        window.action('history')
+        dialog = window.wait('History', 'dialog')
+        window.wait('No Finished Transfers', within=dialog)
 
 
 @journey
@@ -141,21 +149,26 @@ def command_line_beside_window(desktop):
 
 @journey
 def notification(desktop):
-    """With the window closed an offer is a notification, and its button accepts."""
+    """With the window closed an offer is a notification, and its buttons accept and decline."""
     with household(desktop, 'notification') as home:
         home.introduce()
         right = home.open(home.right)
         right.focus()
         desktop.key('ctrl+w')
         wait_for('the window to close', lambda: not desktop.windows(right.pid))
-        path = home.lab.work / 'For you.txt'
-        path.write_text('hello', encoding='utf-8')
-        sending = home.left.cli('send', home.left.contact, path)
-        shown = wait_for('a notification', lambda: [each for each in desktop.notifications(right.app_id()).values()
-                                                    if 'buttons' in each], 60)[0]
-        must('Laptop' in str(shown), f'it does not say who: {shown}')
-        accept = next((button for button in shown['buttons'] if button['label'] == 'Accept'), None)
-        must(accept, f'it cannot be accepted: {shown}')
-        right.action(accept['action'].removeprefix('app.'), accept['target'])
-        sending.expect_exit(0, 60)
-        must((home.right.inbox / path.name).exists(), 'it is not in the folder')
+
+        def answer(label, path):
+            path.write_text('hello', encoding='utf-8')
+            sending = home.left.cli('send', home.left.contact, path)
+            shown, button = wait_for(f'a notification with a button {label}', lambda: next((
+                (each, button) for each in desktop.notifications(right.app_id()).values()
+                for button in each.get('buttons', ()) if button['label'] == label), None), 60)
+            must('Laptop' in str(shown), f'it does not say who: {shown}')
+            right.action(button['action'].removeprefix('app.'), button['target'])
+            return sending
+
+        accepted, declined = home.lab.work / 'For you.txt', home.lab.work / 'Not for you.txt'
+        answer('Accept', accepted).expect_exit(0, 60)
+        must((home.right.inbox / accepted.name).exists(), 'it is not in the folder')
+        answer('Decline', declined).expect_exit(3, 60)
+        must(not (home.right.inbox / declined.name).exists(), 'what was declined is in the folder')
