@@ -213,8 +213,8 @@ start_runs (PhCore *self, PhTime now)
                                       run->asked.n_servers);
 }
 
-static bool
-is_running (const PhCore *self)
+bool
+ph_core_nat_is_running (const PhCore *self)
 {
   return self->nat_runs[0].discovery != NULL || self->nat_runs[1].discovery != NULL;
 }
@@ -225,6 +225,7 @@ ph_core_nat_ask_again (PhCore *self, PhTime now)
   /* The verdicts that there are stay until others come. */
   for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++)
     self->nat_runs[i].asked = (PhNatDiscoveryConfig){0};
+  ph_core_nat_inbound_stop (self);
   ph_core_nat_want (self, now, false);
 }
 
@@ -240,6 +241,7 @@ ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
     g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
     self->nat_tcp_mapping = PH_NAT_DEPENDENCE_UNKNOWN;
     ph_core_nat_lifetime_stop (self);
+    ph_core_nat_inbound_stop (self);
     ph_core_guess_update (self);
   }
   self->nat_wanted_since = now;
@@ -252,6 +254,7 @@ ph_core_nat_stop (PhCore *self)
     end_run (&self->nat_runs[i]);
   g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   ph_core_nat_lifetime_stop (self);
+  ph_core_nat_inbound_stop (self);
   self->nat_wanted_since = PH_NEVER;
 }
 
@@ -285,8 +288,8 @@ ph_core_nat_settle (PhCore *self, PhTime now)
   bool sent = false;
 
   /* All servers were silent, and one is back: what was taken for a network without UDP is none. */
-  if (!is_running (self) && self->nat_verdict.type == PH_NAT_UDP_BLOCKED && self->nat_deaf
-      && ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint)))
+  if (!ph_core_nat_is_running (self) && self->nat_verdict.type == PH_NAT_UDP_BLOCKED
+      && self->nat_deaf && ph_gatherer_heard (ph_endpoint_gatherer (self->endpoint)))
     ph_core_nat_want (self, now, true);
   if (self->nat_wanted_since != PH_NEVER && self->lookups->len == 0 && self->stun_addrs->len > 0
       && (heard_of_servers (self)
@@ -300,7 +303,9 @@ ph_core_nat_settle (PhCore *self, PhTime now)
     if (ph_nat_tcp_run_poll_event (self->nat_tcp, &self->nat_tcp_mapping))
       g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   }
-  return ph_core_nat_lifetime_settle (self, now) || sent;
+  sent |= ph_core_nat_inbound_settle (self, now);
+  sent |= ph_core_nat_lifetime_settle (self, now);
+  return sent;
 }
 
 void
@@ -312,13 +317,15 @@ ph_core_nat_handle_timeout (PhCore *self, PhTime now)
   }
   if (self->nat_tcp != NULL)
     ph_nat_tcp_run_handle_timeout (self->nat_tcp, now);
+  ph_core_nat_inbound_handle_timeout (self, now);
   ph_core_nat_lifetime_handle_timeout (self, now);
 }
 
 PhTime
 ph_core_nat_next_timeout (const PhCore *self)
 {
-  PhTime next = ph_core_nat_lifetime_next_timeout (self);
+  PhTime next = ph_time_min (ph_core_nat_lifetime_next_timeout (self),
+                             ph_core_nat_inbound_next_timeout (self));
   const char *why;
 
   for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++) {
@@ -335,7 +342,7 @@ ph_core_nat_next_timeout (const PhCore *self)
 bool
 ph_core_nat_is_pending (const PhCore *self)
 {
-  return is_running (self) || self->nat_tcp != NULL
+  return ph_core_nat_is_running (self) || self->nat_tcp != NULL || self->nat_inbound != NULL
          || (self->nat_wanted_since != PH_NEVER && self->stun_addrs->len > 0);
 }
 
@@ -479,6 +486,7 @@ ph_core_nat_report (PhCore *self)
   add_string (json, "ipv6_filtering", ph_nat_dependence_name (self->nat_runs[1].verdict.filtering));
   add_lifetime (self, json);
   add_string (json, "portmap", ph_core_portmap_protocol (self));
+  add_answer (json, "portmap_open", self->mapped_open);
   add_answer (json, "relay", relay_answer (self));
   add_rtt (json, "rendezvous_rtt_ms", self->rendezvous_rtt);
   add_rtt (json, "stun_rtt_ms", self->stun_rtt);

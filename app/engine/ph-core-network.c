@@ -18,6 +18,8 @@ received (void *user, const PhDatagram *datagrams, size_t n)
   const PhTime now = ph_core_now (self);
 
   for (size_t i = 0; i < n; i++) {
+    if (ph_core_nat_inbound_handle_packet (self, now, &datagrams[i]))
+      continue;
     if (self->nearby == NULL || !ph_nearby_handle_packet (self->nearby, now, &datagrams[i]))
       ph_endpoint_handle_packet (self->endpoint, now, &datagrams[i]);
   }

@@ -147,6 +147,8 @@ forget_port (PhCore *self, PhTime now, PhMapper *mapper, uint32_t id, PhPortmapP
   const PhAddr none = {0};
 
   ph_endpoint_set_mapped (self->endpoint, now, id, &none);
+  if (proto == PH_PORTMAP_UDP)
+    ph_core_nat_inbound_mapped (self, id, &none);
 }
 
 static void
@@ -248,6 +250,8 @@ ph_core_portmap_settle (PhCore *self, PhTime now)
     sent |= mapper_transmit (mapper, now);
     while (ph_portmap_poll_event (mapper->portmap, &event)) {
       ph_endpoint_set_mapped (self->endpoint, now, event.id, &event.external);
+      if (event.proto == PH_PORTMAP_UDP)
+        ph_core_nat_inbound_mapped (self, event.id, &event.external);
       sent = true;
     }
   }

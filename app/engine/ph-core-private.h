@@ -6,6 +6,7 @@
  *   ph-core-probe.c     servers being tried
  *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-nat-tcp.c   how it maps TCP
+ *   ph-core-nat-inbound.c   whether what routers open is open
  *   ph-core-nat-lifetime.c  how long it keeps what is not used
  *   ph-core-tcp.c       TCP ports and connections
  *   ph-core-guess.c     what guessing ports takes
@@ -91,6 +92,7 @@ typedef struct {
 
 typedef struct _PhNatTcpRun PhNatTcpRun;
 typedef struct _PhNatLifetimeRun PhNatLifetimeRun;
+typedef struct _PhNatInboundRun PhNatInboundRun;
 
 /* The NAT, or firewall, of one address family. */
 typedef struct {
@@ -267,6 +269,11 @@ struct _PhCore {
   bool nat_deaf; /* no server had been heard when that was found */
   PhNatTcpRun *nat_tcp; /* owned; NULL: not running */
   PhNatLifetimeRun *nat_lifetime; /* owned; NULL: not running */
+  PhNatInboundRun *nat_inbound; /* owned; NULL: not running */
+  uint32_t mapped_socket;
+  PhAddr mapped_addr; /* where a router says that socket can be reached; family none: nowhere */
+  size_t mapped_asked; /* servers that were asked about it */
+  PhNatAnswer mapped_open; /* whether that is so */
   bool lifetime_known; /* also as far as it has come while it runs */
   PhTime lifetime_survived, lifetime_expired; /* PH_NEVER: not known */
   PhNatDependence nat_tcp_mapping;
@@ -382,6 +389,7 @@ void ph_core_nat_stop (PhCore *self);
 bool ph_core_nat_settle (PhCore *self, PhTime now);
 void ph_core_nat_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_nat_next_timeout (const PhCore *self);
+bool ph_core_nat_is_running (const PhCore *self);
 /* Whether a verdict is still to come. */
 bool ph_core_nat_is_pending (const PhCore *self);
 /* It is asked anew, whatever it was asked before. */
@@ -410,6 +418,17 @@ void ph_core_nat_lifetime_stop (PhCore *self);
 bool ph_core_nat_lifetime_settle (PhCore *self, PhTime now);
 void ph_core_nat_lifetime_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_nat_lifetime_next_timeout (const PhCore *self);
+
+/* ph-core-nat-inbound.c */
+/* A router says that `socket` can be reached there; family none: nowhere any more. */
+void ph_core_nat_inbound_mapped (PhCore *self, uint32_t socket, const PhAddr *external);
+/* What was found out does not hold any more. */
+void ph_core_nat_inbound_stop (PhCore *self);
+bool ph_core_nat_inbound_settle (PhCore *self, PhTime now);
+/* False: it is for somebody else. */
+bool ph_core_nat_inbound_handle_packet (PhCore *self, PhTime now, const PhDatagram *in);
+void ph_core_nat_inbound_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_nat_inbound_next_timeout (const PhCore *self);
 
 /* ph-core-portmap.c */
 void ph_core_portmap_free_mapper (gpointer data);

@@ -74,8 +74,9 @@ ph_network_reach (PhNetworkItem *network)
 
   if (kind >= 0 && kinds[kind].reach == PH_REACH_HARD)
     return PH_REACH_HARD;
-  /* A mapped port is one that everybody can come in by, whatever the router does otherwise. */
-  if (has_mapping (network))
+  /* A mapped port is one that everybody can come in by, whatever the router does otherwise: where that was
+   * seen from outside. */
+  if (has_mapping (network) && is_yes (network, "portmap_open"))
     return PH_REACH_EVERYBODY;
   return kind >= 0 ? kinds[kind].reach : PH_REACH_UNKNOWN;
 }
@@ -140,7 +141,8 @@ ph_network_meaning (PhNetworkItem *network)
 
   if (kind < 0)
     return _ ("No server that tells this has answered yet. Connecting is tried all the same.");
-  if (kinds[kind].reach != PH_REACH_HARD && has_mapping (network))
+  if (kinds[kind].reach != PH_REACH_HARD && has_mapping (network)
+      && is_yes (network, "portmap_open"))
     return _ ("Your router has opened a port for Porthole, so that others find their way in.");
   return _ (kinds[kind].meaning);
 }
@@ -222,6 +224,11 @@ mapping_words (PhNetworkItem *network)
 {
   const char *text = ph_network_item_text (network, "portmap");
 
+  if (has_mapping (network)
+      && g_strcmp0 (ph_network_item_text (network, "portmap_open"), "false") == 0)
+    return g_strdup (_ ("Your router says that it opens a port, but nothing comes through"));
+  if (has_mapping (network) && !is_yes (network, "portmap_open"))
+    return g_strdup (not_known ());
   if (g_strcmp0 (text, "true") == 0)
     return g_strdup (_ ("Your router opens a port when asked"));
   if (g_strcmp0 (text, "pcp") == 0)

@@ -13,6 +13,7 @@ typedef enum {
   OWN, /* how is the helper's socket seen? */
   OTHER, /* and the asker's; the server's other address */
   CONTROL, /* an answer to the helper's port */
+  CHANGE, /* an answer from the other address: refused, given, or kept away by a filter */
   TEST, /* to the opened port, from the other address */
   TEST_AGAIN,
   DONE,
@@ -36,7 +37,7 @@ enter (PhNatInbound *self, PhTime now, Phase phase)
   self->phase = phase;
   ph_random_bytes (&self->config.random, id.bytes, sizeof id.bytes);
   ph_stun_transaction_start (&self->transaction, now, &id,
-                             phase < TEST ? ask_timers : silence_timers);
+                             phase < CHANGE ? ask_timers : silence_timers);
   self->send = true;
 }
 
@@ -80,18 +81,21 @@ handle_answer (PhNatInbound *self, PhTime now, const PhDatagram *in, const PhStu
   const bool from_server = ph_addr_equal (&in->remote, &self->config.server);
   PhAddr mapped, other;
 
-  if (self->phase >= TEST) {
-    if (in->socket == self->config.target && !ph_addr_equal_ip (&in->remote, &self->config.server))
+  if (self->phase >= CHANGE) {
+    /* Refused, or answered from where it was asked: this server cannot tell. */
+    if (message->klass == PH_STUN_ERROR || ph_addr_equal_ip (&in->remote, &self->config.server))
+      finish (self, now, PH_NAT_UNTESTED);
+    else if (self->phase == CHANGE && in->socket == self->config.asker)
+      enter (self, now, TEST);
+    else if (self->phase != CHANGE && in->socket == self->config.target)
       finish (self, now, PH_NAT_YES);
-    else if (in->socket == self->config.asker)
-      finish (self, now, PH_NAT_UNTESTED); /* refused, or answered where it was asked */
     return;
   }
   if (!from_server)
     return;
   if (self->phase == CONTROL) {
     if (in->socket == self->config.helper && message->klass == PH_STUN_SUCCESS)
-      enter (self, now, TEST);
+      enter (self, now, CHANGE);
     else
       finish (self, now, PH_NAT_UNTESTED);
     return;
@@ -137,8 +141,8 @@ ph_nat_inbound_handle_timeout (PhNatInbound *self, PhTime now)
     self->send = true;
     break;
   case PH_STUN_GIVE_UP:
-    if (self->phase == TEST)
-      enter (self, now, TEST_AGAIN);
+    if (self->phase == CHANGE || self->phase == TEST)
+      enter (self, now, self->phase + 1);
     else
       finish (self, now, self->phase == TEST_AGAIN ? PH_NAT_NO : PH_NAT_UNTESTED);
     break;
@@ -154,9 +158,9 @@ ph_nat_inbound_poll_transmit (PhNatInbound *self, PhTime now, PhTransmit *tx)
     return false;
   self->send = false;
   ph_stun_begin (&w, PH_STUN_REQUEST, PH_STUN_BINDING, &self->transaction.id);
-  if (self->phase >= TEST)
+  if (self->phase >= CHANGE)
     ph_stun_put_u32 (&w, PH_STUN_CHANGE_REQUEST, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);
-  if (self->phase >= CONTROL)
+  if (self->phase == CONTROL || self->phase >= TEST)
     ph_stun_put_u32 (
         &w, PH_STUN_RESPONSE_PORT,
         (uint32_t)(self->phase == CONTROL ? self->helper_port : self->config.external.port) << 16);

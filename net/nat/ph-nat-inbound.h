@@ -4,10 +4,10 @@
  * §7.5), to which nothing of ours has spoken from there.
  *
  * Silence is a no only if the server is seen to follow RESPONSE-PORT, from its own address to another socket of
- * ours, and knows another address; and after eight packets. If the router's address is not the one that the
+ * ours, knows another address and does not refuse to answer from there; and after eight packets. If the router's address is not the one that the
  * server sees, somebody else stands in between, and the answer would go there: that is not known.
  *
- * One run, on two sockets of its own; some 25 packets, ten seconds. */
+ * One run, on two sockets of its own; some 25 packets, twelve seconds. */
 
 #pragma once
 

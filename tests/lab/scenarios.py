@@ -498,7 +498,9 @@ def port_mapping(protocol, left, path):
                 'nft', 'insert rule ip router own iifname lan udp dport 5351 @th,64,8 2 drop']))
         lab.start_port_mapper(lab.left.host, 'left-router', mappings=protocol != 'upnp', upnp=protocol == 'upnp')
         lab.set_up()
-        must(lab.left.do('nat').events[-1]['portmap'] == protocol, 'the report does not name it')
+        report = lab.left.do('nat').events[-1]
+        must(report['portmap'] == protocol, 'the report does not name it')
+        must(report['portmap_open'] is (None if left == 'udp-blocked' else True), json.dumps(report))
         file = lab.work / 'mapped.bin'
         write_random(file, 5_000_000)
         delivered = transfer(lab, file, wait_for_better=True)
@@ -506,6 +508,19 @@ def port_mapping(protocol, left, path):
         lab.await_no_mapped_ports('left-router')
         lab.left.do('config', 'set', 'port-mapping', 'false')
         must(lab.left.do('nat').events[-1]['portmap'] is None, 'switched off, and mapped')
+
+
+@scenario()
+def port_mapping_lies():
+    """A router that says it has opened a port and lets nobody in: the report says so."""
+    programs()
+    with Lab(Network('port-restricted', 'symmetric')) as lab:
+        lab.start_port_mapper(lab.left.host, 'left-router')
+        run(within(lab.network.prefix + 'left-router', ['nft', 'insert rule inet mapper prerouting accept']))
+        lab.start_coturn()
+        lab.left.do('config', 'set', 'stun', lab.network.public.address)
+        report = lab.left.do('nat').events[-1]
+        must((report['portmap'], report['portmap_open']) == ('pcp', False), json.dumps(report))
 
 
 def self_signed(lab, name):

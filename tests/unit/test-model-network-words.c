@@ -53,8 +53,10 @@ test_reach (void)
       {"{\"type\":\"symmetric\"}", PH_REACH_SOME},
       {"{\"type\":\"udp-blocked\"}", PH_REACH_HARD},
       /* A mapped port lets everybody in, but not past a network without UDP. */
-      {"{\"type\":\"symmetric\",\"portmap\":\"pcp\"}", PH_REACH_EVERYBODY},
-      {"{\"type\":\"symmetric\",\"portmap\":true}", PH_REACH_EVERYBODY},
+      {"{\"type\":\"symmetric\",\"portmap\":\"pcp\",\"portmap_open\":true}", PH_REACH_EVERYBODY},
+      {"{\"type\":\"symmetric\",\"portmap\":true,\"portmap_open\":true}", PH_REACH_EVERYBODY},
+      {"{\"type\":\"symmetric\",\"portmap\":\"pcp\",\"portmap_open\":null}", PH_REACH_SOME},
+      {"{\"type\":\"symmetric\",\"portmap\":\"pcp\",\"portmap_open\":false}", PH_REACH_SOME},
       {"{\"type\":\"symmetric\",\"portmap\":false}", PH_REACH_SOME},
       {"{\"type\":\"symmetric\",\"portmap\":null}", PH_REACH_SOME},
       {"{\"type\":\"symmetric\",\"portmap\":\"none\"}", PH_REACH_SOME},
@@ -114,7 +116,14 @@ test_facts (void)
 {
   g_autoptr (PhNetworkItem) network =
       make_report ("{\"type\":\"symmetric\",\"tcp_mapping\":\"endpoint-independent\","
-                   "\"portmap\":\"nat-pmp\",\"port_preserving\":false,\"hairpin\":true}");
+                   "\"portmap\":\"nat-pmp\",\"portmap_open\":true,"
+                   "\"port_preserving\":false,\"hairpin\":true}");
+  g_autoptr (PhNetworkItem) lying = make_report (
+      "{\"type\":\"symmetric\",\"portmap\":\"upnp\",\"portmap_open\":false,\"public\":[\"[2001:db8::7]:1\"],"
+      "\"ipv6_reaches_out\":true,\"ipv6_filtering\":\"address-dependent\",\"mapping_lifetime_s\":28}");
+  g_autoptr (PhNetworkItem) untold = make_report (
+      "{\"type\":\"symmetric\",\"portmap\":\"upnp\",\"portmap_open\":null,\"public\":[\"[2001:db8::7]:1\"],"
+      "\"ipv6_reaches_out\":false,\"mapping_lifetime_s\":null}");
   g_autoptr (PhNetworkItem) blocked =
       make_report ("{\"type\":\"udp-blocked\",\"portmap\":false,\"hairpin\":false}");
 
@@ -122,6 +131,13 @@ test_facts (void)
   assert_detail (network, "TCP", "Direct connections work with most networks");
   assert_detail (network, "Port mapping", "Your router opens a port when asked (NAT-PMP)");
   assert_detail (network, "Port numbers", "Your router changes them");
+  assert_detail (lying, "Port mapping",
+                 "Your router says that it opens a port, but nothing comes through");
+  assert_detail (lying, "IPv6", "Works; a firewall lets only answers in");
+  assert_detail (lying, "Ports that nothing uses", "Stay open for 28 s at least");
+  assert_detail (untold, "Port mapping", "Not known");
+  assert_detail (untold, "IPv6", "Does not reach the internet");
+  assert_detail (untold, "Ports that nothing uses", "Not known");
   assert_detail (blocked, "UDP", "Blocked");
   assert_detail (blocked, "Port mapping", "Your router does not offer it");
 }
