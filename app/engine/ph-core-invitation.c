@@ -230,6 +230,20 @@ open_invitation (PhCore *self, PhPending *pending, int64_t life_s)
   tell_if_nearby_only (self, pending);
 }
 
+/* The newest that nobody listens for and that is for nobody in particular, or NULL. */
+static PhPending *
+find_earlier (const PhCore *self, const PhMeeting *meeting)
+{
+  for (guint i = self->pendings->len; i-- > 0;) {
+    PhPending *pending = self->pendings->pdata[i];
+
+    if (pending->type == PH_PENDING_INVITE && pending->command == 0 && pending->meeting == meeting
+        && pending->contact == NULL && (pending->name == NULL || *pending->name == '\0'))
+      return pending;
+  }
+  return NULL;
+}
+
 void
 ph_core_invite (PhCore *self, const PhCommand *command)
 {
@@ -245,6 +259,13 @@ ph_core_invite (PhCore *self, const PhCommand *command)
                   _ ("No meeting point is set. Ask a friend for theirs, or start one with "
                      "'porthole-rendezvous', and set it with 'porthole-cli config set rendezvous "
                      "ADDRESS'"));
+    return;
+  }
+  pending = command->flag ? find_earlier (self, meeting) : NULL;
+  if (pending != NULL) {
+    pending->command = command->number;
+    if (pending->told)
+      tell_invitation (self, pending);
     return;
   }
 
@@ -293,7 +314,8 @@ ph_core_withdraw (PhCore *self, const PhCommand *command)
   for (guint i = 0; i < self->pendings->len; i++) {
     PhPending *pending = self->pendings->pdata[i];
 
-    if (pending->type != PH_PENDING_INVITE || pending->command != command->amount)
+    if (pending->type != PH_PENDING_INVITE || pending->command == 0
+        || pending->command != command->amount)
       continue;
     forget_invitation (self, pending);
     stop_nearby (self, pending);

@@ -23,6 +23,12 @@ ph_engine_invite (PhEngine *self, const char *name)
 }
 
 uint32_t
+ph_engine_invite_again (PhEngine *self)
+{
+  return post (self, (PhCommand){.type = PH_COMMAND_INVITE, .flag = true});
+}
+
+uint32_t
 ph_engine_withdraw (PhEngine *self, uint32_t invite)
 {
   return post (self, (PhCommand){.type = PH_COMMAND_WITHDRAW, .amount = invite});

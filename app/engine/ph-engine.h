@@ -248,6 +248,9 @@ void ph_engine_connect (PhEngine *self);
 /* Makes an invitation. PH_EVENT_INVITATION brings the link; DONE comes when it was used (`text`: the new
  * contact's id), or failed. `name`: what to call whoever uses it, NULL: the name they give. */
 uint32_t ph_engine_invite (PhEngine *self, const char *name);
+/* The same, for whoever uses it; but the newest of earlier runs that nobody has used or taken back yet is taken up,
+ * if there is one. */
+uint32_t ph_engine_invite_again (PhEngine *self);
 /* Takes the invitation of that command back: nobody can use its link any more. The command ends with
  * PH_ENGINE_ERROR_CANCELLED; nothing happens if it is over already. */
 uint32_t ph_engine_withdraw (PhEngine *self, uint32_t invite);

@@ -92,7 +92,7 @@ static void
 make_invitation (PhAddPersonDialog *self)
 {
   if (is_configured (self))
-    ph_invite_begin (self->invite);
+    ph_invite_begin (self->invite, true);
 }
 
 /* The link is good for somebody on the same network. */
@@ -106,7 +106,6 @@ static void
 copy_link (PhAddPersonDialog *self)
 {
   ph_copy_text (GTK_WIDGET (self->link_row), ph_invite_get_link (self->invite), _ ("Link copied"));
-  ph_invite_set_copied (self->invite);
 }
 
 static void
@@ -128,8 +127,8 @@ static void
 page_changed (PhAddPersonDialog *self)
 {
   if (g_strcmp0 (adw_view_stack_get_visible_child_name (self->pages), "invite") == 0
-      && ph_invite_get_state (self->invite) == PH_INVITE_NONE)
-    make_invitation (self);
+      && ph_invite_get_state (self->invite) == PH_INVITE_NONE && is_configured (self))
+    ph_invite_begin (self->invite, false);
 }
 
 static void

@@ -108,6 +108,9 @@ removal_committed (gpointer data)
 {
   const Removal *removal = data;
 
+  /* Added anew while the toast was there. */
+  if (!ph_client_get_contact_hidden (removal->client, removal->contact))
+    return;
   ph_client_remove_async (removal->client, ph_contact_item_id (removal->contact), removed,
                           g_object_ref (removal->contact));
 }

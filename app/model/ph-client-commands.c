@@ -146,7 +146,7 @@ invitation_cancelled (GCancellable *cancellable, gpointer data)
 }
 
 void
-ph_client_invite_async (PhClient *self, const char *name, GCancellable *cancellable,
+ph_client_invite_async (PhClient *self, bool fresh, GCancellable *cancellable,
                         PhClientLinkFunc link_func, GAsyncReadyCallback callback,
                         gpointer user_data)
 {
@@ -155,7 +155,9 @@ ph_client_invite_async (PhClient *self, const char *name, GCancellable *cancella
 
   if (is_closed (self, callback, user_data))
     return;
-  command = track (self, ph_engine_invite (self->engine, name), callback, user_data);
+  command = track (
+      self, fresh ? ph_engine_invite (self->engine, NULL) : ph_engine_invite_again (self->engine),
+      callback, user_data);
   command->link_func = link_func;
   if (cancellable == NULL)
     return;

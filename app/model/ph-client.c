@@ -26,7 +26,7 @@ enum {
   N_PROPS
 };
 
-enum { SETTING_CHANGED, OFFERED, ENDED, ALERT, HISTORY_CHANGED, N_SIGNALS };
+enum { SETTING_CHANGED, OFFERED, ENDED, ALERT, FORGOTTEN, N_SIGNALS };
 
 static GParamSpec *properties[N_PROPS];
 static guint signals[N_SIGNALS];
@@ -65,8 +65,11 @@ contact_event (PhClient *self, const PhContactView *view)
 
   if (known != NULL) {
     const bool renamed = strcmp (ph_contact_item_name (known), view->name) != 0;
+    const bool added = view->added_at > ph_contact_item_added_at (known);
 
     ph_contact_item_show (known, view);
+    if (added)
+      ph_client_set_contact_hidden (self, known, false);
     /* Sorted and filtered lists look at an item when it comes. */
     if (renamed && g_list_store_find (self->contacts, known, &position))
       g_list_model_items_changed (G_LIST_MODEL (self->contacts), position, 1, 1);
@@ -246,7 +249,7 @@ forgotten_event (PhClient *self, const char *id, const char *contact)
     unlist_transfer (self, value);
     g_hash_table_iter_remove (&iter);
   }
-  g_signal_emit (self, signals[HISTORY_CHANGED], 0);
+  g_signal_emit (self, signals[FORGOTTEN], 0, id);
 }
 
 static void
@@ -406,8 +409,8 @@ ph_client_class_init (PhClientClass *klass)
                                  G_TYPE_NONE, 1, PH_TYPE_TRANSFER_ITEM);
   signals[ALERT] = g_signal_new ("alert", PH_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                  G_TYPE_NONE, 2, PH_TYPE_CONTACT_ITEM, G_TYPE_STRING);
-  signals[HISTORY_CHANGED] = g_signal_new ("history-changed", PH_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0,
-                                           NULL, NULL, NULL, G_TYPE_NONE, 0);
+  signals[FORGOTTEN] = g_signal_new ("forgotten", PH_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                     NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
@@ -576,6 +579,13 @@ ph_client_set_contact_hidden (PhClient *self, PhContactItem *contact, bool hidde
   else if (!hidden && !listed
            && ph_client_find_contact (self, ph_contact_item_id (contact)) != NULL)
     g_list_store_append (self->contacts, contact);
+}
+
+bool
+ph_client_get_contact_hidden (PhClient *self, PhContactItem *contact)
+{
+  return ph_client_find_contact (self, ph_contact_item_id (contact)) == contact
+         && !g_list_store_find (self->contacts, contact, NULL);
 }
 
 void

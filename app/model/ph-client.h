@@ -19,7 +19,7 @@
  *   offered (PhTransferItem)           somebody offers files
  *   ended (PhTransferItem)             a transfer is over, well or badly
  *   alert (PhContactItem, message)     somebody without this person's key answered in their place
- *   history-changed                    rows of the history came or went
+ *   forgotten (id)                     a row of the history went, or "": many did
  *
  * Commands are GIO-style: start one with its _async function, end it with ph_client_finish(). IDs are those
  * of items. The client is the source object of every result. */
@@ -57,8 +57,10 @@ unsigned ph_client_get_running (PhClient *self);
 PhContactItem *ph_client_find_contact (PhClient *self, const char *id);
 PhTransferItem *ph_client_find_transfer (PhClient *self, const char *id);
 
-/* Takes an item out of the lists, or puts it back: a removal that the person may still undo. */
+/* Takes an item out of the lists, or puts it back: a removal that the person may still undo. A contact comes back by
+ * itself when the person is added again meanwhile. */
 void ph_client_set_contact_hidden (PhClient *self, PhContactItem *contact, bool hidden);
+bool ph_client_get_contact_hidden (PhClient *self, PhContactItem *contact);
 void ph_client_set_transfer_hidden (PhClient *self, PhTransferItem *transfer, bool hidden);
 
 /* A setting's value as last heard; "" before it is loaded and if it is unset. */
@@ -81,8 +83,8 @@ void ph_client_set_setting_async (PhClient *self, const char *key, const char *v
 
 typedef void (*PhClientLinkFunc) (PhClient *self, const char *link, gpointer user_data);
 /* `link_func` is told the link when it is there; the command ends when it was used. Cancelling takes the
- * invitation back. */
-void ph_client_invite_async (PhClient *self, const char *name, GCancellable *cancellable,
+ * invitation back. `fresh`: not one of an earlier run that is still open. */
+void ph_client_invite_async (PhClient *self, bool fresh, GCancellable *cancellable,
                              PhClientLinkFunc link_func, GAsyncReadyCallback callback,
                              gpointer user_data);
 void ph_client_add_async (PhClient *self, const char *link, const char *name,

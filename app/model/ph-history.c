@@ -6,6 +6,8 @@
 #define PAGE_ROWS 60u
 /* A search follows typing, not each letter. */
 #define SEARCH_DELAY_MS 150u
+/* What ends within this time is asked for together. */
+#define NEWEST_DELAY_MS 250u
 
 struct _PhHistory {
   GObject parent_instance;
@@ -16,7 +18,8 @@ struct _PhHistory {
   char *contact;
   char *search;
   guint search_source;
-  unsigned generation; /* answers to older questions are dropped */
+  guint newest_source;
+  unsigned generation; /* of LOAD_ALL: answers to what was asked before it are dropped */
   bool missed_only;
   bool loading;
   bool complete;
@@ -55,44 +58,93 @@ set_loading (PhHistory *self, bool loading)
 
 /* --- Loading ------------------------------------------------------------------------------------- */
 
+typedef enum { LOAD_ALL, LOAD_MORE, LOAD_NEWEST } LoadKind;
+
 typedef struct {
   PhHistory *history;
   unsigned generation;
   unsigned limit;
-  bool from_start;
+  LoadKind kind;
 } Load;
+
+static GHashTable *
+ids_of_rows (GPtrArray *rows)
+{
+  GHashTable *ids = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < rows->len; i++)
+    g_hash_table_add (ids, (gpointer)ph_transfer_item_id (rows->pdata[i]));
+  return ids;
+}
+
+static bool
+find_item (PhHistory *self, const char *id, guint from, guint *ret_position)
+{
+  for (guint i = from; i < n_items (self); i++) {
+    g_autoptr (PhTransferItem) item = g_list_model_get_item (G_LIST_MODEL (self->items), i);
+
+    if (g_str_equal (ph_transfer_item_id (item), id)) {
+      *ret_position = i;
+      return true;
+    }
+  }
+  return false;
+}
 
 /* Rows that stay keep their object, so that the list does not jump. */
 static void
 show_rows (PhHistory *self, GPtrArray *rows)
 {
-  GListModel *model = G_LIST_MODEL (self->items);
-  guint at = 0;
+  g_autoptr (GHashTable) wanted = ids_of_rows (rows);
+  guint at = 0, kept = 0, old;
+
+  for (guint i = n_items (self); i-- > 0;) {
+    g_autoptr (PhTransferItem) item = g_list_model_get_item (G_LIST_MODEL (self->items), i);
+
+    if (g_hash_table_contains (wanted, ph_transfer_item_id (item)))
+      kept++;
+    else
+      g_list_store_remove (self->items, i);
+  }
+  for (guint i = 0; i < rows->len; i++) {
+    const char *id = ph_transfer_item_id (rows->pdata[i]);
+    g_autoptr (PhTransferItem) shown = g_list_model_get_item (G_LIST_MODEL (self->items), at);
+
+    if (g_hash_table_contains (self->hidden, id))
+      continue;
+    if (shown != NULL && g_str_equal (ph_transfer_item_id (shown), id)) {
+      ph_transfer_item_show (shown, ph_transfer_item_view (rows->pdata[i]));
+      kept--;
+    } else {
+      /* Where the clock was set back a row may have moved. */
+      if (kept > 0 && find_item (self, id, at, &old)) {
+        g_list_store_remove (self->items, old);
+        kept--;
+      }
+      g_list_store_insert (self->items, at, rows->pdata[i]);
+    }
+    at++;
+  }
+}
+
+/* What ended since goes on top. False if there may be a gap between that and the rest. */
+static bool
+show_newest (PhHistory *self, GPtrArray *rows, unsigned limit)
+{
+  bool joined = rows->len < limit || n_items (self) == 0;
+  guint at = 0, old;
 
   for (guint i = 0; i < rows->len; i++) {
-    PhTransferItem *row = rows->pdata[i];
-    g_autoptr (PhTransferItem) shown = NULL;
+    const char *id = ph_transfer_item_id (rows->pdata[i]);
 
-    if (g_hash_table_contains (self->hidden, ph_transfer_item_id (row)))
-      continue;
-    shown = g_list_model_get_item (model, at);
-    if (shown != NULL && g_str_equal (ph_transfer_item_id (shown), ph_transfer_item_id (row)))
-      ph_transfer_item_show (shown, ph_transfer_item_view (row));
-    else
-      g_list_store_insert (self->items, at, row);
-    at++;
-    /* What stood here and is gone, or comes again further down. */
-    for (guint k = at; k < g_list_model_get_n_items (model); k++) {
-      g_autoptr (PhTransferItem) other = g_list_model_get_item (model, k);
-
-      if (g_str_equal (ph_transfer_item_id (other), ph_transfer_item_id (row))) {
-        g_list_store_remove (self->items, k);
-        break;
-      }
+    if (find_item (self, id, 0, &old)) {
+      joined = true;
+      at = old + 1;
+    } else if (!g_hash_table_contains (self->hidden, id)) {
+      g_list_store_insert (self->items, at++, rows->pdata[i]);
     }
   }
-  if (g_list_model_get_n_items (model) > at)
-    g_list_store_splice (self->items, at, g_list_model_get_n_items (model) - at, NULL, 0);
+  return joined;
 }
 
 static void
@@ -103,6 +155,8 @@ append_rows (PhHistory *self, GPtrArray *rows)
       g_list_store_append (self->items, rows->pdata[i]);
 }
 
+static void reload (PhHistory *self);
+
 static void
 loaded (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -110,23 +164,24 @@ loaded (GObject *source, GAsyncResult *result, gpointer user_data)
   PhHistory *self = load->history;
   g_autoptr (GPtrArray) rows = ph_client_finish_rows (PH_CLIENT (source), result, NULL);
 
-  if (load->generation == self->generation && rows != NULL) {
-    self->complete = rows->len < load->limit;
-    if (load->from_start)
-      show_rows (self, rows);
-    else
-      append_rows (self, rows);
-    set_loading (self, false);
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
+  if (load->generation == self->generation && load->kind == LOAD_NEWEST) {
+    if (rows != NULL && !show_newest (self, rows, load->limit))
+      reload (self);
   } else if (load->generation == self->generation) {
+    if (rows != NULL && load->kind == LOAD_ALL)
+      show_rows (self, rows);
+    else if (rows != NULL)
+      append_rows (self, rows);
+    self->complete = rows != NULL && rows->len < load->limit;
     set_loading (self, false);
   }
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
   g_free (load);
   g_object_unref (self);
 }
 
 static void
-ask (PhHistory *self, PhTransferItem *after, unsigned limit)
+ask (PhHistory *self, LoadKind kind, PhTransferItem *after, unsigned limit)
 {
   const PhHistoryQuery query = {
       .contact = self->contact,
@@ -139,17 +194,55 @@ ask (PhHistory *self, PhTransferItem *after, unsigned limit)
   Load *load = g_new0 (Load, 1);
 
   load->history = g_object_ref (self);
-  load->generation = ++self->generation;
+  load->generation = kind == LOAD_ALL ? ++self->generation : self->generation;
   load->limit = limit;
-  load->from_start = after == NULL;
-  set_loading (self, true);
+  load->kind = kind;
+  if (kind != LOAD_NEWEST)
+    set_loading (self, true);
   ph_client_load_history_async (self->client, &query, loaded, load);
 }
 
 static void
 reload (PhHistory *self)
 {
-  ask (self, NULL, MAX (PAGE_ROWS, n_items (self)));
+  ask (self, LOAD_ALL, NULL, MAX (PAGE_ROWS, n_items (self)));
+}
+
+static gboolean
+newest_due (gpointer data)
+{
+  PhHistory *self = data;
+
+  /* Those that are on their way may be older or newer than what ended. */
+  if (self->loading)
+    return G_SOURCE_CONTINUE;
+  self->newest_source = 0;
+  ask (self, LOAD_NEWEST, NULL, PAGE_ROWS);
+  return G_SOURCE_REMOVE;
+}
+
+/* Many small transfers end one after the other: they are asked for together. */
+static void
+transfer_ended (PhHistory *self)
+{
+  if (self->newest_source == 0)
+    self->newest_source = g_timeout_add (NEWEST_DELAY_MS, newest_due, self);
+}
+
+static void
+forgotten (PhHistory *self, const char *id)
+{
+  guint position;
+
+  if (*id == '\0') {
+    reload (self);
+    return;
+  }
+  g_hash_table_remove (self->hidden, id);
+  if (find_item (self, id, 0, &position)) {
+    g_list_store_remove (self->items, position);
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
+  }
 }
 
 void
@@ -161,7 +254,7 @@ ph_history_load_more (PhHistory *self)
   if (self->loading || self->complete || n_items (self) == 0)
     return;
   last = g_list_model_get_item (G_LIST_MODEL (self->items), n_items (self) - 1);
-  ask (self, last, PAGE_ROWS);
+  ask (self, LOAD_MORE, last, PAGE_ROWS);
 }
 
 static gboolean
@@ -170,7 +263,7 @@ search_due (gpointer data)
   PhHistory *self = data;
 
   self->search_source = 0;
-  ask (self, NULL, PAGE_ROWS);
+  ask (self, LOAD_ALL, NULL, PAGE_ROWS);
   return G_SOURCE_REMOVE;
 }
 
@@ -216,7 +309,9 @@ ph_history_constructed (GObject *object)
   PhHistory *self = PH_HISTORY (object);
 
   G_OBJECT_CLASS (ph_history_parent_class)->constructed (object);
-  g_signal_connect_object (self->client, "history-changed", G_CALLBACK (reload), self,
+  g_signal_connect_object (self->client, "forgotten", G_CALLBACK (forgotten), self,
+                           G_CONNECT_SWAPPED);
+  g_signal_connect_object (self->client, "ended", G_CALLBACK (transfer_ended), self,
                            G_CONNECT_SWAPPED);
   reload (self);
 }
@@ -274,7 +369,7 @@ ph_history_set_property (GObject *object, guint id, const GValue *value, GParamS
   case PROP_MISSED_ONLY:
     if (self->missed_only != g_value_get_boolean (value)) {
       self->missed_only = g_value_get_boolean (value);
-      ask (self, NULL, PAGE_ROWS);
+      ask (self, LOAD_ALL, NULL, PAGE_ROWS);
       g_object_notify_by_pspec (object, pspec);
     }
     break;
@@ -289,6 +384,7 @@ ph_history_finalize (GObject *object)
   PhHistory *self = PH_HISTORY (object);
 
   g_clear_handle_id (&self->search_source, g_source_remove);
+  g_clear_handle_id (&self->newest_source, g_source_remove);
   g_clear_object (&self->client);
   g_object_unref (self->items);
   g_hash_table_unref (self->hidden);

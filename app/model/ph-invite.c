@@ -11,10 +11,9 @@ struct _PhInvite {
   char *contact;
   char *message;
   PhInviteState state;
-  bool copied;
 };
 
-enum { PROP_0, PROP_STATE, PROP_LINK, PROP_CONTACT, PROP_MESSAGE, PROP_COPIED, N_PROPS };
+enum { PROP_0, PROP_STATE, PROP_LINK, PROP_CONTACT, PROP_MESSAGE, N_PROPS };
 static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (PhInvite, ph_invite, G_TYPE_OBJECT)
@@ -38,11 +37,8 @@ enter (PhInvite *self, PhInviteState state)
   if (self->state == state)
     return;
   self->state = state;
-  if (state != PH_INVITE_WAITING) {
+  if (state != PH_INVITE_WAITING)
     set_text (self, &self->link, "", PROP_LINK);
-    self->copied = false;
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_COPIED]);
-  }
   if (state != PH_INVITE_PREPARING && state != PH_INVITE_WAITING)
     g_clear_object (&self->cancellable);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATE]);
@@ -94,7 +90,7 @@ invited (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-ph_invite_begin (PhInvite *self)
+ph_invite_begin (PhInvite *self, bool fresh)
 {
   Call *call;
 
@@ -107,7 +103,7 @@ ph_invite_begin (PhInvite *self)
   set_text (self, &self->message, "", PROP_MESSAGE);
   set_text (self, &self->contact, "", PROP_CONTACT);
   enter (self, PH_INVITE_PREPARING);
-  ph_client_invite_async (self->client, NULL, self->cancellable, got_link, invited, call);
+  ph_client_invite_async (self->client, fresh, self->cancellable, got_link, invited, call);
 }
 
 void
@@ -122,15 +118,6 @@ ph_invite_withdraw (PhInvite *self)
 }
 
 void
-ph_invite_set_copied (PhInvite *self)
-{
-  if (self->state != PH_INVITE_WAITING || self->copied)
-    return;
-  self->copied = true;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_COPIED]);
-}
-
-void
 ph_invite_enter (PhInvite *self)
 {
   if (self->cancellable == NULL)
@@ -140,7 +127,7 @@ ph_invite_enter (PhInvite *self)
 void
 ph_invite_leave (PhInvite *self)
 {
-  if (!self->copied)
+  if (self->state == PH_INVITE_PREPARING)
     ph_invite_withdraw (self);
 }
 
@@ -163,9 +150,6 @@ ph_invite_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
     break;
   case PROP_MESSAGE:
     g_value_set_string (value, self->message);
-    break;
-  case PROP_COPIED:
-    g_value_set_boolean (value, self->copied);
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -197,7 +181,6 @@ ph_invite_class_init (PhInviteClass *klass)
   properties[PROP_LINK] = g_param_spec_string ("link", NULL, NULL, "", flags);
   properties[PROP_CONTACT] = g_param_spec_string ("contact", NULL, NULL, "", flags);
   properties[PROP_MESSAGE] = g_param_spec_string ("message", NULL, NULL, "", flags);
-  properties[PROP_COPIED] = g_param_spec_boolean ("copied", NULL, NULL, FALSE, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The invitation that this person is giving out. There is one a client: a dialog that is closed and opened
- * again shows the same, as long as it is good.
+ * again shows the same, as long as it is good: a link that was shown may be in somebody's hands, copied, scanned or
+ * read out, and lives until it was used, has expired or was withdrawn. Over restarts too.
  *
  *   state       PhInviteState
  *   link        "" before it is there
  *   contact     who used it: a device ID; ""
- *   message     why there is none, a sentence; ""
- *   copied      whether the person has taken the link out of the window */
+ *   message     why there is none, a sentence; "" */
 
 #pragma once
 
@@ -32,12 +32,10 @@ PhInvite *ph_invite_of (PhClient *client);
 
 /* The dialog is opened: what is over is forgotten. */
 void ph_invite_enter (PhInvite *self);
-/* Makes an invitation unless one is waiting. */
-void ph_invite_begin (PhInvite *self);
+/* Makes an invitation unless one is waiting; takes one of an earlier run up, unless it is to be `fresh`. */
+void ph_invite_begin (PhInvite *self, bool fresh);
 void ph_invite_withdraw (PhInvite *self);
-/* The link has left the window: it outlives the dialog. */
-void ph_invite_set_copied (PhInvite *self);
-/* The dialog was closed: withdraws what nobody can have. */
+/* The dialog was closed: withdraws what was not shown yet. */
 void ph_invite_leave (PhInvite *self);
 
 PhInviteState ph_invite_get_state (PhInvite *self);

@@ -112,6 +112,28 @@ test_names_in_sentences (void)
   pair_free (pair);
 }
 
+/* Taking back what is over already, or never was, takes no other one back. */
+static void
+test_withdrawing_nothing (void)
+{
+  Pair *pair = pair_new ();
+  Node *left = pair->left, *third = node_new ();
+  g_autofree char *first = g_strdup (left->link);
+  uint32_t add;
+
+  ph_engine_invite (left->engine, NULL);
+  wait_until (!g_str_equal (left->link, first));
+  node_close (left);
+  node_open (left);
+  ph_engine_connect (left->engine);
+  finish (left, ph_engine_withdraw (left->engine, 0));
+  ph_engine_connect (third->engine);
+  add = ph_engine_add (third->engine, left->link, NULL);
+  g_assert_cmpstr (finish (third, add), ==, ph_engine_device_id (left->engine));
+  node_free (third);
+  pair_free (pair);
+}
+
 /* It is kept over a restart, like everything here. */
 static void
 test_verified_and_seen (void)
@@ -333,6 +355,7 @@ main (int argc, char **argv)
   g_test_add_func ("/people/auto-accept", test_auto_accept);
   g_test_add_func ("/people/auto-accept-adds-up", test_auto_accept_adds_up);
   g_test_add_func ("/people/names-in-sentences", test_names_in_sentences);
+  g_test_add_func ("/people/withdrawing-nothing", test_withdrawing_nothing);
   g_test_add_func ("/people/verified-and-seen", test_verified_and_seen);
   g_test_add_func ("/people/safety-number", test_safety_number);
   g_test_add_func ("/people/second-listener", test_second_listener);
