@@ -14,6 +14,7 @@
 #include "app/gtk/ph-paste.h"
 #include "app/gtk/ph-search-provider.h"
 #include "app/gtk/ph-send-dialog.h"
+#include "app/gtk/ph-window-state.h"
 #include "app/gtk/ph-window.h"
 
 #include <glib/gi18n.h>
@@ -30,6 +31,7 @@ struct _PhApplication {
   PhNotifications *notifications;
   PhBackground *background;
   PhSearchProvider *search_provider; /* NULL: there is no session bus */
+  bool at_login; /* started by it */
   bool quitting; /* the question was answered */
   bool failed; /* it was said that the profile cannot be opened */
 };
@@ -54,6 +56,8 @@ present_window (PhApplication *self)
     return NULL;
   if (window == NULL) {
     window = GTK_WINDOW (ph_window_new (self, self->client));
+    ph_window_state_follow (window, self->profile);
+    ph_background_window_opened (self->background);
     g_signal_connect_object (window, "close-request", G_CALLBACK (window_closed), self,
                              G_CONNECT_SWAPPED);
   }
@@ -133,7 +137,7 @@ quit_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
 static void
 loaded (PhApplication *self)
 {
-  if (ph_client_get_flag (self->client, "run-in-background"))
+  if (ph_background_is_wanted (self->background))
     ph_client_connect (self->client);
   if (self->search_provider != NULL)
     ph_search_provider_client_changed (self->search_provider);
@@ -147,10 +151,11 @@ open_profile (PhApplication *self, GError **error)
     return false;
   ph_client_export (self->client, g_application_get_dbus_connection (G_APPLICATION (self)));
   self->notifications = ph_notifications_new (self, self->client);
-  self->background = ph_background_new (self, self->client, self->profile);
+  self->background = ph_background_new (self, self->client, self->profile, self->at_login);
   ph_application_follow_alerts (self);
   g_signal_connect_object (self->client, "notify::loaded", G_CALLBACK (loaded), self,
                            G_CONNECT_SWAPPED);
+  ph_paste_tidy (self->client);
   return true;
 }
 
@@ -180,19 +185,27 @@ close_profile (PhApplication *self)
   g_clear_object (&self->client);
 }
 
-/* Another identity was imported into the profile: everything that was loaded from it is another. */
-static void
-reopen_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
+static gboolean
+reopen (gpointer data)
 {
   PhApplication *self = data;
 
   if (self->client == NULL)
-    return;
+    return G_SOURCE_REMOVE;
   g_application_hold (G_APPLICATION (self));
   close_profile (self);
   ph_application_wanted (self);
   present_window (self);
   g_application_release (G_APPLICATION (self));
+  return G_SOURCE_REMOVE;
+}
+
+/* Another identity was imported into the profile: everything that was loaded from it is another. Not at once: a dialog
+ * of a window that goes with it asks for this while it is being closed. */
+static void
+reopen_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  g_idle_add_full (G_PRIORITY_DEFAULT_IDLE, reopen, g_object_ref (data), g_object_unref);
 }
 
 static const GActionEntry actions[] = {
@@ -241,8 +254,6 @@ ph_application_startup (GApplication *application)
   } else {
     ph_application_wanted (self);
   }
-  if (self->client != NULL)
-    ph_paste_remove_old ();
 }
 
 /* Whoever asks for something, be it by a notification's button. */
@@ -311,6 +322,15 @@ ph_application_open (GApplication *application, GFile **files, int n_files, cons
         GTK_WIDGET (window));
 }
 
+static int
+ph_application_handle_local_options (GApplication *application, GVariantDict *options)
+{
+  PhApplication *self = PH_APPLICATION (application);
+
+  self->at_login = g_variant_dict_contains (options, PH_BACKGROUND_LOGIN_OPTION);
+  return -1;
+}
+
 static void
 ph_application_shutdown (GApplication *application)
 {
@@ -337,6 +357,7 @@ ph_application_class_init (PhApplicationClass *klass)
   GApplicationClass *application_class = G_APPLICATION_CLASS (klass);
 
   object_class->finalize = ph_application_finalize;
+  application_class->handle_local_options = ph_application_handle_local_options;
   application_class->startup = ph_application_startup;
   application_class->before_emit = ph_application_before_emit;
   application_class->dbus_register = ph_application_dbus_register;
@@ -352,6 +373,7 @@ ph_application_init (PhApplication *self)
   static const GOptionEntry options[] = {
       {"profile", 0, 0, G_OPTION_ARG_FILENAME, NULL,
        N_ ("Folder with identity, settings and history"), N_ ("DIR")},
+      {PH_BACKGROUND_LOGIN_OPTION, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, NULL, NULL, NULL},
       G_OPTION_ENTRY_NULL,
   };
 

@@ -21,18 +21,26 @@ struct _PhBackground {
   PhApplication *application; /* borrowed */
   bool held;
   bool asked; /* the portal, in this run */
+  bool at_login; /* started so, and no window was opened since */
 };
 
 G_DEFINE_FINAL_TYPE (PhBackground, ph_background, G_TYPE_OBJECT)
 
 /* --- Staying ------------------------------------------------------------------------------------- */
 
+bool
+ph_background_is_wanted (PhBackground *self)
+{
+  return ph_client_get_flag (self->client, "run-in-background")
+         || (self->at_login && ph_client_get_flag (self->client, "auto-start"));
+}
+
 /* Until everything is told nobody knows what there is to do. */
 static bool
 has_to_stay (PhBackground *self)
 {
   return !ph_client_get_loaded (self->client) || ph_client_get_running (self->client) > 0
-         || ph_client_get_flag (self->client, "run-in-background");
+         || ph_background_is_wanted (self);
 }
 
 static void
@@ -114,6 +122,7 @@ command_line (PhBackground *self)
   if (self->profile != NULL)
     g_ptr_array_add (words, g_strconcat ("--profile=", self->profile, NULL));
   g_ptr_array_add (words, g_strdup ("--gapplication-service"));
+  g_ptr_array_add (words, g_strdup ("--" PH_BACKGROUND_LOGIN_OPTION));
   return words;
 }
 
@@ -149,6 +158,13 @@ setting_changed (PhBackground *self, const char *key)
 }
 
 /* --- A window is closed ----------------------------------------------------------------------- */
+
+void
+ph_background_window_opened (PhBackground *self)
+{
+  self->at_login = false;
+  update (self);
+}
 
 void
 ph_background_window_closed (PhBackground *self)
@@ -205,13 +221,14 @@ ph_background_init (PhBackground *self)
 }
 
 PhBackground *
-ph_background_new (PhApplication *application, PhClient *client, const char *profile)
+ph_background_new (PhApplication *application, PhClient *client, const char *profile, bool at_login)
 {
   PhBackground *self = g_object_new (PH_TYPE_BACKGROUND, NULL);
 
   self->application = application;
   self->client = g_object_ref (client);
   self->profile = g_strdup (profile);
+  self->at_login = at_login;
   g_signal_connect_object (client, "notify::loaded", G_CALLBACK (update), self, G_CONNECT_SWAPPED);
   g_signal_connect_object (client, "notify::running", G_CALLBACK (update), self, G_CONNECT_SWAPPED);
   g_signal_connect_object (client, "setting-changed::run-in-background",

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Pasting to send. An image or a text becomes a file of its own, in a folder of the cache: a transfer may go
- * on after a restart, so the file stays until it is old. */
+/* Pasting to send. An image or a text becomes a file of its own, in a folder of the cache (ph-pasted.h). */
 
 #define G_LOG_DOMAIN "porthole"
 
@@ -8,12 +7,10 @@
 
 #include "app/gtk/ph-send.h"
 #include "app/gtk/ph-window.h"
+#include "app/model/ph-pasted.h"
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
-
-/* Longer than anything waits for somebody to come online. */
-#define KEEP_DAYS 90
 
 /* What is pasted, until it is a file. */
 typedef struct {
@@ -38,10 +35,12 @@ pasted_free (gpointer data)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pasted, pasted_free)
 
+/* Of this profile: another one's files are not this one's to tidy up. */
 static char *
 cache_folder (void)
 {
-  return g_build_filename (g_get_user_cache_dir (), "porthole", "pasted", NULL);
+  return g_build_filename (g_get_user_cache_dir (), "porthole", "pasted",
+                           g_application_get_application_id (g_application_get_default ()), NULL);
 }
 
 static void
@@ -170,35 +169,19 @@ ph_send_paste (GtkWidget *widget, PhClient *client, PhContactItem *contact)
 /* --- Tidying up ---------------------------------------------------------------------------------- */
 
 static void
-remove_old (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+tidy (PhClient *client)
 {
-  const gint64 limit = g_get_real_time () / G_USEC_PER_SEC - KEEP_DAYS * INT64_C (86400);
-  g_autofree char *parent = cache_folder ();
-  g_autoptr (GDir) dir = g_dir_open (parent, 0, NULL);
-  const char *name;
+  g_autofree char *folder = NULL;
 
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
-    g_autofree char *folder = g_build_filename (parent, name, NULL);
-    g_autoptr (GDir) inside = g_dir_open (folder, 0, NULL);
-    const char *file;
-    GStatBuf st;
-
-    if (inside == NULL || g_stat (folder, &st) != 0 || st.st_mtime >= limit)
-      continue;
-    while ((file = g_dir_read_name (inside)) != NULL) {
-      g_autofree char *path = g_build_filename (folder, file, NULL);
-
-      g_unlink (path);
-    }
-    g_rmdir (folder);
-  }
-  g_task_return_boolean (task, TRUE);
+  if (!ph_client_get_loaded (client))
+    return;
+  folder = cache_folder ();
+  g_signal_handlers_disconnect_by_func (client, tidy, NULL);
+  ph_pasted_remove_old (folder, ph_client_get_transfers (client));
 }
 
 void
-ph_paste_remove_old (void)
+ph_paste_tidy (PhClient *client)
 {
-  g_autoptr (GTask) task = g_task_new (NULL, NULL, NULL, NULL);
-
-  g_task_run_in_thread (task, remove_old);
+  g_signal_connect (client, "notify::loaded", G_CALLBACK (tidy), NULL);
 }

@@ -3,5 +3,7 @@
 
 #pragma once
 
-/* Removes those that are too old to be of a transfer; on a worker. */
-void ph_paste_remove_old (void);
+#include "app/model/ph-client.h"
+
+/* Removes those that are not needed any more, once the client has loaded what is. */
+void ph_paste_tidy (PhClient *client);

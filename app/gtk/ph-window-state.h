@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How large the window was, kept in the profile: two profiles have windows of their own, and there is no schema that
+ * would have to be installed. What cannot be read or written is forgotten. */
+
+#pragma once
+
+#include <gtk/gtk.h>
+
+/* Gives a window that was not shown yet the size that the last one had, and keeps what it is when it goes. `profile`
+ * NULL: the person's own. */
+void ph_window_state_follow (GtkWindow *window, const char *profile);
