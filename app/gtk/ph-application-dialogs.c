@@ -121,6 +121,12 @@ compare_keys (GSimpleAction *action, GVariant *parameter, gpointer data)
 }
 
 static void
+key_alert (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  present_of_contact (data, parameter, ph_key_alert_new);
+}
+
+static void
 transfer_details (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   PhClient *client = ph_application_get_client (data);
@@ -142,6 +148,7 @@ static const GActionEntry actions[] = {
     {.name = "person-details", .activate = person_details, .parameter_type = "s"},
     {.name = "person-history", .activate = person_history, .parameter_type = "s"},
     {.name = "compare-keys", .activate = compare_keys, .parameter_type = "s"},
+    {.name = "key-alert", .activate = key_alert, .parameter_type = "s"},
     {.name = "transfer-details", .activate = transfer_details, .parameter_type = "s"},
 };
 

@@ -58,6 +58,15 @@ details_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
 }
 
 static void
+alert_activated (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  PhPersonActions *self = data;
+
+  gtk_widget_activate_action (self->widget, "app.key-alert", "s",
+                              ph_contact_item_id (self->contact));
+}
+
+static void
 blocked (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GtkWidget) widget = data;
@@ -148,6 +157,7 @@ static const GActionEntry entries[] = {
     {.name = "send-folder", .activate = send_folder_activated},
     {.name = "paste", .activate = paste_activated},
     {.name = "details", .activate = details_activated},
+    {.name = "alert", .activate = alert_activated},
     {.name = "block", .state = "false", .change_state = block_changed},
     {.name = "remove", .activate = remove_activated},
 };
@@ -173,6 +183,7 @@ update (PhPersonActions *self)
   set_enabled (self, "send-folder", can_send);
   set_enabled (self, "paste", can_send);
   set_enabled (self, "details", self->contact != NULL);
+  set_enabled (self, "alert", self->contact != NULL);
   set_enabled (self, "block", self->contact != NULL);
   set_enabled (self, "remove", self->contact != NULL);
   g_simple_action_set_state (G_SIMPLE_ACTION (block), g_variant_new_boolean (is_blocked));

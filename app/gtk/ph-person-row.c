@@ -27,13 +27,21 @@ G_DEFINE_FINAL_TYPE (PhPersonRow, ph_person_row, GTK_TYPE_LIST_BOX_ROW)
 /* --- Closures of the template -------------------------------------------------------------------- */
 
 static char **
-presence_classes (PhPersonRow *self, gboolean online, gboolean blocked)
+presence_classes (PhPersonRow *self, gboolean online, gboolean blocked, gboolean alert)
 {
   const char *const classes[] = {"presence",
-                                 blocked  ? "blocked"
-                                 : online ? "online"
-                                          : "offline",
+                                 blocked || alert ? "blocked"
+                                 : online         ? "online"
+                                                  : "offline",
                                  NULL};
+
+  return g_strdupv ((char **)classes);
+}
+
+static char **
+summary_classes (PhPersonRow *self, gboolean alert)
+{
+  const char *const classes[] = {"caption", alert ? "error" : "dimmed", NULL};
 
   return g_strdupv ((char **)classes);
 }
@@ -192,6 +200,7 @@ ph_person_row_class_init (PhPersonRowClass *klass)
   gtk_widget_class_set_template_from_resource (widget_class,
                                                "/org/porthole/Porthole/ph-person-row.ui");
   gtk_widget_class_bind_template_callback (widget_class, presence_classes);
+  gtk_widget_class_bind_template_callback (widget_class, summary_classes);
   gtk_widget_class_bind_template_callback (widget_class, first_text);
   gtk_widget_class_bind_template_callback (widget_class, count_text);
   gtk_widget_class_install_action (widget_class, "row.menu", NULL, menu_activated);

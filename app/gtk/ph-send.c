@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-send.h"
 
+#include "app/gtk/ph-person-dialog.h"
 #include "app/gtk/ph-window.h"
 
 #include <glib/gi18n.h>
@@ -120,6 +121,11 @@ ph_send_files (GtkWidget *widget, PhClient *client, PhContactItem *contact, GLis
   }
   if (n == 0)
     return;
+  /* Nothing goes before the person has decided: what was only queued would look as if it did. */
+  if (ph_contact_item_alert (contact)) {
+    adw_dialog_present (ph_key_alert_new (client, contact), widget);
+    return;
+  }
   paths = g_strv_builder_end (builder);
   ph_client_send_async (client, ph_contact_item_id (contact), (const char *const *)paths, sent,
                         sending_new (widget, client, contact));

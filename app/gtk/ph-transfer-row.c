@@ -113,6 +113,12 @@ destination (PhTransferRow *self)
 }
 
 static void
+folder_changed (PhTransferRow *self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_DESTINATION]);
+}
+
+static void
 set_transfer (PhTransferRow *self, PhTransferItem *transfer)
 {
   if (self->transfer == transfer)
@@ -174,8 +180,11 @@ ph_transfer_row_set_property (GObject *object, guint id, const GValue *value, GP
 
   switch (id) {
   case PROP_CLIENT:
-    if (g_set_object (&self->client, g_value_get_object (value)))
-      g_object_notify_by_pspec (object, properties[PROP_DESTINATION]);
+    self->client = g_value_dup_object (value);
+    if (self->client != NULL)
+      g_signal_connect_object (self->client, "setting-changed::download-dir",
+                               G_CALLBACK (folder_changed), self, G_CONNECT_SWAPPED);
+    folder_changed (self); /* the template is bound already */
     break;
   case PROP_TRANSFER:
     set_transfer (self, g_value_get_object (value));
@@ -190,15 +199,16 @@ ph_transfer_row_class_init (PhTransferRowClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
 
   object_class->dispose = ph_transfer_row_dispose;
   object_class->get_property = ph_transfer_row_get_property;
   object_class->set_property = ph_transfer_row_set_property;
 
-  properties[PROP_CLIENT] = g_param_spec_object ("client", NULL, NULL, PH_TYPE_CLIENT, flags);
-  properties[PROP_TRANSFER] =
-      g_param_spec_object ("transfer", NULL, NULL, PH_TYPE_TRANSFER_ITEM, flags);
+  properties[PROP_CLIENT] =
+      g_param_spec_object ("client", NULL, NULL, PH_TYPE_CLIENT, flags | G_PARAM_CONSTRUCT_ONLY);
+  properties[PROP_TRANSFER] = g_param_spec_object ("transfer", NULL, NULL, PH_TYPE_TRANSFER_ITEM,
+                                                   flags | G_PARAM_EXPLICIT_NOTIFY);
   properties[PROP_DESTINATION] = g_param_spec_string ("destination", NULL, NULL, NULL,
                                                       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   g_object_class_install_properties (object_class, N_PROPS, properties);

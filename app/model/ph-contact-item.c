@@ -62,6 +62,8 @@ presence_text (const PhContactItem *self)
 {
   if (self->blocked)
     return _ ("Blocked");
+  if (self->alert)
+    return _ ("Stop: this may be somebody else");
   return self->online ? _ ("Online") : _ ("Offline");
 }
 
@@ -106,6 +108,8 @@ summarize (const PhContactItem *self, const Sums *sums)
 {
   const unsigned percent = (unsigned)(self->fraction * 100);
 
+  if (self->alert) /* before anything that goes on */
+    return g_strdup (presence_text (self));
   if (sums->offers > 0)
     return g_strdup_printf (
         ngettext ("Wants to send you something", "%u offers wait for you", sums->offers),
@@ -282,7 +286,8 @@ show_flag (PhContactItem *self, bool *field, bool value, guint id)
 void
 ph_contact_item_show (PhContactItem *self, const PhContactView *view)
 {
-  const bool presence = self->online != view->online || self->blocked != view->blocked;
+  const bool presence =
+      self->online != view->online || self->blocked != view->blocked || self->alert != view->alert;
 
   g_return_if_fail (PH_IS_CONTACT_ITEM (self));
   g_return_if_fail (g_strcmp0 (view->id, self->id) == 0);

@@ -23,6 +23,38 @@ def window_sizes(desktop):
         must(width >= NARROW, f'it can be made {width} pixels wide')
 
 
+@journey
+def window_is_remembered(desktop):
+    """It comes back as large as it was."""
+    with household(desktop, 'window-is-remembered') as home:
+        home.introduce()
+        window = home.open(home.left)
+        desktop.place(window.window(), 20, 40, 700, 500)
+        wait_for('the size', lambda: desktop.geometry(window.window())[2:] == (700, 500))
+        window.quit()
+        window = home.adopt(home.left, home.start(home.left))
+        wait_for('a window', lambda: desktop.windows(window.pid))
+        wait_for('the same size', lambda: desktop.geometry(window.window())[2:] == (700, 500))
+
+
+@journey
+def folder_of_an_offer(desktop):
+    """Where files will be saved is said as it is, also when it is changed while an offer waits."""
+    with household(desktop, 'folder-of-an-offer') as home:
+        home.introduce()
+        path = home.lab.work / 'Apples.txt'
+        path.write_text('apples', encoding='utf-8')
+        window = home.open(home.left)
+        offering = home.right.cli('send', home.right.contact, path, '--timeout', '120')
+        window.click(window.wait('Desk', 'list item'))
+        window.wait_text('Will be saved in')
+        folder = home.lab.work / 'Orchard'
+        folder.mkdir()
+        home.left.do('config', 'set', 'download-dir', folder)
+        window.wait_text('Will be saved in Orchard')
+        offering.kill()
+
+
 def begin(window, name):
     """The first start: a name, and that is all."""
     window.wait_text('Welcome to Porthole')

@@ -139,6 +139,8 @@ static void
 test_contact_sums_up (void)
 {
   const PhContactView view = {.id = "contact", .name = "Desk", .online = true};
+  const PhContactView alert = {.id = "contact", .name = "Desk", .online = true, .alert = true};
+  g_autoptr (GHashTable) heard = g_hash_table_new (NULL, NULL);
   g_autoptr (PhContactItem) contact = ph_contact_item_new (&view);
   PhTransferView first = a_transfer ("a", 10), second = a_transfer ("b", 20);
   g_autoptr (PhTransferItem) a = ph_transfer_item_new (&first);
@@ -164,6 +166,14 @@ test_contact_sums_up (void)
   g_object_get (contact, "offers", &offers, NULL);
   g_assert_cmpuint (offers, ==, 0);
   g_assert_true (flag (contact, "busy"));
+
+  /* Another key is said before anything else. */
+  ph_contact_item_show (contact, &alert);
+  assert_summary (contact, "Stop: this may be somebody else");
+  g_signal_connect (contact, "notify", G_CALLBACK (note), heard);
+  ph_contact_item_show (contact, &view);
+  assert_summary (contact, "Receiving 1 file, 25%");
+  g_assert_cmpint (heard_of (heard, "presence-text"), ==, 1);
 
   ph_contact_item_remove_transfer (contact, a);
   assert_summary (contact, "Online");
