@@ -91,15 +91,14 @@ can_add (PhAddPersonDialog *self, gboolean link_good, gboolean adding)
 static void
 make_invitation (PhAddPersonDialog *self)
 {
-  if (is_configured (self))
-    ph_invite_begin (self->invite, true);
+  ph_invite_begin (self->invite, true);
 }
 
 /* The link is good for somebody on the same network. */
 static void
 invite_nearby (PhAddPersonDialog *self)
 {
-  ph_invite_begin (self->invite);
+  ph_invite_begin (self->invite, false);
 }
 
 static void
