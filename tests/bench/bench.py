@@ -156,10 +156,15 @@ def bench_tree(movers, work, arguments):
     yield from move_tree(movers, work, arguments, 'tree', sizes, 20, depth=4)
 
 
+def portholes(lab):
+    """As people have it, and held to one protocol."""
+    return [Porthole(lab), Porthole(lab, 'porthole-udp', only='udp'), Porthole(lab, 'porthole-tcp', only='tcp')]
+
+
 def bench_lossy(case, arguments, round_trip_ms, loss_ppm):
     with Lab(Wire(slow=True)) as lab:
         movers = chosen(arguments, [Scp(lab, 'scp'), Plain(lab, 'tcp-cubic', 'cubic'), Plain(lab, 'tcp-bbr', 'bbr'),
-                                    Porthole(lab, 'porthole-tcp', udp=False), Porthole(lab)])
+                                    *portholes(lab)])
         for mover in movers:
             mover.set_up()
             mover.limit = arguments.seconds
@@ -206,7 +211,7 @@ def bench_wire(cases, arguments):
         movers = chosen(arguments, [
             Scp(lab, 'scp'), Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com'), RsyncSsh(lab, 'rsync-ssh'),
             RsyncDaemon(lab, 'rsync-daemon'), MagicWormhole(lab, 'magic-wormhole'), Syncthing(lab, 'syncthing'),
-            floor(lab), tls_mover(lab), Porthole(lab, 'porthole-tcp', udp=False), Porthole(lab)])
+            floor(lab), tls_mover(lab), *portholes(lab)])
         for mover in movers:
             mover.set_up()
         for case in cases:

@@ -15,10 +15,10 @@ class Porthole:
     """porthole-cli at both ends; the receiver waits, what is timed is the sender's start to its exit, which
     comes after the receiver has synced and checked the file."""
 
-    def __init__(self, lab, name='porthole', udp=True, relayed=False):
+    def __init__(self, lab, name='porthole', only=None, relayed=False):
         self.lab = lab
         self.name = name
-        self.udp = udp
+        self.only = only  # "udp" or "tcp": what the network lets through
         self.relayed = relayed
         self.folder = lab.right.inbox
         self.limit = None  # seconds; what has arrived by then counts
@@ -31,7 +31,7 @@ class Porthole:
         pass
 
     def move(self, source):
-        with contextlib.nullcontext() if self.udp else self.lab.network.without_udp():
+        with self.lab.network.only(self.only) if self.only else contextlib.nullcontext():
             if self.limit:
                 return self._move_within_limit(source)
             return self._move(source)
@@ -78,7 +78,8 @@ class Porthole:
 
     def _check_path(self, sender):
         path = sender.last_event('path')
-        if (path['transport'] == 'quic') != self.udp or (path['path'] == 'relay') != self.relayed:
+        wanted = {'udp': 'quic', 'tcp': 'tls'}.get(self.only, path['transport'])
+        if path['transport'] != wanted or (path['path'] == 'relay') != self.relayed:
             raise LabError(f'{self.name}: it went over {path["path"]} {path["transport"]}')
 
     def _cut_off(self, start, sender, receiver, cost, memory):

@@ -520,11 +520,11 @@ table ip distance {
                     raise LabError(f'{host.kind}: seen as {seen[1][0]} over TCP instead of {host.public}')
 
 
-NO_UDP_RULES = '''
-table ip noudp {
-  chain in { type filter hook input priority filter; policy accept; meta l4proto udp drop; }
-  chain out { type filter hook output priority filter; policy accept; meta l4proto udp drop; }
-}
+# What a transfer may not use; the servers' ports stay open.
+ONLY_RULES = '''
+table ip only {{
+  chain in {{ type filter hook input priority filter; policy accept; {other} sport != {{ 443, 3478 }} {other} dport != {{ 443, 3478 }} drop; }}
+}}
 '''
 
 
@@ -573,10 +573,10 @@ class Wire(Namespaces):
         """A benchmark tells the box, case by case."""
 
     @contextlib.contextmanager
-    def without_udp(self):
-        """Within, the right host drops every datagram."""
-        run(within(self.right.name, ['nft', '-f', '-']), NO_UDP_RULES)
+    def only(self, protocol):
+        """Within, the right host takes nothing from the left one but this, "udp" or "tcp"."""
+        run(within(self.right.name, ['nft', '-f', '-']), ONLY_RULES.format(other='tcp' if protocol == 'udp' else 'udp'))
         try:
             yield
         finally:
-            run(within(self.right.name, ['nft', 'delete', 'table', 'ip', 'noudp']))
+            run(within(self.right.name, ['nft', 'delete', 'table', 'ip', 'only']))
