@@ -24,6 +24,7 @@ SERVER = TOP / 'build/release/net/rendezvous/porthole-rendezvous'
 
 STUN_PORT = 3478
 TURNS_PORT = RENDEZVOUS_PORT = 443  # on different addresses; what is let out where little is
+PROXY_PORT = 8080
 START_SECONDS = 20  # until a server answers; a loaded machine needs a few
 LOG_LINES = 30  # of each program, shown with a failure
 
@@ -329,6 +330,19 @@ class Lab:
         self.rendezvous = words[-1]
         self.rendezvous_program = server
         return server
+
+    def start_proxy(self):
+        """An HTTP proxy on the public host that connects to port 443 and nowhere else; returns its address."""
+        settings = self.work / 'tinyproxy.conf'
+        settings.write_text(f'Port {PROXY_PORT}\nListen {self.network.public.address}\nConnectPort 443\n'
+                            'Timeout 600\nMaxClients 100\nUser root\nGroup root\n', encoding='utf-8')
+        proxy = Program(self, 'proxy', self.network.public, ['tinyproxy', '-d', '-c', settings])
+        deadline = time.monotonic() + START_SECONDS
+        while f':{PROXY_PORT} ' not in run(within(self.network.public.name, ['ss', '-tlnH'])):
+            if proxy.process.poll() is not None or time.monotonic() > deadline:
+                raise LabError('tinyproxy does not come up')
+            time.sleep(0.05)
+        return f'{self.network.public.address}:{PROXY_PORT}'
 
     # --- People -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from lab import transfer
 from matrix import CROSSING_MAX, run_cell
 from network import LabError, Network, run, within
 from possible import PAIRS, possible_paths
-from programs import Lab, Person, missing_programs
+from programs import PROXY_PORT, Lab, Person, missing_programs
 from trees import awkward_tree, compare, listing, write_random
 
 # A line on which the files of the crash scenarios take some seconds.
@@ -711,6 +711,23 @@ def rendezvous_gone():
         lab.left.do('send', lab.left.contact, second, timeout=90)
         receiver.expect_exit(0, 30)
         compare(second, lab.right.inbox / second.name)
+
+
+@scenario()
+def only_a_proxy():
+    """Nothing gets out but what an HTTP proxy passes on to port 443: meeting point and relay are reached through it."""
+    programs()
+    with Lab(Network('tcp-443-only', 'symmetric')) as lab:
+        lab.start_coturn()
+        lab.start_rendezvous(self_signed(lab, 'rendezvous'))
+        proxy = f'http://{lab.start_proxy()}'
+        for rule in ('tcp dport 443 drop', f'tcp dport {PROXY_PORT} accept'):
+            run(within(lab.network.prefix + 'left-router', ['nft', f'insert rule ip router through iifname lan oifname wan {rule}']))
+        file = lab.work / 'proxied.bin'
+        write_random(file, 1_000_000)
+        lab.left.env.update(https_proxy=proxy, http_proxy=proxy)
+        lab.introduce()
+        must(transfer(lab, file)['path'] == 'relay', 'not relayed')
 
 
 # --- Answers that are no ---------------------------------------------------------------------------
