@@ -616,7 +616,8 @@ finish_placed (PhCore *self, const PhStoreTransfer *row, PhTransfer *transfer)
       && ph_store_get_checkpoint (self->profile->store, row->id, &checkpoint, &found, NULL) && found
       && checkpoint.stage == PH_STORE_PLACED) {
     /* That it is gone was not synced. */
-    ph_file_sink_remove_parts (transfer->folder, transfer->id.bytes, transfer->manifest);
+    if (transfer->folder != NULL)
+      ph_file_sink_remove_parts (transfer->folder, transfer->id.bytes, transfer->manifest);
     ph_transfer_end (transfer, ph_core_now (self), PH_TRANSFER_DONE, "", NULL);
   }
 }

@@ -365,12 +365,15 @@ test_disk_full (void)
 }
 
 static gint database_errno; /* atomic */
+static const char *database_until; /* atomic: no more once this is there; or NULL */
 
 /* Stands before the C library's, for SQLite: nothing else here writes with it. */
 ssize_t
 pwrite (int fd, const void *bytes, size_t len, off_t offset)
 {
-  errno = g_atomic_int_get (&database_errno);
+  const char *until = g_atomic_pointer_get (&database_until);
+
+  errno = until != NULL && access (until, F_OK) == 0 ? EIO : g_atomic_int_get (&database_errno);
   return errno != 0 ? -1 : syscall (SYS_pwrite64, fd, bytes, len, offset);
 }
 
@@ -404,6 +407,30 @@ test_database_fails (void)
     g_assert_cmpuint (count_entries (pair->downloads), ==, 1);
     pair_free (pair);
   }
+}
+
+/* The file had its place, that could not be noted any more, and somebody took it away before the transfer was
+ * resumed: it comes again, rather than a receipt. */
+static void
+test_gone_before_receipt (void)
+{
+  Pair *pair = pair_new ();
+  g_autofree char *file = write_file (pair->files, "large", 3000000);
+  g_autofree char *arrived = g_build_filename (pair->downloads, "large", NULL);
+  g_autofree char *id = send_and_wait_for_offer (pair, file);
+
+  g_atomic_pointer_set (&database_until, arrived);
+  finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+  wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED)
+              && is_in (pair->left, id, PH_TRANSFER_PAUSED));
+  assert_same_file (file, arrived);
+  g_assert_cmpint (unlink (arrived), ==, 0);
+  g_atomic_pointer_set (&database_until, NULL);
+  finish (pair->right, ph_engine_resume (pair->right->engine, id));
+  assert_delivered (pair, id);
+  assert_same_file (file, arrived);
+  g_assert_cmpuint (count_entries (pair->downloads), ==, 1);
+  pair_free (pair);
 }
 
 /* A transfer that is given up while it waits for room leaves nothing. */
@@ -628,6 +655,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/meeting-point-gone", test_meeting_point_gone);
   g_test_add_func ("/engine/disk-full", test_disk_full);
   g_test_add_func ("/engine/database-fails", test_database_fails);
+  g_test_add_func ("/engine/gone-before-receipt", test_gone_before_receipt);
   g_test_add_func ("/engine/disk-full-and-cancelled", test_disk_full_and_cancelled);
   g_test_add_func ("/engine/errors-say-what-to-do", test_errors_say_what_to_do);
   g_test_add_func ("/engine/blocked-and-removed", test_blocked_and_removed);
