@@ -222,7 +222,7 @@ ph_sink_tree_reopen (PhSinkTree *self, uint32_t entry, int *ret_fd, PhSinkFailur
     return PH_SINK_UNKNOWN;
   }
   /* A second name would let somebody else's file be written through ours. */
-  if (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode) || st.st_nlink != 1) {
+  if (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode) || st.st_nlink > 1) {
     close (fd);
     return PH_SINK_MISSING;
   }
@@ -276,7 +276,7 @@ ph_sink_tree_look (PhSinkTree *self, uint32_t entry, PhSinkFailure *failure)
     return ph_sink_tree_judge (self, entry, NULL, failure);
   look = ph_sink_tree_judge (self, entry, &st, failure);
   /* As in ph_sink_tree_reopen(). */
-  return look == PH_SINK_THERE && S_ISREG (st.st_mode) && st.st_nlink != 1 ? PH_SINK_MISSING : look;
+  return look == PH_SINK_THERE && S_ISREG (st.st_mode) && st.st_nlink > 1 ? PH_SINK_MISSING : look;
 }
 
 void
