@@ -370,7 +370,7 @@ device_nat (const PhSimDevice *device)
 }
 
 static void
-device_set_relays (PhSimDevice *device, const char *password)
+device_set_relays (PhSimDevice *device, const char *user, const char *password)
 {
   const PhSimStack *stack = device->stack;
   PhRelayServer servers[PH_SIM_STACK_RELAYS_MAX] = {0};
@@ -378,7 +378,7 @@ device_set_relays (PhSimDevice *device, const char *password)
   for (unsigned i = 0; i < stack->options.relays; i++) {
     servers[i].transport = PH_RELAY_UDP;
     servers[i].addr = stack->turn[i]->view.addr;
-    g_strlcpy (servers[i].username, PH_SIM_TURN_USER, sizeof servers[i].username);
+    g_strlcpy (servers[i].username, user, sizeof servers[i].username);
     g_strlcpy (servers[i].password, password, sizeof servers[i].password);
     ph_sim_world_tell (stack->world, device->who, &servers[i].addr);
   }
@@ -386,13 +386,25 @@ device_set_relays (PhSimDevice *device, const char *password)
                                  stack->options.relays);
 }
 
+static void
+set_relays (PhSimStack *self, const char *user, const char *password)
+{
+  for (int who = 0; who < 2; who++) {
+    device_set_relays (&self->device[who], user, password);
+    ph_sim_driver_settle (self->device[who].driver);
+  }
+}
+
 void
 ph_sim_stack_set_relay_password (PhSimStack *self, const char *password)
 {
-  for (int who = 0; who < 2; who++) {
-    device_set_relays (&self->device[who], password);
-    ph_sim_driver_settle (self->device[who].driver);
-  }
+  set_relays (self, PH_SIM_TURN_USER, password);
+}
+
+void
+ph_sim_stack_renew_relay_credentials (PhSimStack *self)
+{
+  set_relays (self, PH_SIM_TURN_RENEWED_USER, PH_SIM_TURN_PASSWORD);
 }
 
 static void
@@ -427,7 +439,7 @@ device_start_endpoint (PhSimDevice *device)
   device_open_sockets (device);
   ph_endpoint_set_stun_servers (device->endpoint, ph_sim_now (world->sim), servers,
                                 ph_addr_is_set (&world->ip6[device->who]) ? 2 : 1);
-  device_set_relays (device, PH_SIM_TURN_PASSWORD);
+  device_set_relays (device, PH_SIM_TURN_USER, PH_SIM_TURN_PASSWORD);
   if (device->stack->options.guesses) {
     const PhPunchNat nat = device_nat (device);
 

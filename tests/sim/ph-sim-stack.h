@@ -78,6 +78,8 @@ PhPeerTransfer *ph_sim_stack_send_one (PhSimStack *self, PhSimWho from, uint64_t
 
 /* What both devices give to the TURN servers from now on. */
 void ph_sim_stack_set_relay_password (PhSimStack *self, const char *password);
+/* Likewise, under another name: renewed before the old ones end. */
+void ph_sim_stack_renew_relay_credentials (PhSimStack *self);
 
 void ph_sim_stack_run (PhSimStack *self, PhTime interval);
 /* Until the transfer is over, for the sender; false if that takes longer than `interval`. */

@@ -37,6 +37,7 @@ typedef struct {
 
 typedef struct {
   PhAddr client;
+  const char *user;
   uint32_t socket; /* the relayed one */
   PhAddr relayed;
   PhTime until;
@@ -109,9 +110,9 @@ permit (Allocation *allocation, PhTime now, const PhAddr *peer, uint16_t number)
 /* --- Answers ------------------------------------------------------------------------------------ */
 
 static void
-key_of (uint8_t key[16])
+key_of (const PhSimTurn *self, uint8_t key[16])
 {
-  ph_stun_long_term_key (ph_slice_string (PH_SIM_TURN_USER), ph_slice_string (REALM),
+  ph_stun_long_term_key (ph_slice_string (self->user), ph_slice_string (REALM),
                          ph_slice_string (PH_SIM_TURN_PASSWORD), key);
 }
 
@@ -120,7 +121,7 @@ finish (PhSimTurn *self, PhWriter *w, const PhAddr *to, bool with_integrity)
 {
   uint8_t key[16];
 
-  key_of (key);
+  key_of (self, key);
   if (with_integrity)
     ph_stun_put_integrity (w, ph_slice (key, sizeof key));
   ph_stun_put_fingerprint (w);
@@ -149,14 +150,22 @@ refuse (PhSimTurn *self, const PhDatagram *in, const PhStunMessage *request, uns
 
 /* False: it was challenged. */
 static bool
-authenticate (PhSimTurn *self, const PhDatagram *in, const PhStunMessage *request)
+authenticate (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunMessage *request)
 {
   uint8_t key[16];
-  PhSlice user;
+  PhSlice user = {0};
+  const bool named = ph_stun_find (request, PH_STUN_USERNAME, &user);
+  const Allocation *allocation = find_allocation (self, now, &in->remote, 0);
+  bool expired;
 
-  key_of (key);
-  if (ph_stun_find (request, PH_STUN_USERNAME, &user)
-      && ph_slice_equal (user, ph_slice_string (PH_SIM_TURN_USER))
+  self->user = named && ph_slice_equal (user, ph_slice_string (PH_SIM_TURN_RENEWED_USER))
+                   ? PH_SIM_TURN_RENEWED_USER
+                   : PH_SIM_TURN_USER;
+  key_of (self, key);
+  /* As coturn has it: the name that made an allocation is good for as long as that. */
+  expired = self->view.expired && strcmp (self->user, PH_SIM_TURN_USER) == 0
+            && (allocation == NULL || strcmp (allocation->user, self->user) != 0);
+  if (named && !expired && ph_slice_equal (user, ph_slice_string (self->user))
       && ph_stun_check_integrity (request, ph_slice (key, sizeof key)))
     return true;
   if (ph_stun_has (request, PH_STUN_NONCE))
@@ -201,6 +210,7 @@ allocate (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunMessage
   allocation = g_new0 (Allocation, 1);
   relayed.port = self->next_port++;
   allocation->client = in->remote;
+  allocation->user = self->user;
   allocation->until = now + LIFETIME_SECONDS * PH_SEC;
   allocation->grants = g_array_new (FALSE, TRUE, sizeof (Grant));
   allocation->socket = ph_sim_host_open (self->view.host, &relayed, &allocation->relayed);
@@ -218,7 +228,7 @@ handle_request (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunM
   uint32_t lifetime = LIFETIME_SECONDS, number = 0;
   PhAddr peer;
 
-  if (!authenticate (self, in, request))
+  if (!authenticate (self, now, in, request))
     return;
   if (request->method == ALLOCATE) {
     allocate (self, now, in, request);
@@ -227,6 +237,11 @@ handle_request (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunM
   allocation = find_allocation (self, now, &in->remote, 0);
   if (allocation == NULL) {
     refuse (self, in, request, 437, true);
+    return;
+  }
+  if (strcmp (allocation->user, self->user) != 0) {
+    self->view.foreign++;
+    refuse (self, in, request, 441, true);
     return;
   }
   switch (request->method) {
@@ -371,6 +386,7 @@ ph_sim_turn_new (PhSim *sim, const char *name, PhSimSegment *segment, const PhAd
   PhSimTurn *self = g_new0 (PhSimTurn, 1);
 
   self->sim = sim;
+  self->user = PH_SIM_TURN_USER;
   self->next_port = FIRST_PORT;
   self->allocations = g_ptr_array_new_with_free_func (allocation_free);
   self->view.addr = *addr;

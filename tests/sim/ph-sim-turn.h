@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A TURN server on the simulated internet, RFC 8656 over UDP with one user: what coturn does of it for
+/* A TURN server on the simulated internet, RFC 8656 over UDP with one user and the
+ * same with renewed credentials: what coturn does of it for
  * well-behaved clients. Written from the RFC without a look at net/turn's client, with which it shares
  * nothing but the STUN codec. What a peer may not send (no permission) is dropped, and all of it counted. */
 
@@ -8,6 +9,7 @@
 #include "tests/sim/ph-sim.h"
 
 #define PH_SIM_TURN_USER "user"
+#define PH_SIM_TURN_RENEWED_USER "user, renewed"
 #define PH_SIM_TURN_PASSWORD "secret"
 
 typedef struct _PhSimTurn PhSimTurn;
@@ -23,13 +25,16 @@ typedef struct {
   uint64_t not_permitted;
   unsigned quota; /* allocations at most; 0: no limit */
   bool dead; /* neither answers nor relays */
+  bool expired; /* PH_SIM_TURN_USER makes no allocations any more */
+  unsigned foreign; /* requests for an allocation of the other name: refused with 441 */
 } PhSimTurnView;
 
 struct _PhSimTurn {
-  PhSimTurnView view; /* to be looked at, quota and dead to be set */
+  PhSimTurnView view; /* to be looked at; quota, dead and expired to be set */
   /*< private >*/
   PhSim *sim;
   uint32_t socket;
+  const char *user; /* of the request that is being answered */
   GPtrArray *allocations;
   uint16_t next_port;
 };

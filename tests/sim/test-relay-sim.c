@@ -232,6 +232,37 @@ test_wrong_credentials (void)
   scene_finish (&scene, 10 * PH_SEC, 0);
 }
 
+/* Credentials of the REST scheme end in mid-file, after others have come. coturn lets an allocation live on under
+ * the name that made it; one that has to be made anew gets the new name, without a refusal on the way. */
+static void
+test_credentials_renewed (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+  PhSimTurnView *turn = &scene.stack->turn[0]->view;
+
+  scene_send_until (&scene, 3000000, 500000);
+  ph_sim_stack_renew_relay_credentials (scene.stack);
+  ph_sim_stack_run (scene.stack, 300 * PH_MSEC);
+  turn->expired = true;
+  scene_finish (&scene, 20 * PH_SEC, 0);
+  check_kind (&scene, PH_PATH_RELAY);
+  g_assert_cmpuint (turn->allocated, ==, 2);
+
+  /* Over the time at which an allocation is refreshed, permissions and channels too. */
+  ph_sim_stack_run (scene.stack, 1300 * PH_SEC);
+  g_assert_true (ph_sim_stack_is_ready (scene.stack));
+  g_assert_cmpuint (turn->allocated, ==, 2);
+  g_assert_cmpuint (turn->foreign, ==, 0);
+  g_assert_cmpuint (turn->refused, ==, 0);
+
+  /* The server starts anew: only the new name counts. */
+  scene_send_until (&scene, 3000000, 500000);
+  ph_sim_turn_restart (scene.stack->turn[0]);
+  scene_finish (&scene, 30 * PH_SEC, WINDOW);
+  g_assert_cmpuint (turn->allocated, >=, 3);
+  g_assert_cmpuint (turn->refused, <, 10);
+}
+
 /* One allocation is enough for two; without any, the second server is. */
 static void
 test_full (void)
@@ -245,6 +276,34 @@ test_full (void)
     scene_finish (&scene, 10 * PH_SEC, 0);
     check_kind (&scene, PH_PATH_RELAY);
   }
+}
+
+/* The STUN server is silent, to both: nobody knows the own address, and the relay serves all the same. */
+static void
+test_stun_silent (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+
+  for (int who = 0; who < 2; who++)
+    ph_sim_nat_block (scene.world->nat[who], &scene.world->stun, 0);
+  scene_send (&scene, 300000);
+  scene_finish (&scene, 15 * PH_SEC, 0);
+  check_kind (&scene, PH_PATH_RELAY);
+}
+
+/* Every candidate of either side leads nowhere: said within 25 s, and tried again until one does. */
+static void
+test_all_candidates_false (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 0);
+
+  scene_send (&scene, 100000);
+  g_assert_false (ph_sim_stack_run_ready (scene.stack, 25 * PH_SEC));
+  for (int who = 0; who < 2; who++) {
+    g_assert_cmpuint (scene.stack->device[who].n_failed, >=, 1);
+    g_assert_cmpint (scene.stack->device[who].failure, ==, PH_CONNECTOR_FAILURE_NO_PAIR);
+  }
+  g_assert_cmpuint (bytes_written (&scene), ==, 0);
 }
 
 /* --- Moving ------------------------------------------------------------------------------------- */
@@ -391,7 +450,10 @@ main (int argc, char **argv)
   g_test_add_func ("/relay-sim/restart", test_restart);
   g_test_add_func ("/relay-sim/dies", test_dies);
   g_test_add_func ("/relay-sim/wrong-credentials", test_wrong_credentials);
+  g_test_add_func ("/relay-sim/credentials-renewed", test_credentials_renewed);
   g_test_add_func ("/relay-sim/full", test_full);
+  g_test_add_func ("/relay-sim/stun-silent", test_stun_silent);
+  g_test_add_func ("/relay-sim/all-candidates-false", test_all_candidates_false);
   g_test_add_func ("/relay-sim/becomes-direct", test_becomes_direct);
   g_test_add_func ("/relay-sim/becomes-direct-late", test_becomes_direct_late);
   g_test_add_func ("/relay-sim/direct-dies", test_direct_dies);
