@@ -93,6 +93,9 @@ sent (GObject *source, GAsyncResult *result, gpointer data)
 
   if (transfer == NULL)
     ph_window_report (sending->widget, _ ("Nothing Was Sent"), error);
+  else if (ph_contact_item_alert (sending->contact))
+    /* It waits for the person to decide: a toast would look as if it went. */
+    adw_dialog_present (ph_key_alert_new (sending->client, sending->contact), sending->widget);
   else
     show_toast (sending, transfer);
 }
@@ -121,11 +124,6 @@ ph_send_files (GtkWidget *widget, PhClient *client, PhContactItem *contact, GLis
   }
   if (n == 0)
     return;
-  /* Nothing goes before the person has decided: what was only queued would look as if it did. */
-  if (ph_contact_item_alert (contact)) {
-    adw_dialog_present (ph_key_alert_new (client, contact), widget);
-    return;
-  }
   paths = g_strv_builder_end (builder);
   ph_client_send_async (client, ph_contact_item_id (contact), (const char *const *)paths, sent,
                         sending_new (widget, client, contact));

@@ -63,7 +63,7 @@ presence_text (const PhContactItem *self)
   if (self->blocked)
     return _ ("Blocked");
   if (self->alert)
-    return _ ("Stop: this may be somebody else");
+    return _ ("Stop: different key");
   return self->online ? _ ("Online") : _ ("Offline");
 }
 

@@ -3,6 +3,7 @@
 #include "app/model/ph-file-item.h"
 
 #include "app/engine/ph-safe-name.h"
+#include "app/model/ph-format.h"
 
 #include <glib/gi18n.h>
 
@@ -73,7 +74,7 @@ ph_file_item_get_property (GObject *object, guint id, GValue *value, GParamSpec 
     g_value_set_uint64 (value, self->size);
     break;
   case PROP_SIZE_TEXT:
-    g_value_take_string (value, self->folder ? g_strdup ("") : g_format_size (self->size));
+    g_value_take_string (value, self->folder ? g_strdup ("") : ph_format_size (self->size));
     break;
   case PROP_SHA256:
     g_value_set_string (value, self->sha256);

@@ -9,6 +9,9 @@
 #define NAMES_SHOWN 2
 /* Separates facts that stand side by side on one line. */
 #define BETWEEN " · "
+/* Around what has a direction of its own. */
+#define FSI "\xe2\x81\xa8"
+#define PDI "\xe2\x81\xa9"
 
 /* --- Names --------------------------------------------------------------------------------------- */
 
@@ -27,9 +30,9 @@ ph_format_name (const char *name)
 {
   g_autofree char *shown = ph_display_name (name);
 
-  if (g_str_has_prefix (shown, "\xe2\x81\xa8") || is_at_home_anywhere (shown))
+  if (g_str_has_prefix (shown, FSI) || is_at_home_anywhere (shown))
     return g_steal_pointer (&shown);
-  return g_strconcat ("\xe2\x81\xa8", shown, "\xe2\x81\xa9", NULL);
+  return g_strconcat (FSI, shown, PDI, NULL);
 }
 
 char *
@@ -60,16 +63,28 @@ ph_format_names (const char *const *names, uint32_t files)
 
 /* --- Amounts ------------------------------------------------------------------------------------- */
 
+/* The direction of the sentences: they need not be translated into the locale's language. */
+static bool
+is_right_to_left (void)
+{
+  const GUnicodeScript script = g_unichar_get_script (g_utf8_get_char (_ ("Online")));
+
+  return script == G_UNICODE_SCRIPT_ARABIC || script == G_UNICODE_SCRIPT_HEBREW;
+}
+
 char *
 ph_format_size (uint64_t bytes)
 {
-  return g_format_size (bytes);
+  g_autofree char *size = g_format_size (bytes);
+
+  /* Its unit may be in another script, and would change places with what stands beside it. */
+  return is_right_to_left () ? g_strconcat (FSI, size, PDI, NULL) : g_steal_pointer (&size);
 }
 
 char *
 ph_format_amount (uint32_t files, uint64_t bytes)
 {
-  g_autofree char *size = g_format_size (bytes);
+  g_autofree char *size = ph_format_size (bytes);
 
   /* Translators: %s is an amount of data such as "3.1 MB" */
   return g_strdup_printf (ngettext ("%u file, %s", "%u files, %s", files), files, size);
@@ -78,8 +93,8 @@ ph_format_amount (uint32_t files, uint64_t bytes)
 char *
 ph_format_progress (uint64_t done, uint64_t total)
 {
-  g_autofree char *part = g_format_size (done);
-  g_autofree char *whole = g_format_size (total);
+  g_autofree char *part = ph_format_size (done);
+  g_autofree char *whole = ph_format_size (total);
 
   /* Translators: both are amounts of data such as "3.1 MB": so much of so much */
   return g_strdup_printf (_ ("%s of %s"), part, whole);
@@ -88,7 +103,7 @@ ph_format_progress (uint64_t done, uint64_t total)
 char *
 ph_format_rate (uint64_t bytes_per_second)
 {
-  g_autofree char *size = g_format_size (bytes_per_second);
+  g_autofree char *size = ph_format_size (bytes_per_second);
 
   /* Translators: %s is an amount of data such as "3.1 MB": so much a second */
   return g_strdup_printf (_ ("%s/s"), size);
@@ -195,7 +210,7 @@ under_way (const PhTransferView *view)
 static char *
 ended (const char *how, const PhTransferView *view, int64_t now)
 {
-  g_autofree char *size = g_format_size (view->bytes_total);
+  g_autofree char *size = ph_format_size (view->bytes_total);
   g_autofree char *when = ph_format_moment (view->finished_at, now);
 
   return g_strjoin (BETWEEN, how, size, when, NULL);
@@ -216,7 +231,7 @@ static char *
 offered (const PhTransferView *view)
 {
   g_autofree char *who = ph_format_name (view->contact_name);
-  g_autofree char *size = g_format_size (view->bytes_total);
+  g_autofree char *size = ph_format_size (view->bytes_total);
 
   if (view->direction == PH_DIRECTION_SEND)
     /* Translators: %s is the name of a person or device */
@@ -241,10 +256,14 @@ paused (const PhTransferView *view)
 static char *
 waiting (const PhTransferView *view, int64_t now)
 {
+  const char *identity = ph_engine_error_code (PH_ENGINE_ERROR_IDENTITY);
   g_autofree char *until = NULL, *limit = NULL;
   /* Translators: %s is the name of a person or device */
   g_autofree char *whom = said (_ ("Waiting for %s to come online"), view->contact_name);
 
+  /* Not for them: somebody else is there. */
+  if (g_strcmp0 (view->code, identity) == 0)
+    return g_strdup (_ ("Stopped"));
   if (view->expires_at <= now)
     return g_steal_pointer (&whom);
   until = ph_format_moment (view->expires_at, now);
@@ -341,7 +360,7 @@ char *
 ph_format_send_to (const char *contact_name, uint32_t files, uint64_t bytes, bool more)
 {
   g_autofree char *who = ph_format_name (contact_name);
-  g_autofree char *size = g_format_size (bytes);
+  g_autofree char *size = ph_format_size (bytes);
 
   if (files == 0)
     /* Translators: %s is a person or device */

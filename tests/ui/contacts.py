@@ -14,7 +14,7 @@ from programs import START_SECONDS
 from windows import begin
 
 NUMBER = re.compile(r'^(\d{5}\s+){11}\d{5}$')
-ALERT = "Somebody else answered in this person's place"
+ALERT = 'Somebody without this person’s key answers'
 PASSPHRASE = 'correct horse battery staple'
 
 
@@ -116,8 +116,6 @@ def changed_key(desktop):
         path.write_text('secret', encoding='utf-8')
         drop(left, home, [path], left.wait('Desk', 'list item'))
         left.wait(path.name)
-        dialog = details(left, 'Desk')
-        left.press('What to Do', 'button', within=dialog)
         left.wait('Stop: This May Not Be Desk')
         must(not right.sees(path.name), 'something was offered')
         left.press('Try Again', 'button')

@@ -15,7 +15,7 @@ from trees import compare, write_random
 
 LIMIT = 2_000_000  # bytes a second, under which a transfer can be acted upon
 LIMITED = 16_000_000  # bytes
-CAP = 100_000_000  # the smallest one that can be chosen
+CAP = 1_000_000_000  # a day: what is chosen unless the person chooses another
 SLOW, SLOW_FILE = '160mbit', 240_000_000
 
 

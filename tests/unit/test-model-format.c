@@ -143,6 +143,8 @@ test_status_of_a_transfer (void)
   view.expires_at = 1;
   assert_text (ph_format_transfer_status (&view, 0),
                "Waiting for Desk to come online · until 00:00");
+  view.code = "identity";
+  assert_text (ph_format_transfer_status (&view, 0), "Stopped");
   view = a_transfer (PH_DIRECTION_RECEIVE, PH_TRANSFER_CANCELLED);
   view.missed = true;
   assert_text (ph_format_transfer_status (&view, 0), "Missed: Desk had something for you · 00:00");

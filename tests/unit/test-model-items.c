@@ -169,7 +169,7 @@ test_contact_sums_up (void)
 
   /* Another key is said before anything else. */
   ph_contact_item_show (contact, &alert);
-  assert_summary (contact, "Stop: this may be somebody else");
+  assert_summary (contact, "Stop: different key");
   g_signal_connect (contact, "notify", G_CALLBACK (note), heard);
   ph_contact_item_show (contact, &view);
   assert_summary (contact, "Receiving 1 file, 25%");
