@@ -147,13 +147,27 @@ allocate_answered (PhTurnClient *self, PhTime now, const PhStunMessage *answer)
   ph_turn_sent (self, now);
 }
 
+/* What the server has there is ours, or nobody could ask for its end: of a client before this one that was cut
+ * off, or whose answers were all lost. It would keep the 5-tuple for ten minutes. */
+static void
+set_clearing (PhTurnClient *self, PhTime now, bool clearing)
+{
+  self->clearing = clearing;
+  self->cleared = true;
+  self->request.challenges = 0;
+  ph_turn_request_start (self, now, &self->request);
+}
+
 void
 ph_turn_allocation_answered (PhTurnClient *self, PhTime now, const PhStunMessage *answer)
 {
   ph_turn_request_stop (&self->request);
   switch (self->state) {
   case PH_TURN_ALLOCATING:
-    allocate_answered (self, now, answer);
+    if (self->clearing)
+      set_clearing (self, now, false);
+    else
+      allocate_answered (self, now, answer);
     break;
   case PH_TURN_ALLOCATED:
     if (!take_lifetime (self, now, answer))
@@ -189,7 +203,10 @@ ph_turn_allocation_refused (PhTurnClient *self, PhTime now, PhTurnWhy why, unsig
 {
   switch (self->state) {
   case PH_TURN_ALLOCATING:
-    ph_turn_enter (self, now, PH_TURN_FAILED, why, error);
+    if (why == PH_TURN_WHY_MISMATCH && (self->clearing || !self->cleared))
+      set_clearing (self, now, !self->clearing);
+    else
+      ph_turn_enter (self, now, PH_TURN_FAILED, why, error);
     break;
   case PH_TURN_ALLOCATED:
     if (error == 401)

@@ -76,7 +76,7 @@ typedef enum {
   PH_TURN_WHY_UNAUTHORIZED, /* 401, 441 */
   PH_TURN_WHY_FORBIDDEN, /* 403: not to this peer, or not for us */
   PH_TURN_WHY_FULL, /* 486 quota, 508 capacity */
-  PH_TURN_WHY_MISMATCH, /* 437: the server sees (or has) another allocation at this 5-tuple, or none */
+  PH_TURN_WHY_MISMATCH, /* 437: the server has another allocation at this 5-tuple, that we cannot end, or none */
   PH_TURN_WHY_UNSUPPORTED, /* 420, 440, 442, 443: address family, transport, attribute */
   PH_TURN_WHY_REFUSED, /* any other error code, or too many challenges */
   PH_TURN_WHY_MALFORMED, /* an authentic answer that makes no sense */

@@ -94,6 +94,8 @@ struct _PhTurnClient {
 
   /* The allocation. */
   PhTurnRequest request; /* Allocate or Refresh, by the state */
+  bool clearing; /* it ends what the server still has for this 5-tuple, before the Allocate */
+  bool cleared; /* that was tried */
   PhAddr relayed;
   PhAddr mapped;
   PhTime lifetime;

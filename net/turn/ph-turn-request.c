@@ -106,10 +106,11 @@ write_allocation (const PhTurnClient *self, PhWriter *w)
 {
   const PhStunId *id = &self->request.transaction.id;
 
-  if (self->state != PH_TURN_ALLOCATING) {
+  if (self->state != PH_TURN_ALLOCATING || self->clearing) {
+    const bool ends = self->state == PH_TURN_CLOSING || self->clearing;
+
     ph_stun_begin (w, PH_STUN_REQUEST, PH_TURN_METHOD_REFRESH, id);
-    ph_stun_put_u32 (w, PH_TURN_LIFETIME,
-                     self->state == PH_TURN_CLOSING ? 0 : in_seconds (self->config.lifetime));
+    ph_stun_put_u32 (w, PH_TURN_LIFETIME, ends ? 0 : in_seconds (self->config.lifetime));
     return;
   }
   ph_stun_begin (w, PH_STUN_REQUEST, PH_TURN_METHOD_ALLOCATE, id);
@@ -250,7 +251,8 @@ static uint16_t
 method_of (const PhTurnClient *self, const PhTurnGrant *grant)
 {
   if (grant == NULL)
-    return self->state == PH_TURN_ALLOCATING ? PH_TURN_METHOD_ALLOCATE : PH_TURN_METHOD_REFRESH;
+    return self->state == PH_TURN_ALLOCATING && !self->clearing ? PH_TURN_METHOD_ALLOCATE
+                                                                : PH_TURN_METHOD_REFRESH;
   return ph_turn_grant_is_channel (grant) ? PH_TURN_METHOD_CHANNEL_BIND
                                           : PH_TURN_METHOD_CREATE_PERMISSION;
 }

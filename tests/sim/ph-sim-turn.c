@@ -38,6 +38,7 @@ typedef struct {
 typedef struct {
   PhAddr client;
   const char *user;
+  PhStunId id; /* of the request that made it */
   uint32_t socket; /* the relayed one */
   PhAddr relayed;
   PhTime until;
@@ -199,8 +200,13 @@ allocate (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunMessage
   Allocation *allocation;
   PhAddr relayed = self->view.addr;
 
-  if (find_allocation (self, now, &in->remote, 0) != NULL) {
-    refuse (self, in, request, 437, true);
+  allocation = find_allocation (self, now, &in->remote, 0);
+  if (allocation != NULL) {
+    /* RFC 8656 §7.2: one that comes twice is answered twice. */
+    if (ph_stun_id_equal (&allocation->id, &request->id))
+      answer (self, in, request, allocation, LIFETIME_SECONDS);
+    else
+      refuse (self, in, request, 437, true);
     return;
   }
   if (self->view.quota != 0 && self->allocations->len >= self->view.quota) {
@@ -211,6 +217,7 @@ allocate (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunMessage
   relayed.port = self->next_port++;
   allocation->client = in->remote;
   allocation->user = self->user;
+  allocation->id = request->id;
   allocation->until = now + LIFETIME_SECONDS * PH_SEC;
   allocation->grants = g_array_new (FALSE, TRUE, sizeof (Grant));
   allocation->socket = ph_sim_host_open (self->view.host, &relayed, &allocation->relayed);

@@ -329,6 +329,12 @@ test_refusals (void)
       nothing (&t);
     }
     answer_error (&t, cases[i].code, true);
+    if (cases[i].code == 437) { /* nor is it ours to end */
+      expect (&t, PH_TURN_METHOD_REFRESH);
+      answer_error (&t, 437, true);
+      expect (&t, PH_TURN_METHOD_ALLOCATE);
+      answer_error (&t, 437, true);
+    }
 
     const PhTurnEvent got = event (&t, PH_TURN_EVENT_FAILED);
 
@@ -337,6 +343,27 @@ test_refusals (void)
     nothing (&t);
     ph_turn_client_free (t.client);
   }
+}
+
+/* The server still has an allocation of a client that was cut off: it is ended first. */
+static void
+test_left_over (void)
+{
+  Rig t;
+
+  rig_init (&t, PH_FAMILY_NONE, false);
+  g_assert_true (poll (&t));
+  answer_error (&t, 401, false);
+  expect (&t, PH_TURN_METHOD_ALLOCATE);
+  answer_error (&t, 437, true);
+  expect (&t, PH_TURN_METHOD_REFRESH);
+  answer_ok (&t);
+  g_assert_cmpint (ph_turn_client_state (t.client), ==, PH_TURN_ALLOCATING);
+  expect (&t, PH_TURN_METHOD_ALLOCATE);
+  answer_ok (&t);
+  event (&t, PH_TURN_EVENT_ALLOCATED);
+  nothing (&t);
+  ph_turn_client_free (t.client);
 }
 
 static void
@@ -799,6 +826,7 @@ main (int argc, char **argv)
   g_test_add_func ("/turn/silent", test_silent);
   g_test_add_func ("/turn/stream-asks-once", test_stream_asks_once);
   g_test_add_func ("/turn/refusals", test_refusals);
+  g_test_add_func ("/turn/left-over", test_left_over);
   g_test_add_func ("/turn/stale-nonce", test_stale_nonce);
   g_test_add_func ("/turn/stale-nonce-restarts-all", test_stale_nonce_restarts_all);
   g_test_add_func ("/turn/refresh-times", test_refresh_times);
