@@ -451,6 +451,21 @@ link_closed (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why, bool w
   }
 }
 
+/* Client: a link that was long in coming, while the pair that was selected after its own got one. Whoever is told
+ * of it would take it for the better one. */
+static bool
+is_overtaken (PhConnector *self, const PhLinkSlot *slot)
+{
+  const PhLinkSlot *other;
+  PhIcePair pair;
+
+  if (!self->client || self->agent == NULL || !ph_ice_agent_selected (self->agent, &pair)
+      || slot->pair == pair.id)
+    return false;
+  other = ph_link_table_on_pair (&self->links, pair.id);
+  return other != NULL && other->was_ready && !is_silent (self, other);
+}
+
 bool
 ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
 {
@@ -462,6 +477,10 @@ ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
   event.path = slot->path;
   switch (event.link_event.type) {
   case PH_LINK_EVENT_READY:
+    if (is_overtaken (self, slot)) {
+      ph_link_close (slot->link, self->now, 0, "overtaken");
+      break;
+    }
     event.type = PH_CONNECTOR_EVENT_LINK_READY;
     slot->was_ready = true;
     self->retry_interval = PH_CONNECTOR_RETRY_MIN;

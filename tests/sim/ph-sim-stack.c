@@ -200,12 +200,14 @@ device_connector_event (PhSimDevice *device, PhTime now, PhConnectorEvent *event
 }
 
 /* Links that were replaced and have nothing under way any more: older than the current one. A newer one that
- * has yet to say hello is not to be touched. */
+ * has yet to say hello is not to be touched. The client's side sees to it, as in the engine. */
 static bool
 device_close_old_links (PhSimDevice *device, PhTime now)
 {
   PhLink *current = ph_session_current_link (device->session->session);
 
+  if (!ph_connector_is_client (device_connector (device)))
+    return false;
   for (guint i = 0; current != NULL && i < device->links->len; i++) {
     PhLink *link = device->links->pdata[i];
 

@@ -439,6 +439,53 @@ test_flapping (void)
   g_assert_true (ph_sim_stack_is_ready (scene.stack));
 }
 
+static bool
+is_selected (void *user)
+{
+  const PhSimDevice *device = user;
+  const PhIceAgent *agent =
+      ph_connector_agent (ph_endpoint_find_peer (device->endpoint, device->contact));
+  PhIcePair pair;
+
+  return agent != NULL && ph_ice_agent_selected (agent, &pair);
+}
+
+static PhPathKind
+current_kind (const PhSimDevice *device)
+{
+  const PhConnector *connector = ph_endpoint_find_peer (device->endpoint, device->contact);
+  const PhLink *link = ph_session_current_link (device->session->session);
+  PhPath path;
+
+  g_assert_nonnull (link);
+  g_assert_true (ph_connector_link_path (connector, link, &path));
+  return path.kind;
+}
+
+/* The relayed link's handshake takes so long that the direct one is up first: it stays with that one. */
+static void
+test_relayed_link_is_late (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+  PhSimNode *server = (PhSimNode *)scene.stack->turn[0]->view.host;
+
+  set_direct (&scene, false);
+  ph_sim_stack_want (scene.stack, PH_SIM_LEFT);
+  ph_sim_stack_want (scene.stack, PH_SIM_RIGHT);
+  for (int who = 0; who < 2; who++)
+    g_assert_true (ph_sim_run_while_not (scene.world->sim, PH_SIM_START + 5 * PH_SEC, is_selected,
+                                         &scene.stack->device[who]));
+  ph_sim_iface_cut (server->ifaces->pdata[0], true);
+  g_assert_false (ph_sim_stack_is_ready (scene.stack));
+  set_direct (&scene, true);
+  g_assert_true (ph_sim_stack_run_ready (scene.stack, 5 * PH_SEC));
+  g_assert_cmpint (current_kind (&scene.stack->device[0]), ==, PH_PATH_UDP);
+  ph_sim_iface_cut (server->ifaces->pdata[0], false);
+  ph_sim_stack_run (scene.stack, 10 * PH_SEC);
+  for (int who = 0; who < 2; who++)
+    g_assert_cmpint (current_kind (&scene.stack->device[who]), ==, PH_PATH_UDP);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -459,5 +506,6 @@ main (int argc, char **argv)
   g_test_add_func ("/relay-sim/direct-dies", test_direct_dies);
   g_test_add_func ("/relay-sim/narrow-direct", test_narrow_direct);
   g_test_add_func ("/relay-sim/flapping", test_flapping);
+  g_test_add_func ("/relay-sim/relayed-link-is-late", test_relayed_link_is_late);
   return g_test_run ();
 }
