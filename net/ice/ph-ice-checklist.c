@@ -2,6 +2,12 @@
 
 #include "net/ice/ph-ice-private.h"
 
+/* Addresses of one IP, none of them valid, that checks have been seen from on one socket. Two NATs that give
+ * every destination a new port and let strangers in chase each other: every answer comes from yet another
+ * port, which takes one more. Where a path is found this way it is after one or two rounds; a plan of net/punch
+ * meets after as many as others have taken ports meanwhile, a few. */
+#define SEEN_PER_IP_MAX 16
+
 /* --- Pairs -------------------------------------------------------------------------------------- */
 
 void
@@ -312,9 +318,10 @@ remote_is_expendable (const PhIceAgent *self, const PhCandidate *remote)
   return true;
 }
 
-/* Makes room for a remote candidate of `priority`, as make_room() does for pairs. */
+/* Makes room for a remote candidate, as make_room() does for pairs. What was only seen takes the place of
+ * nothing that the peer has named. */
 static bool
-make_remote_room (PhIceAgent *self, PhTime now, uint32_t priority)
+make_remote_room (PhIceAgent *self, PhTime now, const PhCandidate *candidate)
 {
   PhCandidate *worst = NULL;
 
@@ -323,11 +330,14 @@ make_remote_room (PhIceAgent *self, PhTime now, uint32_t priority)
   for (unsigned i = 0; i < self->remotes->len; i++) {
     PhCandidate *remote = self->remotes->pdata[i];
 
+    if (candidate->type == PH_CANDIDATE_PRFLX && remote->type != PH_CANDIDATE_PRFLX)
+      continue;
     if ((worst == NULL || remote->priority < worst->priority)
         && remote_is_expendable (self, remote))
       worst = remote;
   }
-  if (worst == NULL || worst->priority >= priority)
+  if (worst == NULL || worst->priority > candidate->priority
+      || (worst->priority == candidate->priority && candidate->type != PH_CANDIDATE_PRFLX))
     return false;
   for (unsigned i = self->pairs->len; i-- > 0;) {
     IcePair *pair = self->pairs->pdata[i];
@@ -346,7 +356,7 @@ add_remote (PhIceAgent *self, PhTime now, const PhCandidate *candidate)
   PhCandidate *remote;
   char text[PH_ADDR_STRING_MAX];
 
-  if (!make_remote_room (self, now, candidate->priority))
+  if (!make_remote_room (self, now, candidate))
     return NULL;
   remote = g_memdup2 (candidate, sizeof *candidate);
   remote->base = (PhAddr){0};
@@ -403,6 +413,32 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
   return true;
 }
 
+/* Whether one more address of this IP may be learnt on this socket. The oldest that failed makes room, but not
+ * while checks are made for a path: then it is a chase. */
+static bool
+may_learn (PhIceAgent *self, PhTime now, const PhCandidate *local, const PhAddr *addr)
+{
+  IcePair *oldest = NULL;
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair->remote->type != PH_CANDIDATE_PRFLX || pair->local->socket != local->socket
+        || !ph_addr_equal_ip (&pair->remote_addr, addr) || !is_expendable (pair))
+      continue;
+    n++;
+    if (pair->state == PH_ICE_PAIR_FAILED && (oldest == NULL || pair->id < oldest->id))
+      oldest = pair;
+  }
+  if (n < SEEN_PER_IP_MAX)
+    return true;
+  if (self->give_up_at != PH_NEVER || oldest == NULL)
+    return false;
+  remove_pair (self, now, oldest, PH_ICE_WHY_RETIRED);
+  return true;
+}
+
 static IcePair *
 add_reflexive (PhIceAgent *self, PhTime now, const PhCandidate *local, const PhDatagram *in,
                uint32_t priority)
@@ -410,6 +446,8 @@ add_reflexive (PhIceAgent *self, PhTime now, const PhCandidate *local, const PhD
   PhCandidate *remote = find_remote (self, &in->remote, is_tcp (local));
 
   g_assert (ph_candidate_usable (&in->remote, self->config.allow_loopback));
+  if (!is_tcp (local) && !may_learn (self, now, local, &in->remote))
+    return NULL;
   if (remote == NULL) {
     PhCandidate fresh = {
         .type = PH_CANDIDATE_PRFLX,

@@ -468,6 +468,24 @@ test_mirror_hall (void)
   g_assert_cmpuint (sent, <, 20000);
 }
 
+/* Both give every destination a new port and let everybody in: each answer comes from an address that nobody has
+ * asked. The chase through ever new ports ends, and what the peer has named is not forgotten over it. */
+static void
+test_chase_ends (void)
+{
+  static const PhSimNatConfig box = {.mapping = PH_SIM_APD, .ports = PH_SIM_PORT_RANDOM};
+  const PhSimPlan plan = {.seed = ph_test_seed (), .side = {{&box}, {&box}}, .line = CALM_LINES};
+  const PhSimIceOptions options = default_options ();
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimIce *ice = ph_sim_ice_new (world, &options);
+
+  g_assert_false (ph_sim_ice_run_connected (ice, 15 * PH_SEC));
+  for (int who = 0; who < 2; who++) {
+    g_test_message ("%u mappings", ph_sim_nat_mappings (world->nat[who]));
+    g_assert_cmpuint (ph_sim_nat_mappings (world->nat[who]), <, 25);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -485,6 +503,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ice-sim/short-cut-is-survived", test_short_cut_is_survived);
   g_test_add_func ("/ice-sim/long-cut-is-recovered", test_long_cut_is_recovered);
   g_test_add_func ("/ice-sim/rebinding-is-recovered", test_rebinding_is_recovered);
+  g_test_add_func ("/ice-sim/chase-ends", test_chase_ends);
   g_test_add_func ("/ice-sim/mirror-hall", test_mirror_hall);
   return g_test_run ();
 }
