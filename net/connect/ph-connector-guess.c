@@ -396,6 +396,10 @@ ph_connector_guess_handle_packet (PhConnector *self, const PhDatagram *in)
     g_clear_pointer (&guess->binding, ph_stun_binding_free);
     return true;
   }
+  /* It comes again. */
+  if (guess->plan == PH_PUNCH_MEET
+      && (guess->run.n == 0 || ph_punch_run_takes_ports (&guess->run, self->now)))
+    return true;
   if (self->agent != NULL) {
     const PhCandidate local = ph_candidate_host (socket->addr, socket->id, 0);
 

@@ -7,8 +7,17 @@
 /* Below are the well-known ports, which NATs do not give away. */
 #define PORT_FIRST 1024
 #define PORTS (65536 - PORT_FIRST)
+/* Goes through all of them, and leaves no large gap at any time: who keeps its inside ports outside has many in a
+ * row. The golden section of PORTS, with no factor in common. */
+#define PORT_STRIDE 39871
 /* A window is small: it is gone through again, for what was lost or too early. */
 #define WINDOW_ROUNDS 3
+/* Of two that meet: the first round takes ports, the second finds who has taken them, the third is for a peer
+ * with one port for all that goes here. Between the first two is a pause, in the middle of which answers begin:
+ * then all packets of the peer's first round have come, and none of its second. */
+#define MEET_ROUNDS 3
+#define MEET_LEN (2 * PH_PUNCH_WINDOW)
+#define MEET_PAUSE (640 * PH_MSEC)
 
 PhPunchNat
 ph_punch_nat (const PhNatVerdict *verdict)
@@ -76,18 +85,6 @@ ph_punch_is_told (PhPunchPlan plan)
 
 /* --- The run ------------------------------------------------------------------------------------ */
 
-static bool
-is_coprime (uint32_t a, uint32_t b)
-{
-  while (b != 0) {
-    const uint32_t rest = a % b;
-
-    a = b;
-    b = rest;
-  }
-  return a == 1;
-}
-
 void
 ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool first, uint16_t port,
                     int step, const PhRandom *random)
@@ -97,7 +94,7 @@ ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool first, 
       [PH_PUNCH_OPEN_MANY] = PH_PUNCH_SOCKETS_MAX,
       [PH_PUNCH_PROBE_WINDOW] = WINDOW_ROUNDS * PH_PUNCH_WINDOW,
       [PH_PUNCH_BE_PREDICTED] = 1,
-      [PH_PUNCH_MEET] = PH_PUNCH_WINDOW,
+      [PH_PUNCH_MEET] = MEET_ROUNDS * MEET_LEN,
   };
 
   *self = (PhPunchRun){
@@ -108,14 +105,19 @@ ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool first, 
       .n = lengths[plan],
       .next_at = now,
   };
-  /* The slower pace of the one is the longer way of the other. */
-  if (plan == PH_PUNCH_MEET && !first)
-    self->n = 2 * PH_PUNCH_WINDOW;
-  /* x -> factor x + offset goes through all ports once. */
   self->offset = (uint32_t)ph_random_below (random, PORTS);
-  do
-    self->factor = 1 + (uint32_t)ph_random_below (random, PORTS - 1);
-  while (!is_coprime (self->factor, PORTS));
+}
+
+/* Where the i-th packet of two that meet goes, in steps. In its last round the first side goes to the ports
+ * that its giant steps have left out, and the second one to those that the first one takes for that. */
+static unsigned
+meet_steps (const PhPunchRun *self, unsigned i)
+{
+  const bool last = i / MEET_LEN == MEET_ROUNDS - 1;
+
+  if (self->first)
+    return 2 * (i % MEET_LEN) + (last ? 1 : 0);
+  return i % MEET_LEN + (last ? MEET_LEN : 0);
 }
 
 /* So many of the peer's steps on; NATs start over where ports end. */
@@ -137,7 +139,7 @@ ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet)
     return false;
   switch (self->plan) {
   case PH_PUNCH_PROBE_RANDOM:
-    packet.port = (uint16_t)(PORT_FIRST + ((uint64_t)self->factor * i + self->offset) % PORTS);
+    packet.port = (uint16_t)(PORT_FIRST + ((uint64_t)PORT_STRIDE * i + self->offset) % PORTS);
     break;
   case PH_PUNCH_OPEN_MANY:
     packet.socket = i;
@@ -146,7 +148,7 @@ ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet)
     packet.port = expected_port (self, i % PH_PUNCH_WINDOW);
     break;
   case PH_PUNCH_MEET:
-    packet.port = expected_port (self, self->first ? 2 * i : i);
+    packet.port = expected_port (self, meet_steps (self, i));
     break;
   case PH_PUNCH_BE_PREDICTED:
   case PH_PUNCH_NONE:
@@ -155,8 +157,18 @@ ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet)
   self->sent++;
   /* After a pause the pace goes on, it does not catch up. */
   self->next_at = ph_time_add (now, PH_PUNCH_INTERVAL);
+  if (self->plan == PH_PUNCH_MEET && self->sent == MEET_LEN)
+    self->next_at = ph_time_add (now, MEET_PAUSE);
   *ret_packet = packet;
   return true;
+}
+
+bool
+ph_punch_run_takes_ports (const PhPunchRun *self, PhTime now)
+{
+  return self->plan == PH_PUNCH_MEET
+         && (self->sent < MEET_LEN
+             || (self->sent == MEET_LEN && ph_time_add (now, MEET_PAUSE / 2) < self->next_at));
 }
 
 PhTime

@@ -13,7 +13,9 @@
  *                               packet of one side goes to the port expected 2i steps on, the j-th of the other
  *                               to the one j steps on. However many ports others have taken in between, a and b,
  *                               packets i = a + b and j = 2a + b meet (baby steps and giant steps, after Klinec
- *                               and Matyas 2014).
+ *                               and Matyas 2014). Nobody answers meanwhile: that would take ports. Then all of
+ *                               it is sent again, which takes none, and for a peer that has one port for all
+ *                               that goes here once more to the ports that giant steps leave out.
  *   strict with random          The random side opens 256 ports towards the strict side's address, which probes
  *                               random ports until one of the 256 is hit: a birthday's chance. With 64,512 ports
  *                               2,048 probes fail once in 3,400.
@@ -77,8 +79,7 @@ typedef struct {
   unsigned n;
   unsigned sent;
   PhTime next_at;
-  uint32_t factor; /* of the permutation of random ports */
-  uint32_t offset;
+  uint32_t offset; /* of the random ports */
 } PhPunchRun;
 
 typedef struct {
@@ -90,5 +91,8 @@ void ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool fi
                          int step, const PhRandom *random);
 /* False: nothing is due now. */
 bool ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet);
+/* The ports that the peer counts on are still being taken: an answer now would take one of them. False before
+ * the run begins. */
+bool ph_punch_run_takes_ports (const PhPunchRun *self, PhTime now);
 /* PH_NEVER: all were sent. */
 PhTime ph_punch_run_next_timeout (const PhPunchRun *self);

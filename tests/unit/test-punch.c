@@ -85,6 +85,11 @@ test_random_budget (void)
     g_assert_cmpuint (port, >=, 1024);
     g_assert_true (g_hash_table_add (seen, GUINT_TO_POINTER (port))); /* none twice */
   }
+  /* 256 sockets whose ports are in a row are not missed. */
+  for (guint port = 1024, miss = 0; port < 65536; port++) {
+    miss = g_hash_table_contains (seen, GUINT_TO_POINTER (port)) ? 0 : miss + 1;
+    g_assert_cmpuint (miss, <, PH_PUNCH_SOCKETS_MAX / 3);
+  }
 }
 
 static void
@@ -126,13 +131,38 @@ test_meet (void)
       bool met = false;
 
       /* The first side has ports 40000, 39999..., the other 20000, 20002...; a and b are gone. */
-      for (guint i = 0; i < first->len; i++) {
-        for (guint k = 0; k < second->len; k++)
+      for (guint i = 0; i < 2 * PH_PUNCH_WINDOW; i++) {
+        for (guint k = 0; k < 2 * PH_PUNCH_WINDOW; k++)
           met |= g_array_index (first, PhPunchPacket, i).port == 20000 + 2 * (k + b)
                  && g_array_index (second, PhPunchPacket, k).port == 40000 - (i + a);
       }
       g_assert_true (met);
     }
+  }
+}
+
+static bool
+goes_to (GArray *packets, guint port)
+{
+  bool any = false;
+
+  for (guint i = 0; i < packets->len; i++)
+    any |= g_array_index (packets, PhPunchPacket, i).port == port;
+  return any;
+}
+
+/* NATs with one port for each address, whatever the port there: each side finds the other's. */
+static void
+test_meet_one_port (void)
+{
+  for (unsigned taken = 0; taken < 2 * PH_PUNCH_WINDOW; taken++) {
+    PhTime took;
+    g_autoptr (GArray) first = play (PH_PUNCH_MEET, true, 20000, 2, &took);
+    g_autoptr (GArray) second = play (PH_PUNCH_MEET, false, 40000, -1, &took);
+
+    g_assert_true (goes_to (first, 20000 + 2 * taken));
+    g_assert_true (goes_to (second, 40000 - taken));
+    g_assert_cmpuint (took, <, 2 * PH_SEC);
   }
 }
 
@@ -145,5 +175,6 @@ main (int argc, char **argv)
   g_test_add_func ("/punch/random-budget", test_random_budget);
   g_test_add_func ("/punch/window", test_window);
   g_test_add_func ("/punch/meet", test_meet);
+  g_test_add_func ("/punch/meet-one-port", test_meet_one_port);
   return g_test_run ();
 }
