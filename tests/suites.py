@@ -277,6 +277,7 @@ def run_interop(tally, long):
 def plan(wanted, long, seed):
     """(suite, build, what to call) in order; the build is None where none is needed."""
     environment = {'PORTHOLE_LONG': '1'} if long else {}
+    patience = 60 if long else 2
     not_unit = ['--no-suite', 'sim', '--no-suite', 'fuzz', '--no-suite', 'interop']
     seconds = FUZZ_SECONDS_LONG if long else FUZZ_SECONDS
     if 'unit' in wanted:
@@ -284,7 +285,7 @@ def plan(wanted, long, seed):
         yield 'unit', ['release'], lambda tally: run_meson(tally, 'unit', 'release', not_unit,
                                                            {'PH_LONG': '1'} if long else {})
     if 'sim' in wanted:
-        yield 'sim', ['release'], lambda tally: run_meson(tally, 'sim', 'release', ['--suite', 'sim'], environment, 2)
+        yield 'sim', ['release'], lambda tally: run_meson(tally, 'sim', 'release', ['--suite', 'sim'], environment, patience)
     if 'interop' in wanted:
         yield 'interop', ['release'], lambda tally: run_interop(tally, long)
     if 'lab' in wanted:

@@ -444,20 +444,22 @@ nat_inbound (PhSimNat *self, PhSimPacket *packet)
 }
 
 static bool
-nat_is_own (const PhSimNat *self, const PhAddr *addr)
+has_address (const PhSimIface *iface, const PhAddr *addr)
 {
-  return ph_sim_iface_has_address (self->outside, addr)
-         || ph_sim_iface_has_address (self->inside, addr);
+  PhAddr ip = *addr;
+
+  ip.scope = 0;
+  return ph_sim_iface_has_address (iface, &ip);
 }
 
 static void
 nat_outbound (PhSimNat *self, PhSimPacket *packet)
 {
-  const bool hairpin = ph_sim_iface_has_address (self->outside, &packet->dst);
+  const bool hairpin = has_address (self->outside, &packet->dst);
   const bool blocked = self->config.udp_blocked && packet->proto == PH_SIM_UDP;
 
-  if (blocked || (nat_is_own (self, &packet->dst) && !hairpin)
-      || (hairpin && !self->config.hairpin)) {
+  if (blocked || (hairpin && !self->config.hairpin)
+      || (!hairpin && has_address (self->inside, &packet->dst))) {
     nat_drop (self, PH_SIM_DROP_POLICY, packet);
     return;
   }

@@ -85,3 +85,54 @@ ph_sim_oracle_tcp (const PhSimSide *left, const PhSimSide *right, PhSimNearness 
 {
   return judge (left, right, nearness, true);
 }
+
+/* --- Guessing ports ----------------------------------------------------------------------------- */
+
+bool
+ph_sim_side_as_one (const PhSimSide *side, PhSimNatConfig *ret_box)
+{
+  const Behaviour both = behaviour_of_side (side);
+  const PhSimNatConfig *ports = side->carrier != NULL ? side->carrier : side->own;
+
+  if (ports == NULL)
+    return false;
+  /* Every mapping of the inner box is an inside port of its own to the outer one. */
+  if (side->own != NULL && ports->mapping == PH_SIM_EI && ports->ports == PH_SIM_PORT_PRESERVE)
+    ports = side->own;
+  *ret_box = *ports;
+  ret_box->mapping = both.mapping;
+  ret_box->filtering = both.filtering;
+  return true;
+}
+
+static bool
+is_foreseen (const PhSimNatConfig *box)
+{
+  return box->ports == PH_SIM_PORT_SEQUENTIAL || box->ports == PH_SIM_PORT_CHUNK;
+}
+
+PhSimGuess
+ph_sim_oracle_guess (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness)
+{
+  const bool shared = nearness == PH_SIM_SAME_CARRIER;
+  PhSimNatConfig a, b;
+
+  /* Without a way between them there is nothing to guess. */
+  if (ph_sim_oracle (left, right, nearness) != PH_SIM_DIRECT_NO
+      || (shared && !left->carrier->hairpin) || !ph_sim_side_as_one (left, &a)
+      || !ph_sim_side_as_one (right, &b) || a.udp_blocked || b.udp_blocked)
+    return PH_SIM_GUESS_NONE;
+
+  const bool conflict = shared && left->carrier->ports == PH_SIM_PORT_PRESERVE;
+  const bool one_sequence = shared && left->carrier->ports == PH_SIM_PORT_SEQUENTIAL;
+  const bool wide = a.filtering != PH_SIM_APD || b.filtering != PH_SIM_APD;
+
+  if (a.mapping != PH_SIM_EI && b.mapping != PH_SIM_EI) {
+    if (!is_foreseen (&a) || !is_foreseen (&b))
+      return PH_SIM_GUESS_NONE;
+    return conflict || one_sequence || wide ? PH_SIM_GUESS_WIDE : PH_SIM_GUESS_MEET;
+  }
+  if (!is_foreseen (a.mapping != PH_SIM_EI ? &a : &b))
+    return PH_SIM_GUESS_BIRTHDAY;
+  return conflict ? PH_SIM_GUESS_WIDE : PH_SIM_GUESS_WINDOW;
+}

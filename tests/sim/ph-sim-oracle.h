@@ -60,6 +60,34 @@ typedef struct {
 
 PhSimDirect ph_sim_oracle (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness);
 
+/* The one box that does to packets what a side's boxes do together, as far as the rules above and those below
+ * can tell: the narrower properties of both, and the ports of the box that the internet sees, unless that one
+ * keeps those of the box within. False: there is none. */
+bool ph_sim_side_as_one (const PhSimSide *side, PhSimNatConfig *ret_box);
+
+/* What guessing ports adds where the rules above say no. By rule 2 one side is then EI/APD, or both mappings are
+ * endpoint-dependent.
+ *
+ *  4. One side EI/APD: it meets the other if the port that will be mapped next can be foreseen (a sequence, or a
+ *     block of one's own: a window of ports), and else by a birthday's chance, 99.97 % of attempts.
+ *  5. Both endpoint-dependent: they meet if both can be foreseen and let in nobody else. Where strangers are let
+ *     in ordinary checks chase each other through ever new ports and take those that were foreseen: often, not
+ *     surely.                                                                                 WIDE
+ *     If one cannot be foreseen there is no hope.
+ *
+ * Behind one carrier that gives both their ports in one sequence, or those that their own boxes gave where these
+ * do not conflict, what was foreseen may go to the other: WIDE as well. */
+typedef enum {
+  PH_SIM_GUESS_NONE,
+  PH_SIM_GUESS_WINDOW,
+  PH_SIM_GUESS_MEET,
+  PH_SIM_GUESS_WIDE,
+  PH_SIM_GUESS_BIRTHDAY,
+} PhSimGuess;
+
+PhSimGuess
+ph_sim_oracle_guess (const PhSimSide *left, const PhSimSide *right, PhSimNearness nearness);
+
 /* The same over TCP, whatever becomes of UDP: both sides connect from the port that listens, to all addresses
  * that they know. Rules 1 and 2 hold, since a SYN opens a filter as a datagram does, and what is let in finds
  * the listener or a call of its own to the same place. Rule 3 leaves nothing: the answer to a SYN that is let

@@ -358,16 +358,23 @@ device_open_sockets (PhSimDevice *device)
 static PhPunchNat
 device_nat (const PhSimDevice *device)
 {
-  const PhSimNat *box = device->stack->world->nat[device->who];
-  const PhSimNatConfig *config = box != NULL ? ph_sim_nat_config (box) : NULL;
+  const PhSimWorld *world = device->stack->world;
+  const PhSimNat *own = world->nat[device->who], *carrier = world->carrier[device->who];
+  const PhSimSide side = {
+      own != NULL ? ph_sim_nat_config (own) : NULL,
+      carrier != NULL ? ph_sim_nat_config (carrier) : NULL,
+  };
+  PhSimNatConfig box;
 
-  if (config == NULL)
+  if (!ph_sim_side_as_one (&side, &box))
     return (PhPunchNat){.kind = PH_PUNCH_NAT_EASY};
-  if (config->mapping == PH_SIM_EI)
-    return (PhPunchNat){.kind = config->filtering == PH_SIM_APD ? PH_PUNCH_NAT_STRICT
-                                                                : PH_PUNCH_NAT_EASY};
-  if (config->ports == PH_SIM_PORT_SEQUENTIAL)
-    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, config->port_step != 0 ? config->port_step : 1};
+  if (box.mapping == PH_SIM_EI)
+    return (PhPunchNat){.kind =
+                            box.filtering == PH_SIM_APD ? PH_PUNCH_NAT_STRICT : PH_PUNCH_NAT_EASY};
+  if (box.ports == PH_SIM_PORT_SEQUENTIAL)
+    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, box.port_step != 0 ? box.port_step : 1};
+  if (box.ports == PH_SIM_PORT_CHUNK)
+    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, 1};
   return (PhPunchNat){.kind = PH_PUNCH_NAT_RANDOM};
 }
 

@@ -351,7 +351,7 @@ ph_sim_runs (uint64_t normal, uint64_t most)
 
   if (runs != NULL)
     return MAX (1, g_ascii_strtoull (runs, NULL, 0));
-  if (g_strcmp0 (g_getenv ("PH_LONG"), "1") == 0)
+  if (g_strcmp0 (g_getenv ("PORTHOLE_LONG"), "1") == 0)
     return most;
 #ifdef __SANITIZE_ADDRESS__
   return MAX (1, normal / 10); /* it is that much slower */

@@ -66,6 +66,6 @@ typedef struct {
 /* Draws boxes, nearness and bad lines from the seed. With `calm` the lines lose, double and reorder nothing. */
 void ph_sim_scene_draw (PhSimScene *self, uint64_t seed, bool calm);
 
-/* How many seeds a test goes through: PH_RUNS of the environment, else `most` with PH_LONG=1, else
+/* How many seeds a test goes through: PH_RUNS of the environment, else `most` with PORTHOLE_LONG=1 (./run test --long), else
  * `normal`. The seeds count up from ph_test_seed(): PH_SEED=N PH_RUNS=1 plays one again. */
 uint64_t ph_sim_runs (uint64_t normal, uint64_t most);
