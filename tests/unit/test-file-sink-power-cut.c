@@ -457,7 +457,7 @@ static void
 test_every_moment (Fixture *f, gconstpointer data)
 {
   const bool long_run = g_strcmp0 (g_getenv ("PH_LONG"), "1") == 0;
-  const unsigned mixtures = long_run ? 20 : 2;
+  const unsigned mixtures = long_run ? 8 : 1;
   const Start from = (Start)GPOINTER_TO_INT (data);
   g_autofree char *top = ph_test_tmpdir ();
   PhRandomSeeded state;
@@ -484,6 +484,9 @@ test_every_moment (Fixture *f, gconstpointer data)
 int
 main (int argc, char **argv)
 {
+  /* A thousand times some folders: on a disk that others use as well they take their time. */
+  if (access ("/dev/shm", W_OK | X_OK) == 0)
+    g_setenv ("TMPDIR", "/dev/shm", TRUE);
   ph_test_init (&argc, &argv);
   g_test_add ("/file-sink-power-cut/receiving", Fixture, GINT_TO_POINTER (FROM_NOTHING), set_up,
               test_every_moment, tear_down);
