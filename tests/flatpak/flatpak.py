@@ -88,6 +88,19 @@ def asks_for_little(_):
     must(found == PERMISSIONS, f'its permissions are {found}')
 
 
+@step
+def exports_what_the_desktop_needs(_):
+    """The desktop sees its entry, icons, description and search, and the session bus can start it, for notifications too."""
+    share = Path(os.environ['FLATPAK_USER_DIR'], 'exports/share')
+    for name in (f'applications/{APP_ID}.desktop', f'icons/hicolor/scalable/apps/{APP_ID}.svg',
+                 f'icons/hicolor/symbolic/apps/{APP_ID}-symbolic.svg', f'metainfo/{APP_ID}.metainfo.xml'):
+        must((share / name).is_file(), f'{name} is not exported')
+    service = (share / f'dbus-1/services/{APP_ID}.service').read_text(encoding='utf-8')
+    must(f'Name={APP_ID}\n' in service and 'flatpak run' in service and '--gapplication-service' in service, service)
+    provider = (share / f'gnome-shell/search-providers/{APP_ID}.search-provider.ini').read_text(encoding='utf-8')
+    must(f'BusName={APP_ID}\n' in provider and 'ObjectPath=/org/porthole/Porthole/SearchProvider\n' in provider, provider)
+
+
 # --- With a window ---------------------------------------------------------------------------------
 
 def sandboxed(home, person, *words, command=None):
@@ -107,16 +120,52 @@ def sandboxed(home, person, *words, command=None):
     return Program(home.lab, f'{person.name}-flatpak', person.host, argv)
 
 
+def introduce(home):
+    """Left has the Flatpak and is Laptop, right is outside of any sandbox and is Desk."""
+    left, right = home.left, home.right
+    sandboxed(home, left, 'config', 'set', 'name', 'Laptop', command='porthole-cli').expect_exit(0, 60)
+    sandboxed(home, left, 'config', 'set', 'rendezvous', home.lab.rendezvous, command='porthole-cli').expect_exit(0, 60)
+    inviting = sandboxed(home, left, '--json', 'invite', '--name', 'Desk', command='porthole-cli')
+    link = inviting.wait_event('invitation', 60)['link']
+    adding = right.cli('add', '-', '--name', 'Laptop', text=link + '\n')
+    adding.expect_exit(0, 60)
+    inviting.expect_exit(0, 60)
+    right.contact = adding.last_event('contact')['id']
+
+
+def open_window(home):
+    """The Flatpak of left, in front; returns a pilot."""
+    from pilot import Pilot
+
+    class SandboxedPilot(Pilot):
+        def window(self):
+            """By its name: the process number that it tells is its sandbox's own."""
+            return window_named(self.desktop, 'Porthole')
+
+    sandboxed(home, home.left)
+    window = wait_for('a window', lambda: window_named(home.desktop, 'Porthole'), 60)
+    home.desktop.place(window, 20, 40, 1000, 700)
+    return SandboxedPilot(home.desktop, wait_for('an accessible window', accessible_pid, 60), 'flatpak')
+
+
+def kill():
+    subprocess.run(['flatpak', 'kill', APP_ID], env=dict(os.environ, XDG_RUNTIME_DIR=os.environ['PORTHOLE_RUNTIME_DIR']),
+                   check=False, capture_output=True)
+
+
 @contextlib.contextmanager
-def household(desktop, name):
+def household(desktop, name, **options):
     from people import Household
-    with Household(desktop) as home:
+    with Household(desktop, **options) as home:
         try:
             yield home
         except Exception as error:
             with contextlib.suppress(Exception):
                 error.picture = desktop.picture(OUT / f'failed-{name}.png')
             raise
+        finally:
+            kill()
+            wait_for('the Flatpak to end', lambda: not window_named(desktop, 'Porthole'))
 
 
 @step
@@ -125,13 +174,7 @@ def sends_and_receives(desktop):
     with household(desktop, 'sends-and-receives') as home:
         left, right = home.left, home.right
         downloads = Path(left.env['HOME'], 'Downloads')
-        sandboxed(home, left, 'config', 'set', 'name', 'Laptop', command='porthole-cli').expect_exit(0, 60)
-        sandboxed(home, left, 'config', 'set', 'rendezvous', home.lab.rendezvous, command='porthole-cli').expect_exit(0, 60)
-        inviting = sandboxed(home, left, '--json', 'invite', '--name', 'Desk', command='porthole-cli')
-        link = inviting.wait_event('invitation', 60)['link']
-        right.do('add', '-', '--name', 'Laptop', text=link + '\n', timeout=60)
-        inviting.expect_exit(0, 60)
-
+        introduce(home)
         sent = downloads / 'to send.bin'
         write_random(sent, 3_000_000)
         receiver = right.receive()
@@ -158,17 +201,163 @@ def sends_and_receives(desktop):
 def opens_its_window(desktop):
     """The window opens in its sandbox, and a screen reader sees the first page."""
     with household(desktop, 'opens-its-window') as home:
-        from pilot import Pilot
-        program = sandboxed(home, home.left)
-        window = wait_for('a window', lambda: window_named(desktop, 'Porthole'), 60)
-        desktop.place(window, 20, 40, 1000, 700)
-        pid = wait_for('an accessible window', lambda: accessible_pid(), 60)
-        pilot = Pilot(desktop, pid, 'flatpak')
+        pilot = open_window(home)
         names = {pilot.name(node) for node in pilot.nodes()}
         must(any('Porthole' in name for name in names), f'what a screen reader sees: {sorted(names)[:40]}')
-        desktop.settled_picture(OUT / 'window.png', window)
-        run('flatpak', 'kill', APP_ID, env=dict(os.environ, XDG_RUNTIME_DIR=os.environ['PORTHOLE_RUNTIME_DIR']))
-        program.wait_exit(30)
+        desktop.settled_picture(OUT / 'window.png', pilot.window())
+
+
+# --- With the portals of a session -----------------------------------------------------------------
+
+def slow():
+    """Slow enough to act in the middle of a transfer."""
+    from network import Network
+    return Network('port-restricted', 'address-restricted', rate='20mbit')
+
+
+def portals(desktop, **options):
+    from portals import Portals
+    return Portals(desktop, os.environ['PORTHOLE_RUNTIME_DIR'], **options)
+
+
+def hidden_file(home, name):
+    """A file where a Flatpak cannot look."""
+    path = Path(home.left.env['HOME'], name)
+    write_random(path, 2_000_000)
+    return path
+
+
+def choose(desktop, session, title, path):
+    """In the portal's dialog, by keys."""
+    from pilot import Pilot, text_of
+    wait_for('the portal’s dialog', lambda: window_named(desktop, title), 30)
+    dialog = Pilot(desktop, session.dialogs_pid(), 'portal')
+    desktop.xdotool('windowactivate', '--sync', window_named(desktop, title))
+    desktop.key('ctrl+l')
+    wait_for('a place to write', lambda: dialog.find(role='text'), 30)
+    desktop.type(str(path))
+    wait_for('the path', lambda: any(text_of(node) == str(path) for node in dialog.nodes() if dialog.role(node) == 'text'))
+    wait_for('the file to be found', lambda: dialog.can_act(dialog.find('Send')))
+    desktop.key('Return')
+
+
+@step
+def sends_what_is_chosen(desktop):
+    """The portal's dialog chooses a file that it does not see itself, and it arrives."""
+    with household(desktop, 'sends-what-is-chosen') as home, portals(desktop) as session:
+        introduce(home)
+        path = hidden_file(home, 'Chosen.bin')
+        receiver = home.right.receive()
+        pilot = open_window(home)
+        pilot.click(pilot.wait('Desk', 'list item'))
+        pilot.press('Send Files…', 'button')
+        choose(desktop, session, 'Send Files', path)
+        receiver.expect_exit(0, 60)
+        compare(path, home.right.inbox / path.name)
+
+
+@step
+def sends_what_is_dropped(desktop):
+    """A file that is dragged in from outside arrives; one that its program does not hand through the portal is told of
+    in words that help."""
+    from drags import drop
+    with household(desktop, 'sends-what-is-dropped') as home, portals(desktop):
+        introduce(home)
+        path, other = hidden_file(home, 'Dropped.bin'), hidden_file(home, 'Unseen.bin')
+        receiver = home.right.receive()
+        pilot = open_window(home)
+        row = pilot.wait('Desk', 'list item')
+        # As a file manager does, which knows of the portal.
+        drop(pilot, home, [path], row, env={'GDK_DEBUG': '', 'GTK_USE_PORTAL': '', 'XDG_RUNTIME_DIR':
+                                            os.environ['PORTHOLE_RUNTIME_DIR']})
+        receiver.expect_exit(0, 60)
+        compare(path, home.right.inbox / path.name)
+
+        drop(pilot, home, [other], row)
+        pilot.wait_text('Nothing Was Sent')
+        pilot.wait_text('Porthole cannot see “')
+
+
+def close_during_transfer(desktop, home, pilot):
+    """Sends something that takes long on this line, and closes the window meanwhile; returns its receiver and the file."""
+    path = Path(home.left.env['HOME'], 'Downloads', 'Long.bin')
+    write_random(path, 12_000_000)
+    receiver = home.right.receive()
+    sandboxed(home, home.left, 'send', 'Desk', path, '--queue', command='porthole-cli').expect_exit(0, 60)
+    receiver.wait_event('progress', 60)
+    pilot.focus()
+    desktop.key('ctrl+w')
+    wait_for('the window to close', lambda: not window_named(desktop, 'Porthole'))
+    return receiver, path
+
+
+def notified(desktop, title):
+    return wait_for(f'a notification “{title}”', lambda: next(
+        (each for each in desktop.notifications(APP_ID).values() if title in each['title']), None), 60)
+
+
+@step
+def goes_on_without_window(desktop):
+    """With the window closed a transfer goes on, a notification of the portal says so, and so one does at its end. This
+    desktop has no portal for the background: nothing is asked, and nothing is complained about."""
+    with household(desktop, 'goes-on-without-window', network=slow()) as home, portals(desktop):
+        introduce(home)
+        pilot = open_window(home)
+        receiver, path = close_during_transfer(desktop, home, pilot)
+        notified(desktop, '1 Transfer Goes On in the Background')
+        receiver.expect_exit(0, 120)
+        compare(path, home.right.inbox / path.name)
+        notified(desktop, 'Delivered to Desk')
+        told = [each['title'] for each in desktop.notifications(APP_ID).values()]
+        must(told == ['Delivered to Desk'], f'it says {told}')
+        value = sandboxed(home, home.left, '--json', 'config', 'get', 'run-in-background', command='porthole-cli')
+        value.expect_exit(0, 60)
+        must(value.last_event('config')['value'] == 'true', 'the switch went back though nobody refused')
+
+
+@step
+def asks_to_run_in_background(desktop):
+    """Where there is a portal for the background it is asked. Who is allowed starts at login when a person wants that; who
+    is not says so, with a window and without, and the switches go back."""
+    with household(desktop, 'asks-to-run-in-background', network=slow()) as home, portals(desktop, background=True) as session:
+        def setting(key, value=None):
+            program = sandboxed(home, home.left, '--json', 'config', *(['set', key, value] if value else ['get', key]),
+                                command='porthole-cli')
+            program.expect_exit(0, 60)
+            return value or program.last_event('config')['value']
+
+        introduce(home)
+        pilot = open_window(home)
+        pilot.wait('Desk', 'list item')
+        setting('auto-start', 'true')
+        entry = wait_for('an entry for the login', lambda: session.autostart(APP_ID))
+        must('flatpak run' in entry and '--gapplication-service' in entry, f'at login it starts {entry}')
+        must(session.background_allowed(APP_ID) == ['yes'], 'the portal does not know that it is allowed')
+        setting('auto-start', 'false')
+        wait_for('no entry for the login', lambda: not session.autostart(APP_ID))
+
+        session.allow_background(APP_ID, False)
+        setting('auto-start', 'true')
+        pilot.wait_text('This desktop does not start Porthole at login')
+        pilot.wait_text('This desktop stops Porthole when its window is closed')
+        must((setting('auto-start'), setting('run-in-background')) == ('false', 'false'), 'a switch did not go back')
+        kill()
+        wait_for('it to end', lambda: not window_named(desktop, 'Porthole'))
+
+        setting('run-in-background', 'true')
+        pilot = open_window(home)
+        receiver, path = close_during_transfer(desktop, home, pilot)
+        notified(desktop, 'This desktop stops Porthole when its window is closed')
+        wait_for('the switch to go back', lambda: setting('run-in-background') == 'false')
+        # The portal stops what runs without a window and without leave, if the transfer has not ended before.
+        wait_for('it to end', lambda: APP_ID not in flatpaks(), 60)
+        pilot = open_window(home)
+        receiver.expect_exit(0, 120)
+        compare(path, home.right.inbox / path.name)
+
+
+def flatpaks():
+    return run('flatpak', 'ps', '--columns=application', env=dict(os.environ, XDG_RUNTIME_DIR=os.environ['PORTHOLE_RUNTIME_DIR']))
 
 
 def window_named(desktop, text):

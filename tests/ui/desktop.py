@@ -154,6 +154,11 @@ class Desktop:
             if not pipe.readline():
                 raise LabError('the notification server ended at once')
 
+    @property
+    def folder(self):
+        """For what lasts as long as the desktop."""
+        return self._folder.name
+
     def add_service(self, name, argv):
         """From here on the session bus starts this program when somebody calls that name."""
         path = self._services / f'{name}.service'

@@ -13,21 +13,21 @@ SOURCE_PLACE = (60, 900)
 DROP_SECONDS = 20
 
 
-def drag_source(home, *paths):
+def drag_source(home, *paths, env=None):
     """(process, point to drag from) of a small window that offers files."""
     desktop = home.desktop
     log = open(home.lab.logs / 'drag-source.log', 'w', encoding='utf-8')
     source = home.lab.network.start(home.left.host, ['python3', SOURCE, *paths], stdout=log, stderr=log,
-                                    env=home.environment(home.left))
+                                    env={**home.environment(home.left), **(env or {})})
     window = wait_for('the drag source', lambda: desktop.windows(source.pid))[0]
     desktop.place(window, *SOURCE_PLACE)
     x, y, width, height = desktop.geometry(window)
     return source, (x + width // 2, y + height // 2)
 
 
-def drop(window, home, paths, target, hint=None):
+def drop(window, home, paths, target, hint=None, env=None):
     """Drags `paths` onto a thing in the window; `hint` must be on the screen while it hovers."""
-    source, start = drag_source(home, *paths)
+    source, start = drag_source(home, *paths, env=env)
     try:
         window.desktop.drag(start, window.centre(target), (lambda: window.wait_text(hint, 10)) if hint else
                             (lambda: None))
