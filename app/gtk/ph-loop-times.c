@@ -7,7 +7,9 @@
 #include <glib-unix.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Tenths of a millisecond up to a second; whatever is longer counts as a second. */
@@ -20,14 +22,23 @@ typedef struct {
   int64_t max_us;
 } Times;
 
+/* What the clocks of this thread say; or how much of each has passed. */
+typedef struct {
+  int64_t wall_us;
+  int64_t cpu_us;
+  int64_t waited_us; /* in which it could have run, and other programs did */
+} Moment;
+
 static struct {
   char *path;
   GPollFunc poll;
   int schedstat; /* /proc file, -1: not there */
-  int64_t woke_us; /* 0 before the first turn */
-  int64_t painted_us; /* in this turn */
-  int64_t paint_began_us;
-  Times turns, frames;
+  bool is_awake; /* false before the first turn */
+  Moment woke;
+  Moment painted; /* in this turn */
+  Moment paint_began;
+  Times turns, turns_cpu, frames;
+  Moment spent; /* in all turns */
 } loop;
 
 static void
@@ -51,19 +62,41 @@ times_p99_ms (const Times *times)
   return 0;
 }
 
-/* The clock without the time in which this thread could have run and other programs did: what a busy
- * machine takes is not ours, what we wait for on disks and locks is. */
-static int64_t
-own_time_us (void)
+static Moment
+moment_now (void)
 {
-  int64_t now_us = g_get_monotonic_time ();
+  Moment now = {.wall_us = g_get_monotonic_time ()};
   char text[64] = "";
   guint64 ran_ns, waited_ns;
+  struct timespec cpu;
 
+  if (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
+    now.cpu_us = (int64_t)cpu.tv_sec * G_USEC_PER_SEC + cpu.tv_nsec / 1000;
   if (loop.schedstat >= 0 && pread (loop.schedstat, text, sizeof text - 1, 0) > 0
       && sscanf (text, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &ran_ns, &waited_ns) == 2)
-    now_us -= (int64_t)(waited_ns / 1000);
-  return now_us;
+    now.waited_us = (int64_t)(waited_ns / 1000);
+  return now;
+}
+
+static Moment
+moment_minus (Moment a, Moment b)
+{
+  return (Moment){a.wall_us - b.wall_us, a.cpu_us - b.cpu_us, a.waited_us - b.waited_us};
+}
+
+static void
+moment_add (Moment *sum, Moment more)
+{
+  sum->wall_us += more.wall_us;
+  sum->cpu_us += more.cpu_us;
+  sum->waited_us += more.waited_us;
+}
+
+/* What a busy machine takes is not ours, what we wait for on disks and locks is. */
+static int64_t
+own_us (Moment passed)
+{
+  return passed.wall_us - passed.waited_us;
 }
 
 /* A turn of the loop is what lies between two calls of poll(). */
@@ -72,28 +105,34 @@ poll_between_turns (GPollFD *fds, guint n_fds, int timeout_ms)
 {
   int ready;
 
-  if (loop.woke_us != 0)
-    times_add (&loop.turns, own_time_us () - loop.woke_us - loop.painted_us);
+  if (loop.is_awake) {
+    Moment turn = moment_minus (moment_minus (moment_now (), loop.woke), loop.painted);
+
+    times_add (&loop.turns, own_us (turn));
+    times_add (&loop.turns_cpu, turn.cpu_us);
+    moment_add (&loop.spent, turn);
+  }
   ready = loop.poll (fds, n_fds, timeout_ms);
-  loop.woke_us = own_time_us ();
-  loop.painted_us = 0;
+  loop.is_awake = true;
+  loop.woke = moment_now ();
+  loop.painted = (Moment){0};
   return ready;
 }
 
 static gboolean
 paint_begins (GSignalInvocationHint *hint, guint n_values, const GValue *values, gpointer data)
 {
-  loop.paint_began_us = own_time_us ();
+  loop.paint_began = moment_now ();
   return G_SOURCE_CONTINUE;
 }
 
 static gboolean
 paint_ends (GSignalInvocationHint *hint, guint n_values, const GValue *values, gpointer data)
 {
-  int64_t us = own_time_us () - loop.paint_began_us;
+  Moment frame = moment_minus (moment_now (), loop.paint_began);
 
-  times_add (&loop.frames, us);
-  loop.painted_us += us;
+  times_add (&loop.frames, own_us (frame));
+  moment_add (&loop.painted, frame);
   return G_SOURCE_CONTINUE;
 }
 
@@ -108,6 +147,7 @@ write_times (gpointer data)
     const char *total, *p99, *max;
     Times *times;
   } kinds[] = {{"turns", "turn_p99_ms", "turn_max_ms", &loop.turns},
+               {"turns_cpu", "turn_cpu_p99_ms", "turn_cpu_max_ms", &loop.turns_cpu},
                {"frames", "frame_p99_ms", "frame_max_ms", &loop.frames}};
 
   json_builder_begin_object (builder);
@@ -120,6 +160,11 @@ write_times (gpointer data)
     json_builder_add_double_value (builder, (double)kinds[i].times->max_us / 1000.0);
     *kinds[i].times = (Times){0};
   }
+  json_builder_set_member_name (builder, "spent_ms");
+  json_builder_add_double_value (builder, (double)loop.spent.wall_us / 1000.0);
+  json_builder_set_member_name (builder, "waited_ms");
+  json_builder_add_double_value (builder, (double)loop.spent.waited_us / 1000.0);
+  loop.spent = (Moment){0};
   json_builder_end_object (builder);
   root = json_builder_get_root (builder);
   text = json_to_string (root, FALSE);
