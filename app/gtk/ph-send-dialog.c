@@ -85,6 +85,13 @@ search_activated (PhSendDialog *self)
     row_activated (self, row);
 }
 
+/* The entry keeps Escape to itself. */
+static void
+search_stopped (PhSendDialog *self)
+{
+  adw_dialog_close (ADW_DIALOG (self));
+}
+
 /* --- How much it is ------------------------------------------------------------------------------ */
 
 static void
@@ -176,6 +183,7 @@ ph_send_dialog_class_init (PhSendDialogClass *klass)
   gtk_widget_class_bind_template_callback (widget_class, row_activated);
   gtk_widget_class_bind_template_callback (widget_class, search_activated);
   gtk_widget_class_bind_template_callback (widget_class, search_changed);
+  gtk_widget_class_bind_template_callback (widget_class, search_stopped);
 }
 
 static void

@@ -209,6 +209,10 @@ def opened_with(desktop):
         right = home.open(home.right)
         right.click(right.wait('Laptop', 'list item'))
         left = home.open(home.left, one)
+        left.wait('Send To', 'dialog')
+        desktop.key('Escape')  # nothing is sent by mistake
+        left.wait_gone('Send To', 'dialog')
+        home.start(home.left, one).expect_exit(0, 30)
         for path in (one, two):
             dialog = left.wait('Send To', 'dialog')
             left.click(left.wait('Desk', 'list item', within=dialog))
