@@ -94,6 +94,12 @@ def remove(desktop):
         wait_for('the removal', lambda: not contacts(home.left))
 
 
+def alert(person):
+    """Puts it on record, while the profile is not in use, that somebody has answered without the key."""
+    with contextlib.closing(sqlite3.connect(person.profile / 'porthole.db')) as store, store:
+        store.execute('UPDATE contacts SET alerted_at = ?', (int(time.time()),))
+
+
 @journey
 def changed_key(desktop):
     """Once somebody has answered without the person's key nothing goes out, which is said where it cannot be
@@ -105,8 +111,7 @@ def changed_key(desktop):
         left.click(left.wait('Desk', 'list item'))
         must(not left.sees(ALERT), 'it is said for no reason')
         left.quit()
-        with contextlib.closing(sqlite3.connect(home.left.profile / 'porthole.db')) as store, store:
-            store.execute('UPDATE contacts SET alerted_at = ?', (int(time.time()),))
+        alert(home.left)
         left = home.open(home.left)
         left.click(left.wait('Desk', 'list item'))
         left.wait_text(ALERT)

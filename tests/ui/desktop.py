@@ -202,9 +202,9 @@ class Desktop:
         """What was copied, as this kind of data; TARGETS lists the kinds."""
         return self._run(['xclip', '-selection', 'clipboard', '-t', kind, '-o'])
 
-    def drag(self, start, end, over=lambda: None):
+    def drag(self, start, end, over=lambda: None, drop=True):
         """Drags from one point to another; `over` is called where the pointer hovers over the target,
-        before the button is let go."""
+        before the button is let go. Without `drop` that is done in the corner of the screen."""
         self.xdotool('mousemove', *start, 'mousedown', 1)
         for step in range(1, 4):
             self.xdotool('mousemove', start[0] + 6 * step, start[1] + 3 * step, 'sleep', 0.05)
@@ -217,6 +217,8 @@ class Desktop:
         try:
             over()
         finally:
+            if not drop:
+                self.xdotool('mousemove', self.screen[0] - 2, self.screen[1] - 2, 'sleep', 0.05)
             self.xdotool('mouseup', 1)
 
     # --- Windows ------------------------------------------------------------------------------------

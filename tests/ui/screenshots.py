@@ -8,6 +8,7 @@ can tell whether a page is a good one. The names are PAGE-VARIANT-WIDTH.png."""
 
 import argparse
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -29,12 +30,14 @@ class Variant:
     name: str
     env: dict
     language: str = ''
+    text_scale: float = 1.0
 
 
 VARIANTS = [
     Variant('light', {}),
     Variant('dark', {'ADW_DEBUG_COLOR_SCHEME': 'prefer-dark'}),
     Variant('contrast', {'ADW_DEBUG_HIGH_CONTRAST': '1'}),
+    Variant('large', {}, text_scale=1.25),  # what GNOME calls large text
     Variant('ar', {}, 'ar'),
     Variant('de', {}, 'de'),
 ]
@@ -42,7 +45,9 @@ VARIANTS = [
 # What a page is reached by: an action of the application.
 DIALOGS = {'add-person': 'add-person', 'network': 'network', 'history': 'history', 'preferences': 'preferences',
            'shortcuts': 'shortcuts', 'about': 'about'}
-PAGES = ('welcome', 'people', 'person', *DIALOGS)
+PAGES = ('welcome', 'people', 'person', *DIALOGS, 'preferences-connection', 'transfer', 'transfer-details', 'details',
+         'safety-number', 'send', 'drop', 'changed-key', 'key-alert')
+LIMIT = 500_000  # bytes a second, for a transfer that is still under way when its pictures are taken
 
 
 def file_name(page, variant, width):
@@ -62,23 +67,102 @@ class Photographer:
         self.env = env
         self.window = None
 
-    def take(self, page):
+    def sized(self, page):
+        """Both widths, one after the other: yields the path of the picture to take."""
         assert page in PAGES
         for width, size in SIZES.items():
             self.desktop.place(self.window.window(), 20, 40, *size)
             wait_for(f'{page} at {width}', lambda: self.desktop.geometry(self.window.window())[2:] == size, 10)
+            yield OUT / file_name(page, self.variant.name, width)
+
+    def take(self, page):
+        for path in self.sized(page):
             self.desktop.xdotool('mousemove', 1500, 1000)
-            self.desktop.settled_picture(OUT / file_name(page, self.variant.name, width), self.window.window())
+            self.desktop.settled_picture(path, self.window.window())
+
+    def take_drop(self, *files):
+        """While files hover over the middle of the window."""
+        from drags import drag_source
+        for path in self.sized('drop'):
+            source, start = drag_source(self.home, *files)
+            x, y, width, height = self.desktop.geometry(self.window.window())
+            self.desktop.drag(start, (x + width // 2, y + height // 2),
+                              lambda: self.desktop.settled_picture(path, self.window.window()), drop=False)
+            source.kill()
+            source.wait()
+
+    def nth(self, role, number, within=None):
+        """What has a name in another language has the same place."""
+        def found():
+            nodes = [node for node in self.window.nodes(within) if self.window.role(node) == role]
+            return nodes[number] if len(nodes) > number else None
+        return wait_for(f'{role} {number}', found)
+
+    def dialog(self):
+        """The dialog on top."""
+        return wait_for('a dialog', lambda: ([node for node in self.window.nodes() if self.window.role(node) == 'dialog']
+                                             or [None])[-1])
+
+    def escape(self):
+        def gone():
+            if not self.window.find(role='dialog'):
+                return True
+            self.window.focus()
+            self.desktop.key('Escape')
+            return False
+
+        wait_for('the dialog to close', gone)
 
     def open(self, person):
+        self.home.text_scale = self.variant.text_scale
         self.window = self.home.open(person, env=self.env, place=(20, 40), size=SIZES[1000])
 
     def dialogs(self):
         for page, action in DIALOGS.items():
             self.window.action(action)
+            dialog = self.dialog()
+            if page == 'network':  # not before the verdict
+                self.window.wait_text(self.home.left.host.public, 60)
             self.take(page)
-            self.window.focus()
-            self.desktop.key('Escape', 'Escape')
+            if page == 'preferences':
+                next(self.sized('preferences-connection'))  # the tabs are elsewhere when it is narrow
+                self.window.activate(self.nth('page tab', 1, dialog))
+                self.take('preferences-connection')
+            self.escape()
+
+    def transfers(self, film, transfer):
+        """One that is accepted here, and slowed down over there."""
+        self.window.action('accept', transfer)
+        self.window.wait(role='progress bar')
+        self.take('transfer')
+        self.window.action('transfer-details', transfer)
+        self.dialog()
+        self.take('transfer-details')
+        self.escape()
+        self.take_drop(film)
+        opening = self.home.start(self.home.left, film, env=self.env)
+        opening.expect_exit(0, 30)
+        self.dialog()
+        self.take('send')
+        self.escape()
+
+    def person_details(self):
+        self.window.action('person-details', self.home.left.contact)
+        dialog = self.dialog()
+        self.take('details')
+        self.window.click(self.nth('list item', 2, dialog))
+        from contacts import NUMBER
+        self.window.wait(NUMBER, 'label')
+        self.take('safety-number')
+        self.escape()
+
+    def changed_key(self):
+        self.window.click(self.window.wait('Desk', 'list item'))
+        self.take('changed-key')
+        self.window.action('person-details', self.home.left.contact)
+        self.window.activate(self.nth('button', -1, self.dialog()))  # the banner's comes last
+        self.window.wait(re.compile('Desk'), 'alert')
+        self.take('key-alert')
 
     def close(self):
         self.window.process.process.terminate()
@@ -107,6 +191,7 @@ def furnish(home):
 
 def photograph(desktop, variant, locales):
     from people import Household
+    from contacts import alert
     env = dict(variant.env, **(locale_environment(locales, variant.language) if variant.language else {}))
     with Household(desktop) as home:
         shots = Photographer(desktop, home, variant, env)
@@ -118,14 +203,21 @@ def photograph(desktop, variant, locales):
         shots = Photographer(desktop, home, variant, env)
         shots.open(home.left)
         shots.take('people')
+        home.right.do('config', 'set', 'speed-limit-up', str(LIMIT))
         offering = home.right.cli('send', home.right.contact, film, '--timeout', '120')
         row = shots.window.wait('Desk', 'list item')
         shots.window.click(row)
         shots.window.wait_text('A day at the sea', 60)
         shots.take('person')
+        shots.transfers(film, home.left.do('transfers').last_event('transfer')['transfer'])
         shots.dialogs()
+        shots.person_details()
         shots.close()
         offering.kill()
+        alert(home.left)
+        shots.open(home.left)
+        shots.changed_key()
+        shots.close()
 
 
 def chosen(names):
