@@ -3,7 +3,8 @@
 # Builds the Flatpak of a manifest, installs it for this user and publishes it in a folder:
 #
 #   flatpak/build.sh stand-in RUNTIME OUT [MANIFEST]   with the Debian folder RUNTIME in place of GNOME's runtime
-#   flatpak/build.sh flathub OUT [MANIFEST]            with the runtime of the remote "flathub"
+#   flatpak/build.sh flathub OUT [MANIFEST]            with GNOME's runtime: the one that is installed, or the remote
+#                                                      "flathub"'s
 #
 # ./run flatpak calls it where the platform is. OUT gets repo/ (the repository to publish), NAME.flatpak (all in one
 # file) and NAME.flatpakref (what a person opens to install from the repository; PORTHOLE_FLATPAK_URL says where that
@@ -70,7 +71,7 @@ if [ "$kind" = stand-in ]; then
   stand_in
   local_sources
   options=(--extra-sources="$out/sources")
-else
+elif ! flatpak info "org.gnome.Sdk//$branch" >/dev/null 2>&1 || ! flatpak info "org.gnome.Platform//$branch" >/dev/null 2>&1; then
   options=(--install-deps-from=flathub)
 fi
 
