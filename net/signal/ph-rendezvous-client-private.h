@@ -82,6 +82,7 @@ struct _PhRendezvousClient {
   PhEpoch epoch; /* of this login */
   uint64_t sequence; /* of this epoch */
   uint64_t session; /* of this client's life */
+  uint64_t unwatched_number; /* no contact that was unwatched has a higher next_number; 0: none */
   uint64_t next_handle;
   GHashTable *contacts; /* PhDeviceId in the value -> PhClientContact, owned */
   GPtrArray *invitations; /* of PhClientInvitation, owned */

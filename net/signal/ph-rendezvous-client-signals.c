@@ -340,7 +340,9 @@ ph_rendezvous_client_watch (PhRendezvousClient *self, PhTime now, const PhDevice
   PhClientContact *contact = g_new0 (PhClientContact, 1);
 
   contact->id = *peer;
-  contact->next_number = 1;
+  /* The session is the same if this is somebody who was watched before: they have no use for numbers that they have
+   * heard, and gaps do not hurt. */
+  contact->next_number = MAX (1, self->unwatched_number);
   contact->resend_at = PH_NEVER;
   g_queue_init (&contact->out);
   g_hash_table_insert (self->contacts, &contact->id, contact);
@@ -357,6 +359,7 @@ ph_rendezvous_client_unwatch (PhRendezvousClient *self, PhTime now, const PhDevi
   if (contact == NULL)
     return;
   ph_client_fail_signals (self, contact, PH_RENDEZVOUS_CANCELLED);
+  self->unwatched_number = MAX (self->unwatched_number, contact->next_number);
   if (server_has_list (self))
     send_watch (self, "remove", peer);
   g_hash_table_remove (self->contacts, peer);

@@ -54,6 +54,33 @@ test_presence_is_mutual (void)
   world_clear (&w);
 }
 
+/* Somebody who was blocked and is not any more hears what is said to them, though it is still the same session. */
+static void
+test_watched_again (void)
+{
+  World w;
+
+  world_init (&w, "watched-again", 2);
+  world_start (&w, true);
+  world_deliver (&w);
+  world_say (&w, 0, 1, "before");
+  world_say (&w, 0, 1, "before that");
+  world_deliver (&w);
+  ph_rendezvous_client_unwatch (CLIENT (0), w.now, ID (1));
+  world_deliver (&w);
+  g_assert_true (ph_rendezvous_client_watch (CLIENT (0), w.now, ID (1)));
+  world_deliver (&w);
+  world_say (&w, 0, 1, "after");
+  world_deliver (&w);
+  g_assert_cmpstr (world_body (&w, 1, 2), ==, "after");
+  g_assert_cmpuint (world_count (&w, 0, PH_RENDEZVOUS_EVENT_SIGNAL_DELIVERED), ==, 3);
+  /* The other way the numbers went on. */
+  world_say (&w, 1, 0, "and back");
+  world_deliver (&w);
+  g_assert_cmpstr (world_body (&w, 0, 0), ==, "and back");
+  world_clear (&w);
+}
+
 static void
 test_going_offline_is_told (void)
 {
@@ -824,6 +851,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/rendezvous/log-in", test_log_in);
   g_test_add_func ("/rendezvous/presence-is-mutual", test_presence_is_mutual);
+  g_test_add_func ("/rendezvous/watched-again", test_watched_again);
   g_test_add_func ("/rendezvous/going-offline-is-told", test_going_offline_is_told);
   g_test_add_func ("/rendezvous/backoff", test_backoff);
   g_test_add_func ("/rendezvous/network-change-ends-the-pause", test_network_change_ends_the_pause);
