@@ -14,7 +14,7 @@ gi.require_version('Atspi', '2.0')
 from gi.repository import Atspi, GLib  # noqa: E402
 
 TREE_NODES_MAX = 5000  # of one window; a walk that goes on is a cycle
-TABS_MAX = 30
+TABS_MAX = 40
 WHEEL_TURNS_MAX = 40
 # Roles that GTK names by pointing at another widget, which itself is not in the tree.
 LABELLED = {'menu item', 'check menu item', 'radio menu item', 'entry', 'text', 'password text', 'switch', 'spin button',

@@ -5,6 +5,7 @@ import re
 
 from desktop import wait_for
 from journeys import household, journey, must
+from network import Network
 
 NARROW, WIDE = 360, 1000
 LINK = re.compile(r'^porthole:[\w-]{40,}')
@@ -86,6 +87,26 @@ def first_start(desktop):
         left.action('add-person')
         link = left.name(left.wait(LINK, 'label', seconds=60))
         left.wait_text('Waiting for the other person')
+        right.action('add-person')
+        right.press('Use an Invitation', 'page tab')
+        right.type_into(right.wait('Invitation link', 'text'), link)
+        right.press('Add', 'button')
+        right.wait_text('You are contacts from')
+        right.press('Done', 'button')
+        right.wait('Laptop', 'list item')
+        left.wait('Desk', 'list item', seconds=60)
+
+
+@journey
+def first_meeting_on_this_network(desktop):
+    """Two people on one network have no meeting point, and become contacts by a link that is good there."""
+    with household(desktop, 'first-meeting-on-this-network', network=Network('same-lan', 'same-lan')) as home:
+        left, right = home.open(home.left), home.open(home.right)
+        begin(left, 'Laptop')
+        begin(right, 'Desk')
+        left.action('add-person')
+        left.press('Invite on This Network', 'button')
+        link = left.name(left.wait(LINK, 'label', seconds=60))
         right.action('add-person')
         right.press('Use an Invitation', 'page tab')
         right.type_into(right.wait('Invitation link', 'text'), link)
