@@ -322,9 +322,15 @@ void
 ph_core_meetings_update (PhCore *self)
 {
   g_autofree char *setting = ph_core_setting (self, "rendezvous");
+  g_autofree char *name = ph_core_setting (self, "name");
 
   if (!self->connected)
     return;
+  for (guint i = 0; i < self->meetings->len; i++) {
+    const PhMeeting *meeting = self->meetings->pdata[i];
+
+    ph_rendezvous_client_set_name (ph_rendezvous_driver_client (meeting->driver), name);
+  }
   need_meeting (self, setting);
   for (guint i = 0; i < self->peers->len; i++) {
     const PhPeer *peer = self->peers->pdata[i];

@@ -120,7 +120,10 @@ ph_core_nearby_update (PhCore *self)
 {
   g_autofree char *setting = ph_core_setting (self, "nearby");
   const bool wanted = self->connected && strcmp (setting, "true") == 0;
+  g_autofree char *name = ph_core_setting (self, "name");
 
+  if (self->nearby != NULL)
+    ph_nearby_set_name (self->nearby, name);
   if (wanted == (self->nearby != NULL))
     return;
   if (wanted)

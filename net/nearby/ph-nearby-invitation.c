@@ -61,6 +61,12 @@ add (PhNearby *self, PhTime now, const PhInvitation *invitation, bool ours, PhTi
   return self->last_handle;
 }
 
+void
+ph_nearby_set_name (PhNearby *self, const char *name)
+{
+  ph_name_clean (name, self->name);
+}
+
 uint64_t
 ph_nearby_invite (PhNearby *self, PhTime now, const PhInvitation *invitation, PhTime life_interval)
 {

@@ -133,6 +133,8 @@ void ph_nearby_leave (PhNearby *self, PhTime now);
 /* False: the contact is not here, or has too many waiting. */
 bool ph_nearby_send (PhNearby *self, PhTime now, const PhDeviceId *peer, PhSlice body);
 
+/* What people we meet by invitation are told from now on. */
+void ph_nearby_set_name (PhNearby *self, const char *name);
 /* Keeps an invitation of ours (copied) open for `life_interval`. Returns its handle; 0: there are too many. */
 uint64_t
 ph_nearby_invite (PhNearby *self, PhTime now, const PhInvitation *invitation, PhTime life_interval);

@@ -322,15 +322,17 @@ become_contacts (Pair *pair)
   uint32_t invite, add;
 
   finish (pair->left, ph_engine_set_setting (pair->left->engine, "rendezvous", world_server_url));
-  finish (pair->left, ph_engine_set_setting (pair->left->engine, "name", "Left"));
-  finish (pair->right, ph_engine_set_setting (pair->right->engine, "name", "Right"));
   ph_engine_connect (pair->left->engine);
   ph_engine_connect (pair->right->engine);
+  finish (pair->left, ph_engine_set_setting (pair->left->engine, "name", "Left"));
+  finish (pair->right, ph_engine_set_setting (pair->right->engine, "name", "Right"));
   invite = ph_engine_invite (pair->left->engine, NULL);
   wait_until (pair->left->link != NULL);
   add = ph_engine_add (pair->right->engine, pair->left->link, "My left");
   g_assert_cmpstr (finish (pair->left, invite), ==, ph_engine_device_id (pair->right->engine));
   g_assert_cmpstr (finish (pair->right, add), ==, ph_engine_device_id (pair->left->engine));
+  g_assert_cmpstr (seen_contact (pair->left, ph_engine_device_id (pair->right->engine))->name, ==,
+                   "Right");
 }
 
 Pair *

@@ -92,11 +92,12 @@ meet_on_this_network (const char *rendezvous)
   uint32_t invite, add;
 
   finish (left, ph_engine_set_setting (left->engine, "rendezvous", rendezvous));
-  finish (left, ph_engine_set_setting (left->engine, "name", "Left"));
-  finish (right, ph_engine_set_setting (right->engine, "name", "Right"));
   ph_engine_connect (left->engine);
   ph_engine_connect (right->engine);
   ph_engine_connect (third->engine);
+  /* As a person is called now, not as when the program started. */
+  finish (left, ph_engine_set_setting (left->engine, "name", "Left"));
+  finish (right, ph_engine_set_setting (right->engine, "name", "Right"));
   invite = ph_engine_invite (left->engine, NULL);
   wait_until (left->link != NULL);
   add = ph_engine_add (right->engine, left->link, NULL);
