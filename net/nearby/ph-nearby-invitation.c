@@ -57,6 +57,7 @@ add (PhNearby *self, PhTime now, const PhInvitation *invitation, bool ours, PhTi
       .begun_at = now,
       .expires_at = ph_time_add (now, life_interval),
       .ask_at = PH_NEVER,
+      .search_at = ours ? PH_NEVER : ph_time_add (now, PH_NEARBY_SEARCH_INTERVAL),
   };
   return self->last_handle;
 }
@@ -318,6 +319,11 @@ ph_nearby_invitation_handle_timeout (PhNearby *self, PhTime now, PhNearbyContact
 
   if (now >= invitation->ask_at && contact->here)
     ask (self, now, contact);
+  if (now >= invitation->search_at && !invitation->over) {
+    if (!contact->here)
+      ph_nearby_look_around (self, now);
+    invitation->search_at = ph_time_add (now, PH_NEARBY_SEARCH_INTERVAL);
+  }
   if (now < invitation->expires_at)
     return true;
   if (!invitation->over)
@@ -328,7 +334,16 @@ ph_nearby_invitation_handle_timeout (PhNearby *self, PhTime now, PhNearbyContact
 }
 
 PhTime
-ph_nearby_invitation_next_timeout (const PhNearbyInvitation *invitation)
+ph_nearby_invitation_next_timeout (const PhNearbyContact *contact)
 {
-  return ph_time_min (invitation->expires_at, invitation->ask_at);
+  const PhNearbyInvitation *invitation = contact->invitation;
+  PhTime next = ph_time_min (invitation->expires_at, invitation->ask_at);
+
+  return invitation->over ? next : ph_time_min (next, invitation->search_at);
+}
+
+bool
+ph_nearby_contact_is_looking (const PhNearbyContact *contact)
+{
+  return contact->invitation == NULL || contact->invitation->ours || !contact->invitation->over;
 }

@@ -27,6 +27,7 @@ typedef struct {
 
   /* Another's. */
   PhTime ask_at; /* PH_NEVER: the inviter is not there */
+  PhTime search_at; /* until it is there */
 } PhNearbyInvitation;
 
 typedef struct {
@@ -120,7 +121,10 @@ ph_nearby_invitation_signal (PhNearby *self, PhTime now, PhNearbyContact *contac
 void ph_nearby_invitation_heard (PhNearby *self, PhNearbyContact *contact);
 /* False: it is to be dropped. */
 bool ph_nearby_invitation_handle_timeout (PhNearby *self, PhTime now, PhNearbyContact *contact);
-PhTime ph_nearby_invitation_next_timeout (const PhNearbyInvitation *invitation);
+PhTime ph_nearby_invitation_next_timeout (const PhNearbyContact *contact);
+/* Whether it wants to find the other end and be found. One of another's that has had its answer does not: the
+ * inviter has to listen to whoever comes with the same link. */
+bool ph_nearby_contact_is_looking (const PhNearbyContact *contact);
 
 /* ph-nearby-signals.c */
 /* Nothing is under way in either direction, nothing waits. */

@@ -333,7 +333,8 @@ handle_announcement (PhNearby *self, PhTime now, const PhNearbyMessage *message,
     PhNearbyEntry entry;
 
     /* Of a device that we also share an invitation with there are two. */
-    if (ph_nearby_find_entry (message, &contact->from_peer, &entry))
+    if (ph_nearby_contact_is_looking (contact)
+        && ph_nearby_find_entry (message, &contact->from_peer, &entry))
       handle_entry (self, now, contact, &entry, in);
   }
 }
@@ -473,7 +474,7 @@ ph_nearby_next_timeout (const PhNearby *self, const char **ret_why)
       t = ph_time_min (t, answer_time (contact));
     }
     if (contact->invitation != NULL)
-      t = ph_time_min (t, ph_nearby_invitation_next_timeout (contact->invitation));
+      t = ph_time_min (t, ph_nearby_invitation_next_timeout (contact));
     if (t < next) {
       next = t;
       *ret_why = "a contact on this network";
@@ -529,7 +530,10 @@ poll_round (PhNearby *self, PhTransmit *tx)
     const PhNearbyContact *contact = self->contacts->pdata[self->round_contact++];
     const PhNearbyEntry entry = entry_for (self, contact);
 
-    ph_nearby_write_entry (&w, &contact->to_peer, &entry);
+    if (ph_nearby_contact_is_looking (contact))
+      ph_nearby_write_entry (&w, &contact->to_peer, &entry);
+    else
+      ph_nearby_write_padding (&w, &self->config.random);
   }
   pad (self, &w, entries);
   g_assert (ph_writer_ok (&w));

@@ -53,6 +53,8 @@
 #define PH_NEARBY_ACCEPT_MAX (30 * PH_SEC)
 /* Nobody has answered a burst of announcements: the inviter is not on this network. */
 #define PH_NEARBY_SEARCH_MAX (5 * PH_SEC)
+/* It is looked for anew so often: others with the same link may be in the way. */
+#define PH_NEARBY_SEARCH_INTERVAL (2 * PH_SEC)
 /* Who has used an invitation may hear so again, as at a meeting point. */
 #define PH_NEARBY_USED_MEMORY (300 * PH_SEC)
 /* What was said last is repeated for so long at most. */

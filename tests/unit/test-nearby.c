@@ -642,6 +642,27 @@ test_invitation_raced (World *world, const void *data)
   }
 }
 
+/* The one who has used it is still on the network when the next one comes, and is not in the way. */
+static void
+test_invitation_for_the_late (World *world, const void *data)
+{
+  for (unsigned i = 0; i < 20; i++) {
+    uint64_t handle, accepting;
+    const PhInvitation invitation = invite (world, &handle);
+
+    ph_nearby_accept (world->devices[1].nearby, world->now, &invitation);
+    run (world, world->now + i * 200 * PH_MSEC + 20 * PH_MSEC);
+    accepting = ph_nearby_accept (world->devices[2].nearby, world->now, &invitation);
+    ph_nearby_accept_hurry (world->devices[2].nearby, world->now, accepting);
+    run (world, world->now + PH_NEARBY_SEARCH_MAX);
+    assert_met (world, 1, "accepted by Ann|");
+    assert_met (world, 2, "invitation-used|");
+    g_string_truncate (world->devices[1].met, 0);
+    g_string_truncate (world->devices[2].met, 0);
+    run (world, world->now + 2 * PH_NEARBY_USED_MEMORY);
+  }
+}
+
 static void
 test_invitation_used_elsewhere (World *world, const void *data)
 {
@@ -803,6 +824,7 @@ main (int argc, char **argv)
   ADD ("invitation-despite-loss", test_invitation_despite_loss);
   ADD ("invitation-serves-once", test_invitation_serves_once);
   ADD ("invitation-raced", test_invitation_raced);
+  ADD ("invitation-for-the-late", test_invitation_for_the_late);
   ADD ("invitation-used-elsewhere", test_invitation_used_elsewhere);
   ADD ("invitation-withdrawn", test_invitation_withdrawn);
   ADD ("invitation-guessed", test_invitation_guessed);
