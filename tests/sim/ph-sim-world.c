@@ -42,7 +42,13 @@ on_fate (void *user, PhSim *sim, PhSimFate fate, const PhSimNode *node, const Ph
 {
   PhSimWorld *self = user;
 
+  const bool at_host =
+      node == (const PhSimNode *)self->host[0] || node == (const PhSimNode *)self->host[1];
+
   for (int who = 0; who < 2; who++) {
+    /* At a relayed address: whoever has it hears where from. */
+    if (!at_host && fate == PH_SIM_DELIVERED && packet->dst.port != self->stun.port)
+      ph_sim_world_tell (self, (PhSimWho)who, &packet->src);
     if (node != (const PhSimNode *)self->host[who])
       continue;
     if (fate == PH_SIM_DELIVERED)

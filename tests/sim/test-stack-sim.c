@@ -541,90 +541,6 @@ test_first_byte (void)
   g_assert_cmpuint (percentile (times, 95), <=, 900 * PH_MSEC);
 }
 
-/* --- Everything at once ------------------------------------------------------------------------- */
-
-static void
-trouble (Life *life, const PhRandom *random)
-{
-  const PhSimWho who = (PhSimWho)ph_random_below (random, 2);
-  PhSimIface *line = life->world->line[who];
-  PhAddr ip = ph_addr_ipv4 (192, 168, 1, 0, 0);
-
-  switch (ph_random_below (random, 9)) {
-  case 0:
-    ph_sim_iface_cut (line, true);
-    ph_sim_stack_run (life->stack, ph_random_below (random, 15) * PH_SEC);
-    ph_sim_iface_cut (line, false);
-    break;
-  case 1:
-    ph_sim_stack_crash (life->stack, who);
-    break;
-  case 2:
-    ph_sim_nat_forget (life->world->nat[who]);
-    break;
-  case 3:
-    ph_sim_iface_up (line)->loss_ppm = 50000;
-    break;
-  case 4:
-    ip.ip[3] = (uint8_t)(10 + ph_random_below (random, 200));
-    ph_sim_stack_move (life->stack, who, &ip);
-    break;
-  case 5:
-    ph_sim_stack_sleep (life->stack, who, ph_random_below (random, 90) * PH_SEC);
-    break;
-  case 6:
-    ph_sim_iface_down (line)->mtu = 1280;
-    break;
-  case 7:
-    ph_sim_stack_set_signalling (life->stack, false);
-    ph_sim_stack_run (life->stack, ph_random_below (random, 10) * PH_SEC);
-    ph_sim_stack_set_signalling (life->stack, true);
-    break;
-  case 8:
-    ip = ph_addr_ipv4 (203, 0, 113, (uint8_t)(40 + 10 * ph_random_below (random, 8) + who), 0);
-    ph_sim_nat_change_address (life->world->nat[who], &ip);
-    break;
-  }
-}
-
-static void
-test_troubled_life (void)
-{
-  g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (PhTime));
-  const uint64_t runs = ph_sim_runs (200, 4000);
-
-  for (uint64_t i = 0; i < runs; i++) {
-    const uint64_t seed = ph_test_seed () + i;
-    const PhSimNatConfig box[2] = {
-        {.filtering = (PhSimDependence)(seed % 3), .timeout_interval = 30 * PH_SEC},
-        {.filtering = (PhSimDependence)(seed / 3 % 3), .ports = PH_SIM_PORT_RANDOM},
-    };
-    Life life = life_begin (seed, &box[0], &box[1]);
-    const PhRandom *random = ph_sim_random_for (life.world->sim, "trouble");
-    unsigned troubles = 0;
-
-    while (troubles++ < 4 && life.transfer->past == PH_PAST_UNKNOWN) {
-      trouble (&life, random);
-      ph_sim_stack_run (life.stack, ph_random_below (random, 3000) * PH_MSEC);
-    }
-
-    const PhTime at = ph_sim_now (life.world->sim);
-
-    must_be_delivered (life.stack, &life.plan, life.transfer, 180 * PH_SEC);
-
-    const PhTime took = ph_sim_now (life.world->sim) - at;
-
-    if (took > 40 * PH_SEC)
-      g_test_message ("seed %" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT " ms", seed, took / PH_MSEC);
-    g_array_append_val (times, took);
-    check_delivered (life.stack, &life.plan, life.transfer, troubles * WINDOW);
-    ph_sim_world_free (life.world);
-  }
-  print_times ("delivered after the last trouble", times);
-  if (runs >= 100)
-    g_assert_cmpuint (percentile (times, 95), <=, 25 * PH_SEC);
-}
-
 /* Limits of either side hold over a real line, with what the line itself has queued. */
 static void
 test_speed_limit (void)
@@ -690,6 +606,5 @@ main (int argc, char **argv)
   g_test_add_func ("/stack-sim/idle-cost", test_idle_cost);
   g_test_add_func ("/stack-sim/first-byte", test_first_byte);
   g_test_add_func ("/stack-sim/speed-limit", test_speed_limit);
-  g_test_add_func ("/stack-sim/troubled-life", test_troubled_life);
   return g_test_run ();
 }
