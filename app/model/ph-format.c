@@ -12,6 +12,7 @@
 /* Around what has a direction of its own. */
 #define FSI "\xe2\x81\xa8"
 #define PDI "\xe2\x81\xa9"
+#define RLM "\xe2\x80\x8f"
 
 /* --- Names --------------------------------------------------------------------------------------- */
 
@@ -77,8 +78,9 @@ ph_format_size (uint64_t bytes)
 {
   g_autofree char *size = g_format_size (bytes);
 
-  /* Its unit may be in another script, and would change places with what stands beside it. */
-  return is_right_to_left () ? g_strconcat (FSI, size, PDI, NULL) : g_steal_pointer (&size);
+  /* Its unit may be in another script, and would change places with what stands beside it. The mark: Pango takes a
+   * line's direction from its first letter, isolated or not. */
+  return is_right_to_left () ? g_strconcat (RLM FSI, size, PDI, NULL) : g_steal_pointer (&size);
 }
 
 char *
