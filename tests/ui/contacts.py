@@ -9,6 +9,7 @@ import time
 from desktop import wait_for
 from drags import drop, received
 from journeys import household, journey, must
+from network import LabError
 from pilot import text_of
 from programs import START_SECONDS
 from windows import begin
@@ -205,12 +206,18 @@ def choose(window, title, path):
         desktop.key('ctrl+l')
     place = wait_for('where to type a path', entry)
 
-    desktop.key('ctrl+a')
-    desktop.type(str(path))
-    # Where it comes when it is asked for, the "/" that it comes with stays behind what is typed.
-    wait_for('the path', lambda: text_of(place).rstrip('/') == str(path))
-    if text_of(place).endswith('/'):
-        desktop.key('End', 'BackSpace')
-    wait_for('the path', lambda: text_of(place) == str(path))
+
+    def typed():
+        """Again, where the chooser was not ready for it."""
+        desktop.key('ctrl+a')
+        desktop.type(str(path))
+        with contextlib.suppress(LabError):
+            # What comes when it is asked for comes with a "/", which stays behind what is typed.
+            wait_for('the path', lambda: text_of(place).rstrip('/') == str(path), 3)
+            if text_of(place).endswith('/'):
+                desktop.key('End', 'BackSpace')
+            return wait_for('the path', lambda: text_of(place) == str(path), 3)
+
+    wait_for('the path', typed)
     desktop.key('Return')
     wait_for('the file chooser to close', lambda: not chooser())
