@@ -216,7 +216,7 @@ device_close_old_links (PhSimDevice *device, PhTime now)
     if (ph_link_state (link) == PH_LINK_READY
         && ph_session_link_idle (device->session->session, link)) {
       ph_connector_close_link (device_connector (device), now, link, 0, "replaced");
-      return true;
+      return ph_link_state (link) != PH_LINK_READY; /* one on TCP may have to wait with it */
     }
   }
   return false;
