@@ -19,7 +19,7 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(TOP / 'tests/ui'), str(TOP / 'tests/lab')]
 
 from desktop import Desktop, wait_for  # noqa: E402
-from network import LabError  # noqa: E402
+from network import LabError, within  # noqa: E402
 from programs import Program  # noqa: E402
 from trees import compare, write_random  # noqa: E402
 from ui import run_one  # noqa: E402
@@ -103,8 +103,8 @@ def exports_what_the_desktop_needs(_):
 
 # --- With a window ---------------------------------------------------------------------------------
 
-def sandboxed(home, person, *words, command=None):
-    """Starts a program of the Flatpak for a person, in the network namespace of the person's host."""
+def command_line(home, person, *words, command=None):
+    """How a program of the Flatpak is started for a person."""
     downloads = Path(person.env['HOME'], 'Downloads')
     downloads.mkdir(exist_ok=True)
     config = Path(person.env['XDG_CONFIG_HOME'])
@@ -115,9 +115,13 @@ def sandboxed(home, person, *words, command=None):
         environment.pop(name, None)
     # Where the portals of the session's bus look for it.
     environment['XDG_RUNTIME_DIR'] = os.environ['PORTHOLE_RUNTIME_DIR']
-    argv = ['env', '-i', *(f'{key}={value}' for key, value in environment.items()),
+    return ['env', '-i', *(f'{key}={value}' for key, value in environment.items()),
             'flatpak', 'run', *([f'--command={command}'] if command else []), APP_ID, *words]
-    return Program(home.lab, f'{person.name}-flatpak', person.host, argv)
+
+
+def sandboxed(home, person, *words, command=None):
+    """Starts it, in the network namespace of the person's host."""
+    return Program(home.lab, f'{person.name}-flatpak', person.host, command_line(home, person, *words, command=command))
 
 
 def introduce(home):
@@ -313,6 +317,42 @@ def goes_on_without_window(desktop):
         value = sandboxed(home, home.left, '--json', 'config', 'get', 'run-in-background', command='porthole-cli')
         value.expect_exit(0, 60)
         must(value.last_event('config')['value'] == 'true', 'the switch went back though nobody refused')
+
+
+def act(name):
+    """An action of the application, as the desktop calls it; the bus starts what does not run."""
+    run('gapplication', 'action', APP_ID, name)
+
+
+def press(number, action):
+    """A button of a notification."""
+    run('gdbus', 'call', '--session', '--dest', 'org.freedesktop.Notifications', '--object-path', '/org/freedesktop/Notifications',
+        '--method', 'org.freedesktop.Notifications.Press', number, action)
+
+
+@step
+def notification_starts_it(desktop):
+    """An offer's notification outlives the Flatpak: its button starts it again, without a window, and accepts."""
+    with household(desktop, 'notification-starts-it') as home, portals(desktop):
+        introduce(home)
+        # The exported service's own words, where this person's network is.
+        desktop.add_service(APP_ID, within(home.left.host.name, command_line(home, home.left, '--gapplication-service')))
+        path = home.right.inbox / 'For you.bin'
+        write_random(path, 2_000_000)
+        open_window(home)
+        desktop.key('ctrl+w')
+        wait_for('the window to close', lambda: not window_named(desktop, 'Porthole'))
+        sending = home.right.cli('send', 'Laptop', path, '--timeout', '120')
+        offer = notified(desktop, 'Wants to Send')
+        number = next(key for key, each in desktop.notifications(APP_ID).items() if each == offer)
+        act('quit')
+        wait_for('it to end', lambda: APP_ID not in flatpaks(), 30)
+        accept = next((each['action'] for each in offer['buttons'] if each['label'] == 'Accept'), None)
+        must(accept, f'it cannot be accepted: {offer}')
+        press(number, accept)
+        sending.expect_exit(0, 120)
+        compare(path, Path(home.left.env['HOME'], 'Downloads', path.name))
+        must(not window_named(desktop, 'Porthole'), 'a window opened that nobody asked for')
 
 
 @step

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,7 @@ class Desktop:
 
     def add_service(self, name, argv):
         """From here on the session bus starts this program when somebody calls that name."""
+        argv = [shutil.which(argv[0]), *argv[1:]]  # the bus does not look in PATH
         path = self._services / f'{name}.service'
         path.write_text(f'[D-BUS Service]\nName={name}\nExec={shlex.join(str(word) for word in argv)}\n', encoding='utf-8')
         subprocess.run(['gdbus', 'call', '--session', '--dest', 'org.freedesktop.DBus', '--object-path', '/org/freedesktop/DBus',

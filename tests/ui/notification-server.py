@@ -3,7 +3,7 @@
 """Takes notifications in the place of the shell: notification-server.py FILE FD
 
 From programs (org.gtk.Notifications) and from GTK's portal (org.freedesktop.Notifications), in whose actions the target
-follows `::`. Each one is a JSON line in FILE; one that is taken back is a line with null. A line goes to FD when it is
+follows `::`; its method Press stands for a person's finger. Each one is a JSON line in FILE; one that is taken back is a line with null. A line goes to FD when it is
 ready: programs choose between ways to notify when they send their first one."""
 
 import json
@@ -31,6 +31,7 @@ OLD_INTERFACE = Gio.DBusNodeInfo.new_for_xml('''<node><interface name="org.freed
     <arg type="s" direction="out"/>
   </method>
   <signal name="ActionInvoked"><arg type="u"/><arg type="s"/></signal>
+  <method name="Press"><arg type="u" direction="in"/><arg type="s" direction="in"/></method>
 </interface></node>''').interfaces[0]
 
 
@@ -48,7 +49,7 @@ def main(path, ready):
             note(app_id, identifier, rest[0] if rest else None)
             invocation.return_value(None)
 
-        def called_old(_bus, _sender, _object, _interface, method, parameters, invocation):
+        def called_old(bus, _sender, path, interface, method, parameters, invocation):
             if method == 'Notify':
                 name, number, _icon, title, body, actions, hints, _timeout = parameters.unpack()
                 number = number or len(owners) + 1
@@ -59,6 +60,9 @@ def main(path, ready):
             elif method == 'CloseNotification':
                 number, = parameters.unpack()
                 note(owners.get(number), str(number), None)
+                invocation.return_value(None)
+            elif method == 'Press':
+                bus.emit_signal(None, path, interface, 'ActionInvoked', parameters)
                 invocation.return_value(None)
             elif method == 'GetCapabilities':
                 invocation.return_value(GLib.Variant('(as)', (['actions', 'body'],)))
