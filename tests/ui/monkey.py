@@ -95,7 +95,7 @@ class Monkey:
             (each for each in (self.window.process, again) if self.desktop.windows(each.process.pid)), None), 60)
         if running is again:  # it had just ended by itself
             self.window = self.home.adopt(self.home.left, again)
-        return self.desktop.windows(running.process.pid)[-1]
+        return next(reversed(self.desktop.windows(running.process.pid)), None)  # it may have gone again, as menus do
 
     def press(self):
         """Does what a random thing on the screen offers to a screen reader."""
@@ -113,7 +113,10 @@ class Monkey:
     def click(self):
         window = self.somewhere()
         if window:
-            x, y, width, height = self.desktop.geometry(window)
+            try:
+                x, y, width, height = self.desktop.geometry(window)
+            except KeyError:  # a menu that has just gone
+                return
             across, down = self.random.randrange(max(width, 1)), self.random.randrange(max(height, 1))
             button = self.random.choice((1, 1, 1, 3))
             self.tell('click', f'{across},{down} of {width}x{height}', button)
