@@ -1,67 +1,77 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 #define G_LOG_DOMAIN "porthole"
+#define G_SETTINGS_ENABLE_BACKEND
 
 #include "app/gtk/ph-window-state.h"
 
 #include "app/engine/ph-app-id.h"
+#include "config.h"
 
-#include <stdbool.h>
+#include <gio/gsettingsbackend.h>
 
 #define FILE_NAME "window.ini"
-#define GROUP "window"
-/* A file that was written by hand, or damaged. */
-#define SIZE_MAX_PIXELS 16384
+#define SCHEMA "org.porthole.Porthole"
+#define PATH "/org/porthole/Porthole/"
 
-static void
-restore (GtkWindow *window, const char *path)
+/* Where it was installed, if that is none of the places that GLib looks at. */
+static GSettingsSchema *
+find_schema (void)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  int width, height;
+  GSettingsSchemaSource *known = g_settings_schema_source_get_default ();
+  GSettingsSchema *schema =
+      known != NULL ? g_settings_schema_source_lookup (known, SCHEMA, TRUE) : NULL;
+  g_autoptr (GSettingsSchemaSource) own = NULL;
 
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL))
-    return;
-  width = g_key_file_get_integer (file, GROUP, "width", NULL);
-  height = g_key_file_get_integer (file, GROUP, "height", NULL);
-  if (width > 0 && height > 0 && width <= SIZE_MAX_PIXELS && height <= SIZE_MAX_PIXELS)
-    gtk_window_set_default_size (window, width, height);
-  if (g_key_file_get_boolean (file, GROUP, "maximized", NULL))
-    gtk_window_maximize (window);
+  if (schema != NULL)
+    return schema;
+  own = g_settings_schema_source_new_from_directory (PH_DATADIR "/glib-2.0/schemas", known, FALSE,
+                                                     NULL);
+  return own != NULL ? g_settings_schema_source_lookup (own, SCHEMA, FALSE) : NULL;
+}
+
+static GSettings *
+open_settings (const char *profile)
+{
+  g_autoptr (GSettingsSchema) schema = find_schema ();
+  g_autoptr (GSettingsBackend) backend = NULL;
+  g_autofree char *path = NULL;
+
+  if (schema == NULL) {
+    g_debug ("the window: the schema %s is not installed", SCHEMA);
+    return NULL;
+  }
+  path = g_build_filename (profile, FILE_NAME, NULL);
+  backend = g_keyfile_settings_backend_new (path, PATH, "window");
+  return g_settings_new_full (schema, backend, NULL);
 }
 
 /* Before it is gone, however it goes: closed, or with the program. Its default size is the one that it has when it
  * is not maximized. */
 static void
-save (GtkWindow *window, const char *path)
+save (GtkWindow *window, GSettings *settings)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GError) error = NULL;
-  g_autofree char *text = NULL;
   int width, height;
 
   gtk_window_get_default_size (window, &width, &height);
-  g_key_file_set_integer (file, GROUP, "width", width);
-  g_key_file_set_integer (file, GROUP, "height", height);
-  g_key_file_set_boolean (file, GROUP, "maximized", gtk_window_is_maximized (window));
-  text = g_key_file_to_data (file, NULL, NULL);
-  /* Some bytes, and nobody waits for the disk. */
-  if (!g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error))
-    g_debug ("the window: %s", error->message);
-}
-
-static void
-path_free (gpointer path, GClosure *closure)
-{
-  g_free (path);
+  g_settings_set (settings, "window-size", "(ii)", width, height);
+  g_settings_set_boolean (settings, "window-maximized", gtk_window_is_maximized (window));
 }
 
 void
 ph_window_state_follow (GtkWindow *window, const char *profile)
 {
   g_autofree char *own = profile == NULL ? ph_app_id_default_profile () : NULL;
-  char *path = g_build_filename (profile != NULL ? profile : own, FILE_NAME, NULL);
+  GSettings *settings = open_settings (profile != NULL ? profile : own);
+  int width, height;
 
-  restore (window, path);
-  g_signal_connect_data (window, "unrealize", G_CALLBACK (save), path, path_free,
-                         G_CONNECT_DEFAULT);
+  if (settings == NULL)
+    return;
+  g_settings_get (settings, "window-size", "(ii)", &width, &height);
+  if (width > 0 && height > 0)
+    gtk_window_set_default_size (window, width, height);
+  if (g_settings_get_boolean (settings, "window-maximized"))
+    gtk_window_maximize (window);
+  g_signal_connect_data (window, "unrealize", G_CALLBACK (save), settings,
+                         (GClosureNotify)(void (*) (void))g_object_unref, G_CONNECT_DEFAULT);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* How large the window was, kept in the profile: two profiles have windows of their own, and there is no schema that
- * would have to be installed. What cannot be read or written is forgotten. */
+/* How large the window was: the schema's keys, kept in the profile (`window.ini`), so that two profiles have windows
+ * of their own. Where the schema is not installed it is forgotten. */
 
 #pragma once
 

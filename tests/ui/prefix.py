@@ -8,7 +8,6 @@ import subprocess
 from desktop import TOP, wait_for
 from journeys import household, journey, must
 from people import APP_ID
-from pilot import Pilot
 from programs import Program
 
 MANUALS = ('porthole', 'porthole-cli', 'porthole-rendezvous')
@@ -41,8 +40,12 @@ def installed_prefix(desktop):
         must('Comment[de]=' in (prefix / f'share/applications/{APP_ID}.desktop').read_text(encoding='utf-8'), 'no German entry')
 
         home.settings(home.left)
+        german.pop('GSETTINGS_SCHEMA_DIR')  # the schema has to be found where it was installed
         program = Program(home.lab, 'installed-porthole', home.left.host,
                           [prefix / 'bin/porthole', '--profile', home.left.profile],
                           env={**german, 'XDG_DATA_DIRS': f'{prefix}/share:/usr/share'})
         wait_for('a window', lambda: desktop.windows(program.process.pid))
-        Pilot(desktop, program.process.pid, 'installed').wait_text('Willkommen')
+        window = home.adopt(home.left, program)
+        window.wait_text('Willkommen')
+        window.quit()
+        must((home.left.profile / 'window.ini').exists(), 'the schema was not found')
