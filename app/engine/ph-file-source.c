@@ -52,6 +52,15 @@ typedef struct {
   GArray *queue; /* of Chunk, from `queue_head` on */
   unsigned queue_head;
   uint64_t queue_bytes;
+  /* Of the hasher, which the reader has started and waits for. */
+  bool hash_stop;
+  bool hash_done;
+  int hash_errno; /* 0: all of it was read, or the file got shorter, which the reader finds too */
+  uint8_t hash[SHA256_DIGEST_SIZE];
+
+  uint64_t compare_first;
+  int hash_fd; /* borrowed by the hasher while it runs */
+  uint64_t hash_size;
 
   /* The reader thread's own. */
   unsigned reading; /* the generation that it works on */
@@ -282,7 +291,81 @@ verify_prefix (FileSource *self, int fd, uint32_t file, const PhResumePoint *poi
   return true;
 }
 
-/* From `offset` to the end; `sha` holds what is before. */
+/* Reads the whole file beside the reader and hashes it. What it reads again of what was sent is mostly in
+ * memory still. */
+static gpointer
+hasher (gpointer data)
+{
+  FileSource *self = data;
+  g_autofree uint8_t *buf = g_malloc (PH_FILE_SOURCE_CHUNK);
+  struct sha256_ctx sha;
+  bool more = true;
+  int error = 0;
+
+  sha256_init (&sha);
+  for (uint64_t at = 0; more && at < self->hash_size;) {
+    const ssize_t n = read_some (self->hash_fd, buf,
+                                 (size_t)MIN (PH_FILE_SOURCE_CHUNK, self->hash_size - at), at);
+
+    if (n < 0)
+      error = errno;
+    if (n <= 0)
+      break;
+    sha256_update (&sha, (size_t)n, buf);
+    at += (uint64_t)n;
+    g_mutex_lock (&self->lock);
+    more = !self->hash_stop;
+    g_mutex_unlock (&self->lock);
+  }
+  g_mutex_lock (&self->lock);
+  self->hash_errno = error;
+  sha256_digest (&sha, sizeof self->hash, self->hash);
+  self->hash_done = true;
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
+  return NULL;
+}
+
+static GThread *
+start_hasher (FileSource *self, int fd, uint64_t size)
+{
+  self->hash_fd = fd;
+  self->hash_size = size;
+  self->hash_stop = false;
+  self->hash_done = false;
+  return g_thread_new ("ph-hasher", hasher, self);
+}
+
+static void
+end_hasher (FileSource *self, GThread *thread)
+{
+  g_mutex_lock (&self->lock);
+  self->hash_stop = true;
+  g_mutex_unlock (&self->lock);
+  g_thread_join (thread);
+}
+
+/* Until the hasher has the digest. False: superseded or failed. */
+static bool
+wait_for_hash (FileSource *self, uint32_t file, uint8_t sha256[SHA256_DIGEST_SIZE])
+{
+  int error;
+
+  g_mutex_lock (&self->lock);
+  while (!self->hash_done && !is_superseded (self))
+    g_cond_wait (&self->changed, &self->lock);
+
+  const bool done = self->hash_done;
+
+  error = self->hash_errno;
+  memcpy (sha256, self->hash, sizeof self->hash);
+  g_mutex_unlock (&self->lock);
+  if (done && error != 0)
+    return fail (self, file, ph_storage_read_error (error), _ ("Cannot read “%s”"), error);
+  return done;
+}
+
+/* From `offset` to the end; `sha` holds what is before, or is NULL if the hasher runs. */
 static bool
 send_rest (FileSource *self, int fd, uint32_t file, uint64_t offset, struct sha256_ctx *sha,
            const struct stat *opened)
@@ -301,24 +384,45 @@ send_rest (FileSource *self, int fd, uint32_t file, uint64_t offset, struct sha2
         return fail (self, file, ph_storage_read_error (errno), _ ("Cannot read “%s”"), errno);
       if (n == 0)
         return fail (self, file, PH_STORAGE_CHANGED, _ ("“%s” got shorter while it was sent"), 0);
-      sha256_update (sha, (size_t)n, self->buf->data + self->buf_used);
+      if (sha != NULL)
+        sha256_update (sha, (size_t)n, self->buf->data + self->buf_used);
       chunk.data = (PhBufSlice){ph_buf_ref (self->buf), self->buf_used, (size_t)n};
       self->buf_used += (size_t)n;
       offset += (uint64_t)n;
     }
-    if (offset == size) {
+    /* Bytes do not wait for the hasher; the end comes by itself then. */
+    if (offset == size && (sha != NULL || chunk.data.len == 0)) {
+      if (sha != NULL)
+        sha256_digest (sha, sizeof chunk.sha256, chunk.sha256);
+      else if (!wait_for_hash (self, file, chunk.sha256))
+        return false;
       if (fstat (fd, &st) != 0 || !is_unchanged (opened, &st)) {
         ph_buf_slice_clear (&chunk.data);
         return fail (self, file, PH_STORAGE_CHANGED, _ ("“%s” changed while it was sent"), 0);
       }
       chunk.end = true;
-      sha256_digest (sha, sizeof chunk.sha256, chunk.sha256);
     }
     if (!push (self, chunk))
       return false;
-    if (offset == size)
+    if (chunk.end)
       return true;
   }
+}
+
+/* From `point` on, whose prefix is short enough to be compared first. */
+static bool
+compare_and_send (FileSource *self, int fd, uint32_t file, const PhResumePoint *point,
+                  const struct stat *opened)
+{
+  struct sha256_ctx sha;
+  bool same = false;
+
+  sha256_init (&sha);
+  if (point != NULL && point->offset > 0 && !verify_prefix (self, fd, file, point, &sha, &same))
+    return false;
+  if (!same)
+    sha256_init (&sha);
+  return send_rest (self, fd, file, same ? point->offset : 0, &sha, opened);
 }
 
 /* False: superseded or failed. `point`: where this file is to be taken up; NULL: at 0. */
@@ -326,9 +430,7 @@ static bool
 send_open_file (FileSource *self, int fd, uint32_t file, const PhResumePoint *point)
 {
   const PhEntry *entry = ph_manifest_entry (self->manifest, file);
-  struct sha256_ctx sha;
   struct stat st;
-  uint64_t offset = 0;
 
   if (fstat (fd, &st) != 0)
     return fail (self, file, ph_storage_read_error (errno), _ ("Cannot read “%s”"), errno);
@@ -339,18 +441,14 @@ send_open_file (FileSource *self, int fd, uint32_t file, const PhResumePoint *po
   if (entry->size > PH_FILE_SOURCE_CHUNK)
     posix_fadvise (fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 
-  sha256_init (&sha);
-  if (point != NULL && point->offset > 0) {
-    bool same;
+  if (point == NULL || point->offset <= self->compare_first || point->offset > entry->size)
+    return compare_and_send (self, fd, file, point, &st);
 
-    if (!verify_prefix (self, fd, file, point, &sha, &same))
-      return false;
-    if (same)
-      offset = point->offset;
-    else
-      sha256_init (&sha);
-  }
-  return send_rest (self, fd, file, offset, &sha, &st);
+  GThread *thread = start_hasher (self, fd, entry->size);
+  const bool ok = send_rest (self, fd, file, point->offset, NULL, &st);
+
+  end_hasher (self, thread);
+  return ok;
 }
 
 static bool
@@ -521,6 +619,8 @@ ph_file_source_new (const PhFileSourceConfig *config)
       config->pool != NULL
           ? ph_buf_pool_ref (config->pool)
           : ph_buf_pool_new (PH_FILE_SOURCE_CHUNK, 2 * PH_FILE_SOURCE_AHEAD / PH_FILE_SOURCE_CHUNK);
+  self->compare_first =
+      config->compare_first != 0 ? config->compare_first : PH_FILE_SOURCE_COMPARE_FIRST;
   self->ready = config->ready;
   self->user = config->user;
   self->queue = g_array_new (FALSE, FALSE, sizeof (Chunk));

@@ -74,9 +74,9 @@ typedef struct _PhSource PhSource;
 
 typedef struct {
   void (*free) (PhSource *self);
-  /* Throws away what was read ahead and goes on from `point`: files before point->file are skipped. The
-   * prefix of point->file is read and compared first; if it differs, the source starts that file at
-   * offset 0 (the first chunk's offset tells). NULL: from the beginning. */
+  /* Throws away what was read ahead and goes on from `point`: files before point->file are skipped. If the
+   * prefix of point->file is another, the source starts that file at offset 0 (the first chunk's offset
+   * tells), or its digest will not be what the receiver gets. NULL: from the beginning. */
   void (*seek) (PhSource *self, const PhResumePoint *point);
   PhSourceResult (*take) (PhSource *self, PhSourceChunk *ret_chunk);
 } PhSourceClass;
