@@ -629,6 +629,59 @@ test_limit_up (void)
   ph_pacer_clear (&pacer);
 }
 
+static uint64_t
+bytes_told (const PhSessionWorld *w)
+{
+  uint64_t bytes = 0;
+
+  for (unsigned i = 0; i < w->a->transfers->len; i++)
+    bytes += ((const PhPeerTransfer *)w->a->transfers->pdata[i])->bytes_written_told;
+  return bytes;
+}
+
+/* One limit for all that leaves, and three people, one of whom has ten transfers under way: each has a third, and
+ * all of it is used. */
+static void
+test_limit_for_three_people (void)
+{
+  const uint64_t rate = 300000;
+  const unsigned seconds = 10;
+  PhSessionWorld *worlds[3];
+  uint64_t bytes[3] = {0}, all = 0;
+  PhPacer pacer;
+
+  ph_pacer_init (&pacer);
+  for (unsigned i = 0; i < 3; i++) {
+    worlds[i] = ph_session_world_new (ph_test_seed () + i);
+    if (i == 0)
+      ph_pacer_set_rate (&pacer, worlds[i]->now, rate);
+    ph_session_set_pacer (worlds[i]->a->session, &pacer);
+    ph_session_world_connect (worlds[i]);
+    for (unsigned k = 0; k < (i == 2 ? 10 : 1); k++)
+      offer (worlds[i], 40, 400000);
+  }
+  /* Side by side: every step is a millisecond. */
+  for (unsigned ms = 0; ms < (seconds + 1) * 1000; ms++) {
+    for (unsigned i = 0; i < 3; i++) {
+      ph_session_world_step (worlds[i]);
+      if (ms == 999)
+        bytes[i] = bytes_told (worlds[i]);
+    }
+  }
+  for (unsigned i = 0; i < 3; i++) {
+    bytes[i] = bytes_told (worlds[i]) - bytes[i];
+    all += bytes[i];
+    g_test_message ("%u: %" G_GUINT64_FORMAT, i, bytes[i]);
+  }
+  for (unsigned i = 0; i < 3; i++) {
+    assert_about ((double)bytes[i], (double)all / 3);
+    ph_session_set_pacer (worlds[i]->a->session, NULL);
+    ph_session_world_free (worlds[i]);
+  }
+  assert_about ((double)all / (double)rate, seconds);
+  ph_pacer_clear (&pacer);
+}
+
 /* The receiver's wish is kept, also when it changes on the way. */
 static void
 test_limit_down (void)
@@ -678,6 +731,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session/closed-link-is-forgotten", test_closed_link_is_forgotten);
   g_test_add_func ("/session/unanswered-offers", test_unanswered_offers);
   g_test_add_func ("/session/limit-up", test_limit_up);
+  g_test_add_func ("/session/limit-for-three-people", test_limit_for_three_people);
   g_test_add_func ("/session/limit-down", test_limit_down);
   return g_test_run ();
 }
