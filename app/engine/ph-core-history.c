@@ -199,6 +199,7 @@ forget_in_memory (PhCore *self, const PhTransferId *id, const PhDeviceId *peer)
             || (transfer->peer != NULL && ph_device_id_equal (&transfer->peer->id, peer))))
       g_ptr_array_remove_index (self->transfers, i);
   }
+  g_clear_pointer (&self->listed_names, ph_safe_names_free);
   g_clear_pointer (&self->listed_manifest, ph_manifest_unref);
 }
 
@@ -317,6 +318,7 @@ typedef struct {
   PhManifest *manifest; /* borrowed */
   GBytes *digests; /* owned, or NULL */
   GPtrArray *names; /* owned, or NULL */
+  const PhSafeNames *safe; /* what was written below them; borrowed, or NULL */
   uint64_t bytes_done;
   bool done; /* all of it */
 } Listing;
@@ -329,20 +331,25 @@ listing_clear (Listing *self)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Listing, listing_clear)
 
-/* The path on this disk: a top-level entry may have got another name. */
+/* The path on this disk: names that cannot be written safely got others, and a top-level entry may have met one
+ * that was there. */
 static char *
 real_path (const Listing *self, uint32_t index)
 {
-  const char *path = ph_manifest_entry (self->manifest, index)->path;
+  const char *path = self->safe != NULL ? ph_safe_names_path (self->safe, index) : NULL;
+  const char *below;
   uint32_t top = index;
 
+  if (path == NULL)
+    path = ph_manifest_entry (self->manifest, index)->path;
+  below = strchr (path, '/');
   for (uint32_t up; (up = ph_manifest_parent (self->manifest, top)) != PH_MANIFEST_TOP;)
     top = up;
   for (guint i = 0; self->names != NULL && i < self->names->len; i++) {
     const PhStoreName *name = self->names->pdata[i];
 
     if (name->entry == top)
-      return g_strconcat (name->name, path + strlen (ph_manifest_name (self->manifest, top)), NULL);
+      return g_strconcat (name->name, below, NULL);
   }
   return g_strdup (path);
 }
@@ -416,6 +423,7 @@ find_manifest (PhCore *self, const PhTransferId *id)
   if (bytes == NULL)
     return NULL;
   data = g_bytes_get_data (bytes, &len);
+  g_clear_pointer (&self->listed_names, ph_safe_names_free);
   g_clear_pointer (&self->listed_manifest, ph_manifest_unref);
   self->listed_manifest = ph_manifest_decode (ph_slice (data, len));
   self->listed_id = *id;
@@ -458,5 +466,11 @@ ph_core_list_files (PhCore *self, const PhCommand *command)
     listing.digests = ph_store_get_digests (store, id.bytes, NULL);
   if (row != NULL && row->incoming)
     listing.names = ph_store_get_names (store, id.bytes, NULL);
+  if (row != NULL && row->incoming && listing.done) {
+    /* Where case is folded some may have got a number more. */
+    if (self->listed_names == NULL)
+      self->listed_names = ph_safe_names_new (listing.manifest, false);
+    listing.safe = self->listed_names;
+  }
   list_page (self, command, &listing);
 }

@@ -32,6 +32,7 @@
 #include "app/engine/ph-core.h"
 #include "app/engine/ph-file-sink.h"
 #include "app/engine/ph-file-source.h"
+#include "app/engine/ph-safe-name.h"
 #include "app/engine/ph-scan.h"
 #include "app/engine/ph-session.h"
 #include "app/store/ph-store-contacts.h"
@@ -300,6 +301,7 @@ struct _PhCore {
   /* The transfer whose files were listed last: pages are asked for one after the other. */
   PhTransferId listed_id;
   PhManifest *listed_manifest; /* NULL: none */
+  PhSafeNames *listed_names; /* of it, as they were written; NULL: not asked for yet */
   bool is_private;
   PhPacer pacer; /* of all that is sent */
   uint64_t limit_down; /* bytes a second for all peers together; 0: none */

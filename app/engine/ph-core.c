@@ -249,6 +249,7 @@ ph_core_free (PhCore *self)
   g_ptr_array_unref (self->peers); /* sessions, and with them sources and sinks */
   ph_pacer_clear (&self->pacer);
   g_ptr_array_unref (self->transfers);
+  g_clear_pointer (&self->listed_names, ph_safe_names_free);
   g_clear_pointer (&self->listed_manifest, ph_manifest_unref);
   ph_core_meetings_stop (self);
   g_ptr_array_set_size (self->pendings, 0);
