@@ -13,18 +13,25 @@ typedef struct {
   PhTime now;
   PhSessionPeer *peer;
   PhFakePair *pair;
+  PhLink *link; /* the liar's end; borrowed */
   int64_t control;
-  GByteArray *heard; /* of the session's control stream */
+  int64_t heard_stream; /* the session's control stream; -1: not yet */
+  GByteArray *heard; /* of that */
   bool reads;
   unsigned closed;
 } PhLiar;
 
 /* A session "victim" that accepts every offer, and a link to it. */
 PhLiar *ph_liar_new (void);
+/* Speaks on `link` to whoever is at its other end, who is driven by the caller, as the link is: `peer` and `pair`
+ * are NULL, and ph_liar_run() is not for it. */
+PhLiar *ph_liar_new_on (PhLink *link);
 void ph_liar_free (PhLiar *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhLiar, ph_liar_free)
 /* A new link in place of the one before. */
 void ph_liar_connect (PhLiar *l);
+/* Takes an event of the liar's link. */
+void ph_liar_hear (PhLiar *l, PhLinkEvent *event);
 /* Until nothing moves. */
 void ph_liar_run (PhLiar *l);
 
