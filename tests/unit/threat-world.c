@@ -254,11 +254,13 @@ threat_connect (Threat *t)
   PhQuicConfig config = {.client = true, .identity = t->core->tls, .random = t->core->random};
   const PhIcePair pair = {.socket = 2, .remote_addr = *ph_udp_local (t->udp)};
 
+  ph_connector_close (t->peer->connector, ph_core_now (t->core), 0, "another one");
+  ph_core_settle (t->core);
+  wait_until (ph_connector_nth_link (t->peer->connector, 0) == NULL);
   g_clear_pointer (&t->liar, ph_liar_free);
   g_clear_pointer (&t->link, ph_link_free);
   t->closed = false;
   memcpy (config.peer_key, t->peer->id.key, PH_KEY_LEN);
-  ph_link_table_clear (&t->peer->connector->links);
   g_assert_true (ph_link_table_add (&t->peer->connector->links,
                                     ph_quic_link_new (&config, ph_core_now (t->core)), &pair));
   ph_core_settle (t->core);
@@ -277,7 +279,6 @@ threat_expect_cut (Threat *t, PhSessionCode code)
   threat_settle (t);
   wait_until (t->closed);
   g_assert_cmpuint (t->code, ==, code);
-  wait_until (ph_connector_nth_link (t->peer->connector, 0) == NULL);
   threat_connect (t);
 }
 
@@ -361,7 +362,6 @@ threat_offer_bytes (Threat *t, uint8_t id, const void *bytes, size_t len, uint32
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   gsize digest_len = PH_SHA256_LEN;
 
-  g_assert_cmpuint (len, <=, PH_FRAME_MANIFEST_MAX);
   g_checksum_update (sum, bytes, (gssize)len);
   g_checksum_get_digest (sum, frame.offer.manifest_digest, &digest_len);
   frame.offer.lost = true;
@@ -369,9 +369,19 @@ threat_offer_bytes (Threat *t, uint8_t id, const void *bytes, size_t len, uint32
   frame.offer.entries = entries;
   frame.offer.bytes = total;
   frame.offer.manifest_size = len;
-  frame.offer.manifest = ph_slice (bytes, len);
+  if (len <= PH_FRAME_MANIFEST_MAX)
+    frame.offer.manifest = ph_slice (bytes, len);
   ph_liar_frame (t->liar, &frame);
   threat_settle (t);
+  if (len > PH_FRAME_MANIFEST_MAX) {
+    int64_t stream;
+
+    wait_until (threat_heard (t, PH_FRAME_WANT, NULL) > 0);
+    stream = ph_liar_open (t->liar, PH_STREAM_MANIFEST);
+    ph_liar_send (t->liar, stream, frame.id.bytes, PH_TRANSFER_ID_LEN, false);
+    ph_liar_send (t->liar, stream, bytes, len, true);
+    threat_settle (t);
+  }
 }
 
 void
@@ -387,8 +397,14 @@ threat_offer (Threat *t, uint8_t id, PhManifest *manifest)
 void
 threat_offer_accepted (Threat *t, uint8_t id, PhManifest *manifest)
 {
-  threat_offer (t, id, manifest);
-  wait_until (threat_told (t, id)->state == PH_TRANSFER_OFFERED);
+  for (bool asked = false; !asked;) {
+    const unsigned declined = threat_heard (t, PH_FRAME_DECLINE, NULL);
+
+    threat_offer (t, id, manifest);
+    wait_until (threat_told (t, id)->state == PH_TRANSFER_OFFERED
+                || threat_heard (t, PH_FRAME_DECLINE, NULL) > declined);
+    asked = threat_told (t, id)->state == PH_TRANSFER_OFFERED;
+  }
   g_assert_true (threat_command (t, PH_COMMAND_ACCEPT, id));
   wait_until (threat_heard (t, PH_FRAME_ACCEPT, NULL) > 0);
 }

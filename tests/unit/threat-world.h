@@ -53,7 +53,7 @@ void threat_offer_bytes (Threat *t, uint8_t id, const void *bytes, size_t len, u
                          uint64_t total);
 /* A proper offer. */
 void threat_offer (Threat *t, uint8_t id, PhManifest *manifest);
-/* The same, and the person is asked, and says yes. */
+/* The same, again while it is declined as busy, until the person is asked and has said yes. */
 void threat_offer_accepted (Threat *t, uint8_t id, PhManifest *manifest);
 /* Everything of `manifest`, zeros, from the beginning. */
 void threat_send_all (Threat *t, uint8_t id, uint64_t attempt, PhManifest *manifest);
