@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol cores do no I/O, read no clock, draw no randomness and start no threads.
+"""The protocol cores do no I/O, read no clock, draw no randomness and start no threads; and nothing that
+deals with what arrives can run a program or open a file with one.
 
-usage: check-proto-symbols.py libporthole-proto.a libporthole-net.a
+usage: check-proto-symbols.py libporthole-proto.a libporthole-net.a libporthole-engine.a
 
 Lists what the cores' archive leaves undefined and fails on anything of the kind. The drivers' archive
 is what such symbols look like: if the check finds none there, the check itself is broken."""
@@ -29,6 +30,13 @@ FORBIDDEN = re.compile(
     )$""",
     re.VERBOSE)
 
+RUNS = re.compile(
+    r"""^(
+    v?fork | exec(l|le|lp|v|ve|vp|vpe|veat) | fexecve | posix_spawnp? | system | popen | dlopen
+  | g_(spawn|subprocess|app_info|desktop_app_info|module)_.* | gtk_(file|uri)_launcher_.* | gtk_show_uri.*
+    )$""",
+    re.VERBOSE)
+
 
 def undefined(archive):
     """Pairs of object and symbol."""
@@ -49,7 +57,7 @@ def offences(archive):
 
 
 def main():
-    proto, net = sys.argv[1:]
+    proto, net, engine = sys.argv[1:]
     found = {sym for _, sym in offences(net)}
     for needed in ("clock_gettime", "socket", "sendmsg", "recvmmsg", "randombytes_buf"):
         if needed not in found:
@@ -59,7 +67,12 @@ def main():
     bad = offences(proto)
     for obj, sym in bad:
         print(f"{obj}: uses {sym}, which belongs in net/io")
-    return 1 if bad else 0
+    if "fsync" not in {sym for _, sym in undefined(engine)}:
+        sys.exit(f"fsync was not found in {engine}: this check does not work")
+    runs = sorted({pair for archive in (proto, net, engine) for pair in undefined(archive) if RUNS.match(pair[1])})
+    for obj, sym in runs:
+        print(f"{obj}: uses {sym}: what arrives is never run or opened here")
+    return 1 if bad or runs else 0
 
 
 sys.exit(main())
