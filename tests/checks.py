@@ -174,3 +174,30 @@ def meson_lists():
             corpus = TOP / 'tests/fuzz/corpus' / path.stem.removeprefix('fuzz-')
             if not corpus.is_dir() or not any(corpus.iterdir()):
                 yield f'{path} has no committed corpus'
+
+
+@check
+def threats_table():
+    """Every test that docs/threats.md names exists."""
+    text = (TOP / 'docs/threats.md').read_text(encoding='utf-8')
+    code = [(TOP / path).read_text(encoding='utf-8') for folder in ('tests/unit', 'tests/sim')
+            for path in sources('.c', under=folder)]
+
+    def exists(name):
+        """The whole name as a string, or its beginning up to some slash and the rest, in one file."""
+        cuts = [at + 1 for at, letter in enumerate(name) if letter == '/' and at > 0]
+        heads = [(name[:at], name[at:]) for at in cuts]
+        return any(f'"{name}"' in each or any(f'"{head}"' in each and (rest == '*' or f'"{rest}"' in each)
+                                              for head, rest in heads) for each in code)
+
+    names = re.findall(r'`(/[a-z0-9-]+(?:/[a-z0-9*-]+)+)`', text)
+    functions = re.findall(r'`(tests/[\w/-]+\.py):(\w+)`', text)
+    if len(names) < 100 or not functions:
+        yield 'docs/threats.md: no names were found in it'
+    for name in names:
+        if not exists(name):
+            yield f'docs/threats.md: there is no test {name}'
+    for path, name in functions:
+        if not (TOP / path).is_file() or not re.search(rf'(^def {name}\b|^{name} =|\b{name}\b\')', (TOP / path).read_text(),
+                                                       re.M):
+            yield f'docs/threats.md: there is no {name} in {path}'
