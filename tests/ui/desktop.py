@@ -155,6 +155,10 @@ class Desktop:
             if not pipe.readline():
                 raise LabError('the notification server ended at once')
 
+    def scale_text(self, factor):
+        """For programs that start from here on. On X the display's word counts, not what a toolkit's own file says."""
+        self._run(['xprop', '-root', '-f', 'RESOURCE_MANAGER', '8s', '-set', 'RESOURCE_MANAGER', f'Xft.dpi: {96 * factor:g}'])
+
     @property
     def folder(self):
         """For what lasts as long as the desktop."""

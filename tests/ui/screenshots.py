@@ -114,7 +114,7 @@ class Photographer:
         wait_for('the dialog to close', gone)
 
     def open(self, person):
-        self.home.text_scale = self.variant.text_scale
+        self.desktop.scale_text(self.variant.text_scale)
         self.window = self.home.open(person, env=self.env, place=(20, 40), size=SIZES[1000])
 
     def dialogs(self):
