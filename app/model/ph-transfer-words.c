@@ -176,7 +176,8 @@ ph_transfer_facts (const PhTransferView *view, int64_t now, GListStore *facts)
   ph_detail_add_take (fresh, view->direction == PH_DIRECTION_SEND ? _ ("To") : _ ("From"),
                       ph_format_name (view->contact_name));
   ph_detail_add_take (fresh, _ ("Amount"), ph_format_amount (view->files, view->bytes_total));
-  if (!ph_transfer_state_ended (view->state) || view->bytes_done < view->bytes_total)
+  if (view->bytes_done > 0
+      && (!ph_transfer_state_ended (view->state) || view->bytes_done < view->bytes_total))
     ph_detail_add_take (fresh, _ ("Arrived"),
                         ph_format_progress (view->bytes_done, view->bytes_total));
   ph_detail_add_take (fresh, _ ("Began"), ph_format_moment (view->created_at, now));

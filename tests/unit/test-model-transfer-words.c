@@ -74,12 +74,24 @@ test_facts (void)
   g_autoptr (GListStore) facts = g_list_store_new (PH_TYPE_DETAIL);
   g_autofree char *text = NULL;
   g_autofree char *way = NULL;
+  g_autofree char *of_offer = NULL, *of_half = NULL;
   PhTransferView waiting = delivered;
 
   ph_transfer_facts (&delivered, 104, facts);
   text = all_of (facts);
   assert_says (text, "To: Desk");
   assert_says (text, "4 seconds, at 2.0");
+  /* Of an offer nothing can have arrived. */
+  waiting.state = PH_TRANSFER_OFFERED;
+  waiting.bytes_done = 0;
+  ph_transfer_facts (&waiting, 104, facts);
+  of_offer = all_of (facts);
+  g_assert_null (strstr (of_offer, "Arrived"));
+  waiting.state = PH_TRANSFER_ACTIVE;
+  waiting.bytes_done = 4000000;
+  ph_transfer_facts (&waiting, 104, facts);
+  of_half = all_of (facts);
+  assert_says (of_half, "Arrived: 4.0");
   ph_transfer_path (&delivered, facts);
   way = all_of (facts);
   assert_says (way, "192.0.2.1:4711, the router’s address, as a server sees it");
