@@ -49,38 +49,66 @@ show_words (GtkEditable *editable, char *words)
   return TRUE;
 }
 
-static gboolean
-show_days (AdwSpinRow *row, gpointer user_data)
+static char *
+days_words (AdwSpinRow *row)
 {
   const unsigned days = (unsigned)adw_spin_row_get_value (row);
 
   if (days == 0)
-    return show_words (GTK_EDITABLE (row), g_strdup (C_ ("days to wait", "For ever")));
-  return show_words (GTK_EDITABLE (row),
-                     g_strdup_printf (ngettext ("%u day", "%u days", days), days));
+    return g_strdup (C_ ("days to wait", "For ever"));
+  return g_strdup_printf (ngettext ("%u day", "%u days", days), days);
+}
+
+static char *
+limit_words (AdwSpinRow *row)
+{
+  const double limit = adw_spin_row_get_value (row);
+
+  if (limit < 0.05)
+    return g_strdup (C_ ("speed", "No limit"));
+  /* Translators: megabytes a second. */
+  return g_strdup_printf (_ ("%.1f MB/s"), limit);
+}
+
+static gboolean
+show_days (AdwSpinRow *row, gpointer user_data)
+{
+  return show_words (GTK_EDITABLE (row), days_words (row));
 }
 
 static gboolean
 show_limit (AdwSpinRow *row, gpointer user_data)
 {
-  const double limit = adw_spin_row_get_value (row);
-
-  if (limit < 0.05)
-    return show_words (GTK_EDITABLE (row), g_strdup (C_ ("speed", "No limit")));
-  /* Translators: megabytes a second. */
-  return show_words (GTK_EDITABLE (row), g_strdup_printf (_ ("%.1f MB/s"), limit));
+  return show_words (GTK_EDITABLE (row), limit_words (row));
 }
 
-/* The number that a text begins with; words mean 0, which they stand for. */
+/* What nobody has changed means what it was made of: in Arabic two days have no digit, and a limit has more of them than
+ * are shown. Else it is the number that a text begins with; words mean 0, which they stand for. */
 static int
-read_number (AdwSpinRow *row, double *ret_value, gpointer user_data)
+read_words (AdwSpinRow *row, double *ret_value, char *words)
 {
   const char *text = gtk_editable_get_text (GTK_EDITABLE (row));
   char *end = NULL;
   const double value = g_strtod (text, &end);
 
-  *ret_value = end != text && isfinite (value) ? value : 0;
+  if (g_str_equal (text, words))
+    *ret_value = adw_spin_row_get_value (row);
+  else
+    *ret_value = end != text && isfinite (value) ? value : 0;
+  g_free (words);
   return TRUE;
+}
+
+static int
+read_days (AdwSpinRow *row, double *ret_value, gpointer user_data)
+{
+  return read_words (row, ret_value, days_words (row));
+}
+
+static int
+read_limit (AdwSpinRow *row, double *ret_value, gpointer user_data)
+{
+  return read_words (row, ret_value, limit_words (row));
 }
 
 /* --- Name and folder ------------------------------------------------------------------------------- */
@@ -302,7 +330,8 @@ ph_preferences_dialog_class_init (PhPreferencesDialogClass *klass)
   bind_children (widget_class);
   gtk_widget_class_bind_template_callback (widget_class, show_days);
   gtk_widget_class_bind_template_callback (widget_class, show_limit);
-  gtk_widget_class_bind_template_callback (widget_class, read_number);
+  gtk_widget_class_bind_template_callback (widget_class, read_days);
+  gtk_widget_class_bind_template_callback (widget_class, read_limit);
   gtk_widget_class_bind_template_callback (widget_class, apply_name);
   gtk_widget_class_bind_template_callback (widget_class, folder_words);
   gtk_widget_class_bind_template_callback (widget_class, choose_folder);

@@ -145,6 +145,21 @@ def preferences(desktop):
 
 
 @journey
+def numbers_in_words(desktop):
+    """Who only goes past a number leaves it as it is: it may stand for more than its words say."""
+    with household(desktop, 'numbers-in-words') as home:
+        home.introduce()
+        home.left.do('config', 'set', 'speed-limit-up', '123456')
+        window = home.open(home.left)
+        window.action('preferences')
+        window.press('Connection', 'page tab')
+        window.tab_to(re.compile('Upload'), 'spin button')
+        desktop.key('Return')
+        window.tab_to(re.compile('Download'), 'spin button')
+        must(home.left_setting('speed-limit-up') == '123456', 'a limit was rounded')
+
+
+@journey
 def history(desktop):
     """What was sent is found again, and forgotten when it is removed."""
     with household(desktop, 'history') as home:
