@@ -53,6 +53,7 @@ static void
 add_meta (GVariantBuilder *metas, PhContactItem *contact)
 {
   g_autoptr (GIcon) icon = g_themed_icon_new ("avatar-default");
+  g_autoptr (GVariant) picture = g_icon_serialize (icon);
   g_autofree char *name =
       /* Translators: a result of the desktop's search; %s is the name of a person or device */
       g_strdup_printf (_ ("Send to %s"), ph_contact_item_display_name (contact));
@@ -63,7 +64,7 @@ add_meta (GVariantBuilder *metas, PhContactItem *contact)
   g_variant_builder_add (metas, "{sv}", "id", g_variant_new_string (ph_contact_item_id (contact)));
   g_variant_builder_add (metas, "{sv}", "name", g_variant_new_string (name));
   g_variant_builder_add (metas, "{sv}", "description", g_variant_new_string (presence));
-  g_variant_builder_add (metas, "{sv}", "icon", g_icon_serialize (icon));
+  g_variant_builder_add (metas, "{sv}", "icon", picture);
   g_variant_builder_close (metas);
 }
 
