@@ -39,6 +39,7 @@ struct _PhTransferPage {
   GListStore *addresses;
   GListStore *log;
   guint explain_source;
+  unsigned files_asked; /* questions for files that are not answered yet: in order */
 };
 
 enum { PROP_0, PROP_CLIENT, PROP_TRANSFER, N_PROPS };
@@ -72,7 +73,8 @@ files_loaded (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (PhTransferPage) self = user_data;
   g_autoptr (GPtrArray) rows = ph_client_finish_rows (PH_CLIENT (source), result, NULL);
 
-  if (rows == NULL)
+  /* Of what was asked before the list was emptied, nothing belongs in it. */
+  if (--self->files_asked > 0 || rows == NULL)
     return;
   g_list_store_splice (self->files, g_list_model_get_n_items (G_LIST_MODEL (self->files)), 0,
                        rows->pdata, rows->len);
@@ -85,6 +87,7 @@ static void
 load_files (PhTransferPage *self)
 {
   gtk_widget_set_sensitive (self->more_button, FALSE);
+  self->files_asked++;
   ph_client_list_files_async (self->client, ph_transfer_item_id (self->transfer),
                               g_list_model_get_n_items (G_LIST_MODEL (self->files)), FILES_PAGE,
                               files_loaded, g_object_ref (self));
