@@ -17,6 +17,7 @@ struct _PhPersonDialog {
   AdwExpanderRow *auto_row;
   AdwComboRow *cap_row;
   AdwSwitchRow *block_row;
+  GtkWidget *number_label;
   GtkWidget *compared_button;
 
   PhClient *client;
@@ -224,16 +225,28 @@ keys_text (PhPersonDialog *self)
 }
 
 static void
+push_keys (PhPersonDialog *self)
+{
+  if (g_strcmp0 (adw_navigation_view_get_visible_page_tag (self->view), "keys") == 0)
+    return;
+  adw_navigation_view_push_by_tag (self->view, "keys");
+  /* Not the number: all of it would be selected. */
+  gtk_widget_grab_focus (self->compared_button);
+}
+
+/* The page comes with its number: a button that cannot be pressed yet cannot have the focus either. */
+static void
 number_told (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (PhPersonDialog) self = user_data;
   g_autofree char *number = ph_client_finish (PH_CLIENT (source), result, NULL);
 
-  if (number == NULL)
-    return;
-  g_free (self->safety_number);
-  self->safety_number = ph_person_number_in_lines (number);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SAFETY_NUMBER]);
+  if (number != NULL) {
+    g_free (self->safety_number);
+    self->safety_number = ph_person_number_in_lines (number);
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SAFETY_NUMBER]);
+  }
+  push_keys (self);
 }
 
 static void
@@ -242,9 +255,8 @@ show_keys (PhPersonDialog *self)
   if (*self->safety_number == '\0')
     ph_client_safety_number_async (self->client, contact_id (self), number_told,
                                    g_object_ref (self));
-  adw_navigation_view_push_by_tag (self->view, "keys");
-  /* Not the number: a cursor would stand in it. */
-  gtk_widget_grab_focus (self->compared_button);
+  else
+    push_keys (self);
 }
 
 static void
@@ -387,6 +399,7 @@ ph_person_dialog_class_init (PhPersonDialogClass *klass)
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, auto_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, cap_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, block_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, number_label);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, compared_button);
   bind_callbacks (widget_class);
 }
@@ -396,6 +409,8 @@ ph_person_dialog_init (PhPersonDialog *self)
 {
   self->safety_number = g_strdup ("");
   gtk_widget_init_template (GTK_WIDGET (self));
+  /* Digits have no direction of their own: it is to look the same to both people, whatever they read. */
+  gtk_widget_set_direction (self->number_label, GTK_TEXT_DIR_LTR);
 }
 
 AdwDialog *
