@@ -13,6 +13,8 @@
 #define FSI "\xe2\x81\xa8"
 #define PDI "\xe2\x81\xa9"
 #define RLM "\xe2\x80\x8f"
+/* Between what belongs on one line. */
+#define WORD_JOINER "\xe2\x81\xa0"
 
 /* --- Names --------------------------------------------------------------------------------------- */
 
@@ -108,7 +110,11 @@ ph_format_rate (uint64_t bytes_per_second)
   g_autofree char *size = ph_format_size (bytes_per_second);
 
   /* Translators: %s is an amount of data such as "3.1 MB": so much a second */
-  return g_strdup_printf (_ ("%s/s"), size);
+  g_autofree char *rate = g_strdup_printf (_ ("%s/s"), size);
+  g_auto (GStrv) parts = g_strsplit (rate, "/", -1);
+
+  /* A line may end after a slash. */
+  return g_strjoinv ("/" WORD_JOINER, parts);
 }
 
 char *

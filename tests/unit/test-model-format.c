@@ -15,6 +15,8 @@
 
 /* Between a number and its unit. */
 #define NBSP "\xc2\xa0"
+/* No line ends there. */
+#define JOINER "\xe2\x81\xa0"
 #define FSI "\xe2\x81\xa8"
 #define PDI "\xe2\x81\xa9"
 
@@ -45,7 +47,7 @@ test_amounts (void)
   assert_text (ph_format_amount (1, 0), "1 file, 0 bytes");
   assert_text (ph_format_amount (12, 340000000), "12 files, 340.0" NBSP "MB");
   assert_text (ph_format_progress (1000, 2000000), "1.0" NBSP "kB of 2.0" NBSP "MB");
-  assert_text (ph_format_rate (5200000), "5.2" NBSP "MB/s");
+  assert_text (ph_format_rate (5200000), "5.2" NBSP "MB/" JOINER "s");
   /* The largest that a snapshot can hold. */
   assert_text (ph_format_size (UINT64_MAX), "18.4" NBSP "EB");
 }
@@ -132,11 +134,11 @@ test_status_of_a_transfer (void)
   assert_text (ph_format_transfer_status (&view, 0), "40.0" NBSP "MB of 340.0" NBSP "MB");
   view.rate = 5000000;
   assert_text (ph_format_transfer_status (&view, 0),
-               "40.0" NBSP "MB of 340.0" NBSP "MB · 5.0" NBSP "MB/s · 1 minute left");
+               "40.0" NBSP "MB of 340.0" NBSP "MB · 5.0" NBSP "MB/" JOINER "s · 1 minute left");
   /* All bytes there, and more than there should be: nothing wraps around. */
   view.bytes_done = 340000001;
   assert_text (ph_format_transfer_status (&view, 0),
-               "340.0" NBSP "MB of 340.0" NBSP "MB · 5.0" NBSP "MB/s");
+               "340.0" NBSP "MB of 340.0" NBSP "MB · 5.0" NBSP "MB/" JOINER "s");
 
   view = a_transfer (PH_DIRECTION_SEND, PH_TRANSFER_WAITING);
   assert_text (ph_format_transfer_status (&view, 0), "Waiting for Desk to come online");
