@@ -591,6 +591,35 @@ ph_sim_stack_run_over (PhSimStack *self, const PhPeerTransfer *transfer, PhTime 
   return ph_sim_run_while_not (sim, ph_sim_now (sim) + interval, is_over, (void *)transfer);
 }
 
+uint64_t
+ph_sim_stack_written (PhSimStack *self, const PhPeerTransfer *transfer)
+{
+  const PhPeerTransfer *twin = ph_sim_stack_twin (self, transfer);
+
+  return twin != NULL && twin->disk != NULL ? twin->disk->bytes_written : 0;
+}
+
+PhTime
+ph_sim_stack_longest_pause (PhSimStack *self, const PhPeerTransfer *transfer, PhTime interval)
+{
+  const PhTime from = ph_sim_now (self->world->sim);
+  PhTime last = from, longest = 0;
+  uint64_t had = ph_sim_stack_written (self, transfer);
+
+  while (transfer->past == PH_PAST_UNKNOWN && ph_sim_now (self->world->sim) < from + interval) {
+    ph_sim_stack_run (self, 5 * PH_MSEC);
+
+    const uint64_t has = ph_sim_stack_written (self, transfer);
+    const PhTime now = ph_sim_now (self->world->sim);
+
+    longest = MAX (longest, ph_time_since (now, last));
+    if (has != had)
+      last = now;
+    had = has;
+  }
+  return longest;
+}
+
 bool
 ph_sim_stack_is_ready (const PhSimStack *self)
 {

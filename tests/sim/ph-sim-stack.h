@@ -84,6 +84,12 @@ void ph_sim_stack_renew_relay_credentials (PhSimStack *self);
 void ph_sim_stack_run (PhSimStack *self, PhTime interval);
 /* Until the transfer is over, for the sender; false if that takes longer than `interval`. */
 bool ph_sim_stack_run_over (PhSimStack *self, const PhPeerTransfer *transfer, PhTime interval);
+/* Runs until the transfer is over or `interval` has passed; the longest time in which nothing of it was written
+ * to the receiver's disk. */
+PhTime
+ph_sim_stack_longest_pause (PhSimStack *self, const PhPeerTransfer *transfer, PhTime interval);
+/* How much of it has been written there, twice counted if it was twice written. */
+uint64_t ph_sim_stack_written (PhSimStack *self, const PhPeerTransfer *transfer);
 /* Until both have a link that is ready. */
 bool ph_sim_stack_run_ready (PhSimStack *self, PhTime interval);
 bool ph_sim_stack_is_ready (const PhSimStack *self);

@@ -46,20 +46,12 @@ scene_send (Scene *scene, uint64_t size)
   scene->transfer = ph_sim_stack_send_one (scene->stack, PH_SIM_LEFT, size);
 }
 
-static uint64_t
-bytes_written (Scene *scene)
-{
-  const PhPeerTransfer *twin = ph_sim_stack_twin (scene->stack, scene->transfer);
-
-  return twin != NULL && twin->disk != NULL ? twin->disk->bytes_written : 0;
-}
-
 /* Sends a file and runs until `at` bytes of it are there. */
 static void
 scene_send_until (Scene *scene, uint64_t size, uint64_t at)
 {
   scene_send (scene, size);
-  for (int i = 0; bytes_written (scene) < at; i++) {
+  for (int i = 0; ph_sim_stack_written (scene->stack, scene->transfer) < at; i++) {
     g_assert_cmpint (i, <, 3000);
     ph_sim_stack_run (scene->stack, 10 * PH_MSEC);
   }
@@ -192,9 +184,9 @@ test_restart (void)
   ph_sim_turn_restart (scene.stack->turn[0]);
 
   const PhTime from = ph_sim_now (scene.world->sim);
-  const uint64_t had = bytes_written (&scene);
+  const uint64_t had = ph_sim_stack_written (scene.stack, scene.transfer);
 
-  while (bytes_written (&scene) <= had + WINDOW)
+  while (ph_sim_stack_written (scene.stack, scene.transfer) <= had + WINDOW)
     ph_sim_stack_run (scene.stack, 20 * PH_MSEC);
   g_test_message ("goes on %" G_GUINT64_FORMAT " ms after the restart",
                   (ph_sim_now (scene.world->sim) - from) / PH_MSEC);
@@ -303,7 +295,7 @@ test_all_candidates_false (void)
     g_assert_cmpuint (scene.stack->device[who].n_failed, >=, 1);
     g_assert_cmpint (scene.stack->device[who].failure, ==, PH_CONNECTOR_FAILURE_NO_PAIR);
   }
-  g_assert_cmpuint (bytes_written (&scene), ==, 0);
+  g_assert_cmpuint (ph_sim_stack_written (scene.stack, scene.transfer), ==, 0);
 }
 
 /* --- Moving ------------------------------------------------------------------------------------- */
@@ -325,25 +317,6 @@ set_direct (Scene *scene, bool possible)
   limit_direct (scene, possible ? SIZE_MAX : 0);
 }
 
-/* Runs until the file is over or `interval` has passed; the longest time in which nothing was written. */
-static PhTime
-longest_pause (Scene *scene, PhTime interval)
-{
-  const PhTime end = ph_sim_now (scene->world->sim) + interval;
-  PhTime last = ph_sim_now (scene->world->sim), longest = 0;
-  uint64_t had = bytes_written (scene);
-
-  while (ph_sim_now (scene->world->sim) < end && scene->transfer->past == PH_PAST_UNKNOWN) {
-    ph_sim_stack_run (scene->stack, 5 * PH_MSEC);
-    if (bytes_written (scene) == had)
-      continue;
-    had = bytes_written (scene);
-    longest = MAX (longest, ph_time_since (ph_sim_now (scene->world->sim), last));
-    last = ph_sim_now (scene->world->sim);
-  }
-  return longest;
-}
-
 /* Relayed at first; then the direct path opens, and the file moves over without a pause, and no byte goes
  * twice. */
 static void
@@ -357,7 +330,7 @@ test_becomes_direct (void)
   scene_send_until (&scene, 10000000, 500000);
   check_kind (&scene, PH_PATH_RELAY);
   set_direct (&scene, true);
-  pause = longest_pause (&scene, 6 * PH_SEC);
+  pause = ph_sim_stack_longest_pause (scene.stack, scene.transfer, 6 * PH_SEC);
   g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
   g_assert_cmpuint (pause, <, 500 * PH_MSEC);
   check_kind (&scene, PH_PATH_UDP);
@@ -394,12 +367,12 @@ test_direct_dies (void)
   scene_send_until (&scene, 20000000, 500000);
   check_kind (&scene, PH_PATH_UDP);
   set_direct (&scene, false);
-  pause = longest_pause (&scene, 10 * PH_SEC);
+  pause = ph_sim_stack_longest_pause (scene.stack, scene.transfer, 10 * PH_SEC);
   g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
   g_assert_cmpuint (pause, <, 6500 * PH_MSEC);
   check_kind (&scene, PH_PATH_RELAY);
   set_direct (&scene, true);
-  pause = longest_pause (&scene, 8 * PH_SEC);
+  pause = ph_sim_stack_longest_pause (scene.stack, scene.transfer, 8 * PH_SEC);
   g_assert_cmpuint (pause, <, 500 * PH_MSEC);
   check_kind (&scene, PH_PATH_UDP);
   scene_finish (&scene, 30 * PH_SEC, WINDOW);
@@ -415,7 +388,7 @@ test_narrow_direct (void)
   limit_direct (&scene, 1000);
   scene_send (&scene, 10000000);
   g_assert_true (ph_sim_stack_run_ready (scene.stack, 20 * PH_SEC));
-  pause = longest_pause (&scene, 20 * PH_SEC);
+  pause = ph_sim_stack_longest_pause (scene.stack, scene.transfer, 20 * PH_SEC);
   g_assert_cmpuint (pause, <, 15 * PH_SEC);
   check_kind (&scene, PH_PATH_RELAY);
   scene_finish (&scene, 30 * PH_SEC, 0);

@@ -307,6 +307,9 @@ test_poisonable (void)
   }
 }
 
+/* What a new address may cost a transfer under way (docs/protocol.md, When something fails). */
+#define MOVE_MAX (2 * PH_SEC)
+
 static void
 test_new_address (void)
 {
@@ -314,7 +317,12 @@ test_new_address (void)
     const PhAddr ip = ph_addr_ipv4 (192, 168, 1, 77, 0);
     Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
 
+    PhTime pause;
+
     ph_sim_stack_move (life.stack, i / 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT, &ip);
+    pause = ph_sim_stack_longest_pause (life.stack, life.transfer, 10 * PH_SEC);
+    g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
+    g_assert_cmpuint (pause, <=, MOVE_MAX);
     life_end (&life, 30 * PH_SEC, WINDOW);
   }
 }

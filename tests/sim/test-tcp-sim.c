@@ -232,6 +232,11 @@ test_move (void)
   ip = world->ip[PH_SIM_LEFT];
   ip.ip[3]++;
   ph_sim_stack_move (stack, PH_SIM_LEFT, &ip);
+
+  const PhTime pause = ph_sim_stack_longest_pause (stack, transfer, 10 * PH_SEC);
+
+  g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
+  g_assert_cmpuint (pause, <=, 2 * PH_SEC);
   deliver (stack, &plan, transfer, 60 * PH_SEC);
 }
 
