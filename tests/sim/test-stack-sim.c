@@ -165,6 +165,13 @@ test_drawn (void)
     g_assert_cmpuint (percentile (times, 95), <=, 5 * PH_SEC);
 }
 
+/* What is promised in docs/protocol.md, When something fails. */
+#define MOVE_MAX (2 * PH_SEC)
+#define REBINDING_MAX (10 * PH_SEC)
+#define VANISHED_MAX (10 * PH_SEC)
+#define VANISHED_SAID_MAX (30 * PH_SEC)
+#define NO_ANSWER_MAX (30 * PH_SEC)
+
 /* --- Disturbed transfers ------------------------------------------------------------------------ */
 
 typedef struct {
@@ -279,7 +286,12 @@ test_rebinding (void)
     const PhSimNatConfig box = {.filtering = (PhSimDependence)(i % 3)};
     Life life = life_begin (ph_test_seed () + i, &box, &box);
 
+    PhTime pause;
+
     ph_sim_nat_forget (life.world->nat[i / 3]);
+    pause = ph_sim_stack_longest_pause (life.stack, life.transfer, 20 * PH_SEC);
+    g_test_message ("longest pause %" G_GUINT64_FORMAT " ms", pause / PH_MSEC);
+    g_assert_cmpuint (pause, <=, REBINDING_MAX);
     life_end (&life, 30 * PH_SEC, WINDOW);
   }
 }
@@ -306,9 +318,6 @@ test_poisonable (void)
       fail (&plan, "poisoned");
   }
 }
-
-/* What a new address may cost a transfer under way (docs/protocol.md, When something fails). */
-#define MOVE_MAX (2 * PH_SEC)
 
 static void
 test_new_address (void)
@@ -348,6 +357,31 @@ test_rendezvous_gone (void)
 
   ph_sim_stack_set_signalling (life.stack, false);
   life_end (&life, 20 * PH_SEC, 0);
+}
+
+/* The other side is gone in mid-file, without a word: the link is given up, what is in the way is said, nothing is
+ * over; the file goes on when it is back. */
+static void
+test_peer_vanishes (void)
+{
+  for (uint64_t i = 0; i < 4; i++) {
+    const PhSimWho gone = i / 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT;
+    Life life = life_begin (ph_test_seed () + i, &port_restricted, &port_restricted);
+    const PhSimDevice *stays =
+        &life.stack->device[gone == PH_SIM_LEFT ? PH_SIM_RIGHT : PH_SIM_LEFT];
+    const PhTime from = ph_sim_now (life.world->sim);
+
+    ph_sim_stack_set_signalling (life.stack, false);
+    ph_sim_iface_cut (life.world->line[gone], true);
+    while (stays->n_closed == 0)
+      g_assert_true (ph_sim_step (life.world->sim, from + VANISHED_MAX));
+    while (stays->n_failed == 0)
+      g_assert_true (ph_sim_step (life.world->sim, from + VANISHED_SAID_MAX));
+    g_assert_cmpint (life.transfer->past, ==, PH_PAST_UNKNOWN);
+    ph_sim_iface_cut (life.world->line[gone], false);
+    ph_sim_stack_set_signalling (life.stack, true);
+    life_end (&life, 20 * PH_SEC, WINDOW);
+  }
 }
 
 /* It is back only a while after the line is. */
@@ -411,6 +445,9 @@ test_nobody_is_there (void)
 
   stack->signalling = false;
   transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 10000);
+  ph_sim_stack_run (stack, NO_ANSWER_MAX + PH_SEC);
+  g_assert_cmpuint (left->n_failed, >=, 1);
+  g_assert_cmpint (left->failure, ==, PH_CONNECTOR_FAILURE_NO_ANSWER);
   ph_sim_stack_run (stack, 3600 * PH_SEC);
   g_test_message ("in an hour: %u attempts failed, %u signals, %" G_GUINT64_FORMAT
                   " packets, %" G_GUINT64_FORMAT " wakeups",
@@ -604,6 +641,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stack-sim/new-address", test_new_address);
   g_test_add_func ("/stack-sim/mtu-shrinks", test_mtu_shrinks);
   g_test_add_func ("/stack-sim/rendezvous-gone", test_rendezvous_gone);
+  g_test_add_func ("/stack-sim/peer-vanishes", test_peer_vanishes);
   g_test_add_func ("/stack-sim/cut-and-rendezvous-gone", test_cut_and_rendezvous_gone);
   g_test_add_func ("/stack-sim/second-file-after-a-rest", test_second_file_after_a_rest);
   g_test_add_func ("/stack-sim/sleep", test_sleep);
