@@ -74,6 +74,7 @@ struct _PhNearby {
   PhEpoch epoch;
   char name[PH_NAME_LEN_MAX + 1];
   uint64_t last_handle;
+  uint64_t dropped_sequence; /* no contact that was dropped has come further */
   GPtrArray *contacts; /* PhNearbyContact, owned; with those to be */
   GArray *sockets; /* PhNearbySocket */
 

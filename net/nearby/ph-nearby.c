@@ -172,6 +172,8 @@ ph_nearby_contact_new (PhNearby *self, PhTime now, const PhDeviceId *id)
   PhNearbyContact *contact = g_new0 (PhNearbyContact, 1);
 
   contact->id = *id;
+  /* If it is one that there was before it counts on: its other end may not have noticed. Gaps do not hurt. */
+  contact->sequence = self->dropped_sequence;
   contact->repeat_at = PH_NEVER;
   g_queue_init (&contact->signals);
   g_ptr_array_add (self->contacts, contact);
@@ -183,6 +185,7 @@ void
 ph_nearby_contact_drop (PhNearby *self, PhTime now, PhNearbyContact *contact, const char *why)
 {
   ph_nearby_lose (self, now, contact, why);
+  self->dropped_sequence = MAX (self->dropped_sequence, contact->sequence);
   g_ptr_array_remove (self->contacts, contact);
   self->announcing = false; /* its places have moved */
 }

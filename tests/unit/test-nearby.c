@@ -538,6 +538,28 @@ test_unwatch (World *world, const void *data)
   g_assert_false (sees (world, 1, 0));
 }
 
+/* Blocked for a moment: the other side has not noticed, and takes nothing for a repetition. */
+static void
+test_watched_again (World *world, const void *data)
+{
+  const PhDeviceId *ben = &world->devices[1].identity.id;
+
+  watch_each_other (world, 0, 1);
+  run (world, world->now + PH_SEC);
+  g_assert_true (say (world, 0, 1, "one"));
+  g_assert_true (say (world, 0, 1, "two"));
+  run (world, world->now + PH_SEC);
+  ph_nearby_unwatch (world->devices[0].nearby, world->now, ben);
+  ph_nearby_watch (world->devices[0].nearby, world->now, ben);
+  run (world, world->now + PH_SEC);
+  g_assert_cmpuint (world->devices[1].gone, ==, 0);
+  g_assert_true (say (world, 0, 1, "three"));
+  g_assert_true (say (world, 1, 0, "back"));
+  run (world, world->now + PH_SEC);
+  g_assert_cmpstr (world->devices[1].heard->str, ==, "one|two|three|");
+  g_assert_cmpstr (world->devices[0].heard->str, ==, "back|");
+}
+
 static void
 test_socket_removed (World *world, const void *data)
 {
@@ -819,6 +841,7 @@ main (int argc, char **argv)
   ADD ("echo", test_echo);
   ADD ("flood", test_flood);
   ADD ("unwatch", test_unwatch);
+  ADD ("watched-again", test_watched_again);
   ADD ("socket-removed", test_socket_removed);
   ADD ("invitation", test_invitation);
   ADD ("invitation-despite-loss", test_invitation_despite_loss);
