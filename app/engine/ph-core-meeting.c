@@ -243,6 +243,9 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     /* Logged in anew, perhaps after a crash: what an earlier run was told of an attempt is lost. */
     if (event->online && peer != NULL && peer->online && peer->connector != NULL)
       ph_connector_retry_now (peer->connector, ph_core_now (self));
+    /* Who was killed, or has crashed, says no goodbye to this network. */
+    if (!event->online && self->nearby != NULL)
+      ph_nearby_doubt (self->nearby, now, &event->peer);
     break;
   case PH_RENDEZVOUS_EVENT_SIGNAL:
     peer = ph_core_find_peer (self, &event->peer);

@@ -41,6 +41,7 @@ typedef struct {
   PhAddr addr;
   PhEpoch epoch;
   PhTime heard_at;
+  PhTime doubted_until; /* then it is gone, unless it is heard; PH_NEVER: nobody doubts */
   bool answer_due;
   PhTime answered_at; /* 0: never */
 

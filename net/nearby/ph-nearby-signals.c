@@ -102,6 +102,7 @@ ph_nearby_contact_handle (PhNearby *self, PhTime now, PhNearbyContact *contact,
     return;
   }
   contact->heard_at = now;
+  contact->doubted_until = PH_NEVER;
   if (packet->kind == PH_NEARBY_DATA)
     handle_data (self, now, contact, packet);
   else if (packet->kind == PH_NEARBY_ACK)

@@ -102,6 +102,7 @@ ph_nearby_lose (PhNearby *self, PhTime now, PhNearbyContact *contact, const char
     return;
   ph_trace (&self->config.trace, now, "nearby", "a contact is gone: %s", why);
   contact->here = false;
+  contact->doubted_until = PH_NEVER;
   ph_nearby_contact_reset (contact);
   ph_nearby_tell (self, now, contact, PH_NEARBY_EVENT_GONE, NULL);
 }
@@ -175,6 +176,7 @@ ph_nearby_contact_new (PhNearby *self, PhTime now, const PhDeviceId *id)
   /* If it is one that there was before it counts on: its other end may not have noticed. Gaps do not hurt. */
   contact->sequence = self->dropped_sequence;
   contact->repeat_at = PH_NEVER;
+  contact->doubted_until = PH_NEVER;
   g_queue_init (&contact->signals);
   g_ptr_array_add (self->contacts, contact);
   announce_soon (self, now);
@@ -211,6 +213,17 @@ ph_nearby_unwatch (PhNearby *self, PhTime now, const PhDeviceId *peer)
 
   if (contact != NULL)
     ph_nearby_contact_drop (self, now, contact, "it is no contact any more");
+}
+
+void
+ph_nearby_doubt (PhNearby *self, PhTime now, const PhDeviceId *peer)
+{
+  PhNearbyContact *contact = find_contact (self, peer);
+
+  if (contact == NULL || !contact->here || contact->doubted_until != PH_NEVER)
+    return;
+  contact->doubted_until = ph_time_add (now, PH_NEARBY_SEARCH_MAX);
+  ph_nearby_look_around (self, now);
 }
 
 void
@@ -290,6 +303,7 @@ handle_entry (PhNearby *self, PhTime now, PhNearbyContact *contact, const PhNear
               const PhDatagram *in)
 {
   const bool known = contact->here && ph_epoch_equal (&contact->epoch, &entry->epoch);
+  const bool doubted = contact->doubted_until != PH_NEVER;
 
   if ((entry->flags & PH_NEARBY_FLAG_LEAVING) != 0) {
     if (known)
@@ -299,18 +313,19 @@ handle_entry (PhNearby *self, PhTime now, PhNearbyContact *contact, const PhNear
   /* To us alone comes only what answers our own announcement. Anything else is a recording, from anywhere,
    * whose sender wants to know whether we are here or to have our signals. */
   if (!self->from_group
-      && (known ? !ph_addr_equal (&contact->addr, &in->remote)
-                : ph_time_since (now, self->announced_at) > PH_NEARBY_ANSWER_LIFE))
+      && (known && !doubted ? !ph_addr_equal (&contact->addr, &in->remote)
+                            : ph_time_since (now, self->announced_at) > PH_NEARBY_ANSWER_LIFE))
     return;
   if (!known)
     ph_nearby_lose (self, now, contact, "it has begun anew");
 
   /* Heard on several networks it stays where it was heard first, for as long as it is heard there. */
-  if (!known || contact->socket == in->socket
+  if (!known || doubted || contact->socket == in->socket
       || ph_time_since (now, contact->heard_at) > PH_NEARBY_INTERVAL * 3 / 2) {
     contact->socket = in->socket;
     contact->addr = in->remote;
     contact->heard_at = now;
+    contact->doubted_until = PH_NEVER;
   }
   if (!known) {
     contact->here = true;
@@ -430,6 +445,12 @@ start_round (PhNearby *self, PhTime now)
   }
 }
 
+static PhTime
+gone_time (const PhNearbyContact *contact)
+{
+  return ph_time_min (ph_time_add (contact->heard_at, PH_NEARBY_LIFE), contact->doubted_until);
+}
+
 void
 ph_nearby_handle_timeout (PhNearby *self, PhTime now)
 {
@@ -444,7 +465,7 @@ ph_nearby_handle_timeout (PhNearby *self, PhTime now)
     }
     if (!contact->here)
       continue;
-    if (now >= ph_time_add (contact->heard_at, PH_NEARBY_LIFE))
+    if (now >= gone_time (contact))
       ph_nearby_lose (self, now, contact, "it has not been heard");
     else if (!ph_nearby_contact_handle_timeout (contact, now))
       ph_nearby_lose (self, now, contact, "it does not answer");
@@ -471,7 +492,7 @@ ph_nearby_next_timeout (const PhNearby *self, const char **ret_why)
     PhTime t = PH_NEVER;
 
     if (contact->here) {
-      t = ph_time_add (contact->heard_at, PH_NEARBY_LIFE);
+      t = gone_time (contact);
       if (!contact->send_due)
         t = ph_time_min (t, contact->repeat_at);
       t = ph_time_min (t, answer_time (contact));
@@ -495,7 +516,7 @@ entry_for (const PhNearby *self, const PhNearbyContact *contact)
 
   if (self->leaving)
     entry.flags |= PH_NEARBY_FLAG_LEAVING;
-  else if (!contact->here)
+  else if (!contact->here || contact->doubted_until != PH_NEVER)
     entry.flags |= PH_NEARBY_FLAG_ANSWER;
   return entry;
 }

@@ -8,7 +8,8 @@
  * answers at once, to its address alone.
  *
  * Presence. A contact is here from its first announcement until it says that it leaves, until it has not
- * been heard for PH_NEARBY_LIFE, or until a signal to it is not acknowledged. Its address is where its last
+ * been heard for PH_NEARBY_LIFE, or for less if something else says that it is gone, or until a signal to it
+ * is not acknowledged. Its address is where its last
  * announcement came from, which is the socket that it also does ICE on.
  *
  * Signals are those of net/signal: opaque, in order and once, PH_ENVELOPE_BODY_MAX bytes at most. Each is
@@ -51,7 +52,8 @@
 #define PH_NEARBY_ASK (3 * PH_SEC)
 /* As long as at a meeting point. */
 #define PH_NEARBY_ACCEPT_MAX (30 * PH_SEC)
-/* Nobody has answered a burst of announcements: the inviter is not on this network. */
+/* Nobody has answered a burst of announcements: the inviter, or a contact that is doubted, is not on this
+ * network. */
 #define PH_NEARBY_SEARCH_MAX (5 * PH_SEC)
 /* It is looked for anew so often: others with the same link may be in the way. */
 #define PH_NEARBY_SEARCH_INTERVAL (2 * PH_SEC)
@@ -123,6 +125,9 @@ void ph_nearby_remove_socket (PhNearby *self, PhTime now, uint32_t socket);
 /* Whom to look for and to be found by. False past the limit. Watching twice does nothing. */
 bool ph_nearby_watch (PhNearby *self, PhTime now, const PhDeviceId *peer);
 void ph_nearby_unwatch (PhNearby *self, PhTime now, const PhDeviceId *peer);
+/* Something else has told that it may be gone: it is asked, and gone if it is not heard within
+ * PH_NEARBY_SEARCH_MAX. */
+void ph_nearby_doubt (PhNearby *self, PhTime now, const PhDeviceId *peer);
 /* It is gone, as something else has told: until it is heard again. */
 void ph_nearby_forget (PhNearby *self, PhTime now, const PhDeviceId *peer);
 bool ph_nearby_is_here (const PhNearby *self, const PhDeviceId *peer);

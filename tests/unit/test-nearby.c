@@ -296,6 +296,52 @@ test_silence (World *world, const void *data)
   g_assert_true (sees (world, 1, 0));
 }
 
+/* A meeting point says that one has gone. One who was killed is gone soon; one who has only lost the meeting
+ * point says so, and nothing happens. */
+static void
+test_doubt (World *world, const void *data)
+{
+  watch_each_other (world, 0, 1);
+  run (world, world->now + 10 * PH_SEC);
+  for (unsigned i = 0; i < 10; i++) {
+    ph_nearby_doubt (world->devices[0].nearby, world->now, &world->devices[1].identity.id);
+    ph_nearby_doubt (world->devices[0].nearby, world->now, &world->devices[2].identity.id);
+    g_assert_true (say (world, 0, 1, "still"));
+    run (world, world->now + 700 * PH_MSEC);
+  }
+  run (world, world->now + 60 * PH_SEC);
+  g_assert_cmpuint (world->devices[0].here, ==, 1);
+  g_assert_cmpuint (world->devices[0].gone, ==, 0);
+  g_assert_cmpuint (world->devices[1].signals, ==, 10);
+
+  world->devices[1].on_wire = false;
+  ph_nearby_doubt (world->devices[0].nearby, world->now, &world->devices[1].identity.id);
+  run (world, world->now + PH_NEARBY_SEARCH_MAX - PH_MSEC);
+  g_assert_true (sees (world, 0, 1));
+  run (world, world->now + PH_MSEC);
+  g_assert_false (sees (world, 0, 1));
+  world->devices[1].on_wire = true;
+  run (world, world->now + PH_NEARBY_INTERVAL);
+  g_assert_true (sees (world, 0, 1));
+}
+
+/* However often it is doubted: the network does not hear more than bursts of it, of all contacts together. */
+static void
+test_doubts_are_bounded (World *world, const void *data)
+{
+  const PhTime begun = world->now;
+
+  watch_each_other (world, 0, 1);
+  watch_each_other (world, 0, 2);
+  while (world->now < begun + 60 * PH_SEC) {
+    ph_nearby_doubt (world->devices[0].nearby, world->now, &world->devices[1].identity.id);
+    ph_nearby_doubt (world->devices[0].nearby, world->now, &world->devices[2].identity.id);
+    run (world, world->now + 10 * PH_MSEC);
+  }
+  g_assert_cmpuint (world->devices[0].gone, ==, 0);
+  g_assert_cmpuint (world->multicast, <=, 60 * PH_NEARBY_BURST);
+}
+
 static void
 test_many_contacts (World *world, const void *data)
 {
@@ -828,6 +874,8 @@ main (int argc, char **argv)
   ADD ("found-despite-loss", test_found_despite_loss);
   ADD ("leaving", test_leaving);
   ADD ("silence", test_silence);
+  ADD ("doubt", test_doubt);
+  ADD ("doubts-are-bounded", test_doubts_are_bounded);
   ADD ("many-contacts", test_many_contacts);
   ADD ("nothing-to-track", test_nothing_to_track);
   ADD ("signals-in-order", test_signals_in_order);

@@ -48,6 +48,11 @@ class Person:
             must(self.owner.wait(LIMIT) == 0, 'the owner ended badly')
             self.owner = None
 
+    def kill(self):
+        self.owner.kill()
+        with self.owner:
+            self.owner = None
+
     def start(self, *args, **kwargs):
         return subprocess.Popen([CLI, '--profile', self.profile, *args], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
@@ -89,6 +94,12 @@ def meet(left, right):
         right.run('add', link, '--name', 'Desk')
         out, err = invite.communicate(timeout=LIMIT)
         must(invite.returncode == 0, out, err)
+
+
+def heard(process, text):
+    """Waits until --explain says this."""
+    while text not in until(process, 'explain')['text']:
+        pass
 
 
 def finish(process, status=0):
@@ -214,8 +225,7 @@ def one_that_leaves_does_not_silence_another(left, right):
     other.send_signal(signal.SIGINT)
     finish(other, 3)
     right.open()
-    while 'link up' not in until(explained, 'explain')['text']:
-        pass
+    heard(explained, 'link up')
     explained.send_signal(signal.SIGINT)
     finish(explained, 3)
     for each in events(left.run('--json', 'transfers')[0]):
@@ -269,6 +279,30 @@ def a_profile_that_no_application_has_stays_in_use(left, right):
     must(events(out)[-1]['code'] == 'profile-in-use', out)
     receive.send_signal(signal.SIGINT)
     finish(receive, 0)
+
+
+@test
+def one_that_is_killed_is_gone_soon(left, right):
+    """It says no goodbye to this network, where it would be waited for longer than any test; the meeting point
+    notices at once."""
+    third = Person('killed')
+    third.run('config', 'set', 'name', 'Phone of third')
+    third.open()
+    meet(left, third)
+    right.close()
+    file = TOP / 'killed file'
+    file.write_bytes(b'x')
+    explained = left.start('--json', 'send', '--explain', 'Laptop of right', file)
+    transfers(left, 1)
+    killed_at = time.monotonic()
+    third.kill()
+    heard(explained, 'a contact is gone: it has not been heard')
+    must(time.monotonic() < killed_at + LIMIT)
+    explained.send_signal(signal.SIGINT)
+    finish(explained, 3)
+    for each in events(left.run('--json', 'transfers')[0]):
+        left.run('cancel', each['transfer'])
+    right.open()
 
 
 def main():
