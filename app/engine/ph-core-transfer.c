@@ -353,15 +353,19 @@ recall (void *user, const PhTransferId *id, uint8_t ret_digest[PH_SHA256_LEN])
 {
   const PhPeer *peer = user;
   PhStore *store = peer->core->profile->store;
-  g_autoptr (GBytes) receipt = ph_store_get_receipt (store, id->bytes, ph_core_unix_now (), NULL);
-  g_autoptr (PhStoreTransfer) row = NULL;
+  g_autoptr (PhStoreTransfer) row = ph_store_get_transfer (store, id->bytes, NULL);
+  g_autoptr (GBytes) receipt = NULL;
 
+  /* The id of another contact's transfer, or of one of ours: chance cannot do that. What became of it is not told,
+   * and a second transfer of that id could not be noted. */
+  if (row != NULL && (!row->incoming || memcmp (row->peer, peer->id.key, sizeof row->peer) != 0))
+    return PH_PAST_DECLINED;
+  receipt = ph_store_get_receipt (store, id->bytes, ph_core_unix_now (), NULL);
   if (receipt != NULL && g_bytes_get_size (receipt) == PH_SHA256_LEN) {
     memcpy (ret_digest, g_bytes_get_data (receipt, NULL), PH_SHA256_LEN);
     return PH_PAST_RECEIVED;
   }
-  row = ph_store_get_transfer (store, id->bytes, NULL);
-  if (row == NULL || !row->incoming || memcmp (row->peer, peer->id.key, sizeof row->peer) != 0)
+  if (row == NULL)
     return PH_PAST_UNKNOWN;
   switch (row->state) {
   case PH_STORE_DECLINED:

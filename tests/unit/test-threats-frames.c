@@ -265,6 +265,42 @@ test_impostor (void)
   threat_end (t);
 }
 
+/* The id of somebody else's transfer, and of one that was sent from here: it is not told what became of it, nobody is
+ * asked, and what is noted of it stays. */
+static void
+test_anothers_id (void)
+{
+  Threat *t = threat_new ();
+  PhStore *store = t->profile->store;
+  g_autoptr (PhManifest) manifest = threat_manifest ("f", NULL, 10);
+  g_autoptr (GBytes) encoded = ph_manifest_encode (manifest);
+  g_autoptr (GBytes) receipt = g_bytes_new (ph_manifest_digest (manifest), PH_SHA256_LEN);
+
+  for (uint8_t i = 1; i <= 2; i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (PhStoreTransfer) after = NULL;
+    PhStoreTransfer row = {
+        .id = {i}, .peer = {9}, .incoming = i == 1, .state = PH_STORE_ACTIVE, .created_at = 1};
+    const PhStoreResult result = {.state = PH_STORE_DELIVERED,
+                                  .finished_at = ph_core_unix_now (),
+                                  .receipt = i == 1 ? receipt : NULL};
+
+    if (i == 2)
+      memcpy (row.peer, t->peer->id.key, sizeof row.peer);
+    g_assert_true (ph_store_add_transfer (store, &row, encoded, NULL, &error));
+    g_assert_true (ph_store_finish_transfer (store, row.id, &result, &error));
+    threat_offer (t, i, manifest);
+    wait_until (threat_heard (t, PH_FRAME_DECLINE, NULL) + threat_heard (t, PH_FRAME_RECEIPT, NULL)
+                    + t->offers
+                == i);
+    g_assert_cmpuint (threat_heard (t, PH_FRAME_DECLINE, NULL), ==, i);
+    after = ph_store_get_transfer (store, row.id, &error);
+    g_assert_cmpint (after->state, ==, PH_STORE_DELIVERED);
+    g_assert_cmpmem (after->peer, sizeof after->peer, row.peer, sizeof row.peer);
+  }
+  threat_end (t);
+}
+
 /* --- 10: floods ---------------------------------------------------------------------------------- */
 
 /* A thousand offers at once: a person is asked so many questions, the rest is told to come later, and what is kept
@@ -364,6 +400,7 @@ main (int argc, char **argv)
   g_test_add_func ("/threats/6-frames/byte-a-minute", test_byte_a_minute);
   g_test_add_func ("/threats/6-frames/hello-a-byte-a-minute", test_hello_a_byte_a_minute);
   g_test_add_func ("/threats/9-identity/impostor", test_impostor);
+  g_test_add_func ("/threats/9-identity/anothers-id", test_anothers_id);
   g_test_add_func ("/threats/10-floods/offers", test_offers);
   g_test_add_func ("/threats/10-floods/signals", test_signals);
   return g_test_run ();
