@@ -7,6 +7,7 @@
 #include "app/gtk/ph-transfer-commands.h"
 #include "app/gtk/ph-window.h"
 #include "app/model/ph-format.h"
+#include "app/model/ph-notice-pace.h"
 
 #include <glib/gi18n.h>
 
@@ -16,6 +17,7 @@ struct _PhNotifications {
   PhClient *client;
   GHashTable *accepted; /* transfers to accept as soon as they are offered (again) */
   GHashTable *told; /* offers with a notification */
+  PhNoticePace *pace;
   PhApplication *application; /* borrowed */
 };
 
@@ -33,6 +35,16 @@ is_seen (PhNotifications *self, const PhTransferView *view)
                                : NULL;
 
   return contact != NULL && g_str_equal (ph_contact_item_id (contact), view->contact);
+}
+
+/* What a contact sets off interrupts now and then; past that it waits with the other notifications. */
+static GNotificationPriority
+priority_of (PhNotifications *self, const PhTransferView *view, GNotificationPriority wish)
+{
+  return view->direction == PH_DIRECTION_SEND
+                 || ph_notice_pace_take (self->pace, view->contact, g_get_monotonic_time ())
+             ? wish
+             : G_NOTIFICATION_PRIORITY_LOW;
 }
 
 static char *
@@ -149,7 +161,7 @@ offered (PhClient *client, PhTransferItem *item, PhNotifications *self)
   if (g_hash_table_add (self->told, g_strdup (view->id)))
     g_signal_connect_object (item, "notify::state", G_CALLBACK (offer_changed), self,
                              G_CONNECT_DEFAULT);
-  send (self, view, title, body, G_NOTIFICATION_PRIORITY_HIGH, true);
+  send (self, view, title, body, priority_of (self, view, G_NOTIFICATION_PRIORITY_HIGH), true);
 }
 
 /* --- Ends ---------------------------------------------------------------------------------------- */
@@ -183,7 +195,7 @@ ended (PhClient *client, PhTransferItem *item, PhNotifications *self)
   title = g_strdup_printf (_ (format), who);
 #pragma GCC diagnostic pop
   send (self, view, title, view->state == PH_TRANSFER_FAILED ? NULL : amount,
-        G_NOTIFICATION_PRIORITY_NORMAL, false);
+        priority_of (self, view, G_NOTIFICATION_PRIORITY_NORMAL), false);
 }
 
 /* --- Actions ------------------------------------------------------------------------------------- */
@@ -287,6 +299,7 @@ ph_notifications_finalize (GObject *object)
                                       G_N_ELEMENTS (entries));
   g_hash_table_unref (self->accepted);
   g_hash_table_unref (self->told);
+  ph_notice_pace_free (self->pace);
   g_object_unref (self->client);
   G_OBJECT_CLASS (ph_notifications_parent_class)->finalize (object);
 }
@@ -302,6 +315,7 @@ ph_notifications_init (PhNotifications *self)
 {
   self->accepted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->pace = ph_notice_pace_new ();
 }
 
 PhNotifications *
