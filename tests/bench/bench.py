@@ -226,7 +226,7 @@ def table(case_rows):
     for row in case_rows:
         first = f'{row["start_to_first_byte_ms"]:.0f} ms' if 'start_to_first_byte_ms' in row else ''
         ratio = f'{row["ratio"]:.2f}' if row['ratio'] else ''
-        say(f'{row["case"]:<12}{row["program"]:<16}{row["seconds"]:>9.3f}{ratio:>8}{row["mb_per_second"]:>9.0f}'
+        say(f'{row["case"]:<12}{row["program"]:<16}{row["seconds"]:>9.3f}{ratio:>8}{row["mb_per_second"]:>9.1f}'
             f'{row["cpu_seconds"]:>8.2f}{row["rss_mib"]:>7.0f}{first:>12}')
     say('ratio: its seconds over those of porthole; CPU s: both ends; MiB: peak private memory of the larger end;\n'
         'first byte: from starting the sender until the receiver tells of it, connecting included')
