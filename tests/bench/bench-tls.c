@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A file over TCP with TLS 1.3 and AES-128-GCM (GnuTLS), and no more: no hash, no resume. What a transfer on a
- * TLS link is measured against, as bench-floor.c is for one on QUIC.
+/* A file over TCP with TLS 1.3 and AES-128-GCM (GnuTLS), and no more: no resume. What a transfer on a TLS link
+ * is measured against, as bench-floor.c is for one on QUIC.
  *
- *   bench-tls take ADDR:PORT FILE    prints a line when it listens
- *   bench-tls send ADDR:PORT FILE
+ *   bench-tls take ADDR:PORT FILE [sha256]    prints a line when it listens
+ *   bench-tls send ADDR:PORT FILE [sha256]
+ *
+ * With sha256 both ends hash what they read and write (nettle) and compare.
  *
  * Either side knows the other by a key that is in this file. */
 
@@ -13,6 +15,7 @@
 #include <glib.h>
 #include <gnutls/gnutls.h>
 #include <netinet/in.h>
+#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,23 +104,30 @@ send_bytes (gnutls_session_t session, const uint8_t *bytes, size_t len)
 }
 
 static void
-run_sender (const char *text, const char *path)
+run_sender (const char *text, const char *path, bool hashes)
 {
   const struct sockaddr_in address = parse_address (text);
   const int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int file = open (path, O_RDONLY | O_CLOEXEC);
   g_autofree uint8_t *piece = g_malloc (PIECE);
   gnutls_session_t session;
+  struct sha256_ctx sha256;
+  uint8_t ours[SHA256_DIGEST_SIZE], theirs[SHA256_DIGEST_SIZE];
   ssize_t got;
-  char word;
 
+  sha256_init (&sha256);
   if (fd < 0 || file < 0 || connect (fd, (const struct sockaddr *)&address, sizeof address) < 0)
     fail (path, g_strerror (errno));
   session = new_session (fd, true);
-  while ((got = read (file, piece, PIECE)) > 0)
+  while ((got = read (file, piece, PIECE)) > 0) {
+    if (hashes)
+      sha256_update (&sha256, (size_t)got, piece);
     send_bytes (session, piece, (size_t)got);
+  }
   gnutls_bye (session, GNUTLS_SHUT_WR);
-  if (got < 0 || gnutls_record_recv (session, &word, 1) != 1)
+  sha256_digest (&sha256, sizeof ours, ours);
+  if (got < 0 || gnutls_record_recv (session, theirs, sizeof theirs) != sizeof theirs
+      || memcmp (ours, theirs, sizeof ours) != 0)
     fail (path, "the other side has not got everything");
   gnutls_deinit (session);
   close (file);
@@ -138,16 +148,19 @@ write_all (int file, const uint8_t *bytes, size_t len)
 }
 
 static void
-run_taker (const char *text, const char *path)
+run_taker (const char *text, const char *path, bool hashes)
 {
   const struct sockaddr_in address = parse_address (text);
   const int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int file = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   const int on = 1;
   g_autofree uint8_t *piece = g_malloc (PIECE);
+  struct sha256_ctx sha256;
+  uint8_t digest[SHA256_DIGEST_SIZE];
   size_t held = 0;
   ssize_t got;
 
+  sha256_init (&sha256);
   setsockopt (listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (file < 0 || bind (listener, (const struct sockaddr *)&address, sizeof address) < 0
       || listen (listener, 1) < 0)
@@ -161,6 +174,8 @@ run_taker (const char *text, const char *path)
   while ((got = gnutls_record_recv (session, piece + held, PIECE - held)) != 0) {
     if (got < 0 && gnutls_error_is_fatal ((int)got))
       fail ("receive", gnutls_strerror ((int)got));
+    if (hashes)
+      sha256_update (&sha256, (size_t)MAX (got, 0), piece + held);
     held += (size_t)MAX (got, 0);
     if (held == PIECE) {
       write_all (file, piece, held);
@@ -168,7 +183,8 @@ run_taker (const char *text, const char *path)
     }
   }
   write_all (file, piece, held);
-  send_bytes (session, (const uint8_t *)"!", 1);
+  sha256_digest (&sha256, sizeof digest, digest);
+  send_bytes (session, digest, sizeof digest);
   gnutls_deinit (session);
   close (file);
   close (fd);
@@ -178,12 +194,14 @@ run_taker (const char *text, const char *path)
 int
 main (int argc, char **argv)
 {
-  if (argc == 4 && strcmp (argv[1], "send") == 0)
-    run_sender (argv[2], argv[3]);
-  else if (argc == 4 && strcmp (argv[1], "take") == 0)
-    run_taker (argv[2], argv[3]);
+  const bool hashes = argc == 5 && strcmp (argv[4], "sha256") == 0;
+
+  if (argc == 4 + hashes && strcmp (argv[1], "send") == 0)
+    run_sender (argv[2], argv[3], hashes);
+  else if (argc == 4 + hashes && strcmp (argv[1], "take") == 0)
+    run_taker (argv[2], argv[3], hashes);
   else {
-    fputs ("usage: bench-tls send|take ADDR:PORT FILE\n", stderr);
+    fputs ("usage: bench-tls send|take ADDR:PORT FILE [sha256]\n", stderr);
     return 2;
   }
   return 0;

@@ -31,7 +31,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from movers import Porthole  # noqa: E402
 from network import LabError, Network, Wire  # noqa: E402
 from peers import (MagicWormhole, OwnMover, Plain, RsyncDaemon, RsyncSsh, Scp, Syncthing, floor,  # noqa: E402
-                   tls_mover, udp_mover)
+                   tls_movers, udp_mover)
 from programs import Lab, missing_programs  # noqa: E402
 from trees import PIECE, compare, write_random  # noqa: E402
 
@@ -211,7 +211,7 @@ def bench_wire(cases, arguments):
         movers = chosen(arguments, [
             Scp(lab, 'scp'), Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com'), RsyncSsh(lab, 'rsync-ssh'),
             RsyncDaemon(lab, 'rsync-daemon'), MagicWormhole(lab, 'magic-wormhole'), Syncthing(lab, 'syncthing'),
-            floor(lab), tls_mover(lab), *portholes(lab)])
+            floor(lab), *tls_movers(lab), *portholes(lab)])
         for mover in movers:
             mover.set_up()
         for case in cases:

@@ -159,17 +159,18 @@ class Plain(Peer):
 class OwnMover(Peer):
     """One file moved by a program of ours: `PROGRAM take ADDRESS FILE` and `PROGRAM send ADDRESS FILE`."""
 
-    def __init__(self, lab, name, program, *options):
+    def __init__(self, lab, name, program, *options, both=False):
         super().__init__(lab, name)
         self.program = BUILT / program
-        self.options = options
+        self.options = options  # of the sender, or of `both`
+        self.taker_options = options if both else ()
 
     def move(self, source):
         program = self.program
         address = f'{self.network.right.address}:7001'
         cost = Cost()
         with MemoryWatch() as memory:
-            right = self.network.start(self.network.right, [program, 'take', address, self.folder / source.name],
+            right = self.network.start(self.network.right, [program, 'take', address, self.folder / source.name, *self.taker_options],
                                        stdout=subprocess.PIPE, text=True)
             memory.add('right', right.pid)
             right.stdout.readline()  # it listens
@@ -197,9 +198,9 @@ def udp_mover(lab):
     return OwnMover(lab, 'udp-no-gso', 'bench-floor', '1')
 
 
-def tls_mover(lab):
-    """TLS 1.3 over TCP without hash or resume."""
-    return OwnMover(lab, 'tls', 'bench-tls')
+def tls_movers(lab):
+    """TLS 1.3 over TCP without resume, without a hash and with the one that a receipt takes."""
+    return [OwnMover(lab, 'tls', 'bench-tls'), OwnMover(lab, 'tls-sha256', 'bench-tls', 'sha256', both=True)]
 
 
 class MagicWormhole(Peer):
