@@ -199,19 +199,12 @@ close_dialog (GtkWidget *widget, const char *action, GVariant *parameter)
 /* --- Object ---------------------------------------------------------------------------------------- */
 
 static void
-reopen (gpointer data)
-{
-  g_action_group_activate_action (G_ACTION_GROUP (data), "reopen", NULL);
-}
-
-/* Later: opening anew takes the window away, in which this dialog still is. */
-static void
 ph_identity_dialog_closed (AdwDialog *dialog)
 {
   PhIdentityDialog *self = PH_IDENTITY_DIALOG (dialog);
 
   if (self->is_done && self->task == PH_IDENTITY_IMPORT)
-    g_idle_add_once (reopen, g_application_get_default ());
+    g_action_group_activate_action (G_ACTION_GROUP (g_application_get_default ()), "reopen", NULL);
 }
 
 static void
