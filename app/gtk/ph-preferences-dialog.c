@@ -201,7 +201,9 @@ refused (PhPreferencesDialog *self, const char *key, const char *message)
   else if (g_str_equal (key, "turn"))
     ph_server_group_refuse (self->turn_group, message);
   else
-    adw_preferences_dialog_add_toast (ADW_PREFERENCES_DIALOG (self), adw_toast_new (message));
+    adw_preferences_dialog_add_toast (
+        ADW_PREFERENCES_DIALOG (self),
+        g_object_new (ADW_TYPE_TOAST, "title", message, "use-markup", FALSE, NULL));
 }
 
 static void
