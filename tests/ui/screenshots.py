@@ -17,6 +17,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from desktop import TOP, Desktop, wait_for  # noqa: E402
+from pilot import text_of  # noqa: E402
 
 sys.path.append(str(TOP / 'po'))
 from translate import locale_environment, use_build  # noqa: E402
@@ -127,6 +128,8 @@ class Photographer:
             if page == 'preferences':
                 next(self.sized('preferences-connection'))  # the tabs are elsewhere when it is narrow
                 self.window.activate(self.nth('page tab', 1, dialog))
+                wait_for('where people meet', lambda: any(
+                    text_of(node).startswith('ws') for node in self.window.nodes(dialog) if self.window.role(node) == 'text'))
                 self.take('preferences-connection')
             self.escape()
 
