@@ -44,8 +44,14 @@ ph_liar_hear (PhLiar *l, PhLinkEvent *event)
 
     if (l->heard_stream < 0 && data[0] == PH_STREAM_CONTROL)
       l->heard_stream = event->stream;
-    if (l->heard_stream == event->stream)
+    if (l->heard_stream == event->stream) {
       g_byte_array_append (l->heard, data, (unsigned)event->data.len);
+    } else if (event->stream > l->data_stream && data[0] == PH_STREAM_DATA) {
+      l->data_stream = event->stream;
+      g_byte_array_set_size (l->data, 0);
+    }
+    if (l->data_stream == event->stream)
+      g_byte_array_append (l->data, data, (unsigned)event->data.len);
     ph_link_consumed (l->link, event->stream, event->data.len);
   }
   l->closed += event->type == PH_LINK_EVENT_CLOSED;
@@ -121,7 +127,9 @@ ph_liar_connect (PhLiar *l)
   l->pair = ph_fake_pair_new (ph_random_seeded (&l->state), NULL);
   l->link = l->pair->a;
   l->heard_stream = -1;
+  l->data_stream = -1;
   g_byte_array_set_size (l->heard, 0);
+  g_byte_array_set_size (l->data, 0);
   ph_session_add_link (l->peer->session, l->now, l->pair->b);
 }
 
@@ -134,6 +142,7 @@ ph_liar_new (void)
   l->now = PH_SEC;
   l->reads = true;
   l->heard = g_byte_array_new ();
+  l->data = g_byte_array_new ();
   l->peer = ph_session_peer_new ("victim", ph_random_seeded (&l->state), NULL);
   l->peer->accepts = true;
   ph_liar_connect (l);
@@ -147,7 +156,9 @@ ph_liar_new_on (PhLink *link)
 
   l->link = link;
   l->heard_stream = -1;
+  l->data_stream = -1;
   l->heard = g_byte_array_new ();
+  l->data = g_byte_array_new ();
   return l;
 }
 
@@ -159,6 +170,7 @@ ph_liar_free (PhLiar *l)
   ph_session_peer_free (l->peer);
   ph_fake_pair_free (l->pair);
   g_byte_array_unref (l->heard);
+  g_byte_array_unref (l->data);
   g_free (l);
 }
 

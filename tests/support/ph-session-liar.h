@@ -17,6 +17,8 @@ typedef struct {
   int64_t control;
   int64_t heard_stream; /* the session's control stream; -1: not yet */
   GByteArray *heard; /* of that */
+  int64_t data_stream; /* the last data stream of the session's; -1: none yet */
+  GByteArray *data; /* of that */
   bool reads;
   unsigned closed;
 } PhLiar;

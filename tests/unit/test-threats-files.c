@@ -371,6 +371,106 @@ test_attempts (void)
   threat_end (t);
 }
 
+/* --- 5: a receiver that lies --------------------------------------------------------------------- */
+
+#define SENT_LEN 100000u
+
+/* The victim offers a file to the liar. */
+static char *
+send_file (Threat *t, PhFrame *ret_offer)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  char *path = write_file (dir, "sent", SENT_LEN);
+  char *paths[] = {path, NULL};
+  const PhCommand command = {
+      .type = PH_COMMAND_SEND, .number = 1, .subject = t->peer->text, .paths = paths};
+  const unsigned done = t->done;
+
+  ph_core_run (t->core, &command);
+  wait_until (t->done > done && threat_heard (t, PH_FRAME_OFFER, ret_offer) == 1);
+  g_assert_no_error (t->error);
+  return path;
+}
+
+static const Seen *
+only_told (const Threat *t)
+{
+  GHashTableIter iter;
+  void *seen = NULL;
+
+  g_assert_cmpuint (g_hash_table_size (t->told), ==, 1);
+  g_hash_table_iter_init (&iter, t->told);
+  g_hash_table_iter_next (&iter, NULL, &seen);
+  return seen;
+}
+
+/* Where it is said to be is no place in what was offered: nothing is read, and the offer stands. */
+static void
+test_lying_accept (void)
+{
+  static const PhResumePoint points[] = {
+      {.file = 0, .offset = SENT_LEN + 1},
+      {.file = 1, .offset = 1},
+      {.file = 2},
+      {.file = PH_MANIFEST_ENTRIES_MAX},
+      {.file = 0, .offset = PH_MANIFEST_FILE_MAX},
+  };
+  Threat *t = threat_new ();
+  PhFrame offer;
+  g_autofree char *path = send_file (t, &offer);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (points); i++) {
+    PhFrame frame = {.type = PH_FRAME_ACCEPT, .id = offer.id, .accept.attempt = 1};
+
+    frame.accept.point = points[i];
+    ph_liar_frame (t->liar, &frame);
+    threat_expect_cut (t, PH_SESSION_CODE_UNEXPECTED);
+    wait_until (threat_heard (t, PH_FRAME_OFFER, NULL) == 1);
+    g_assert_cmpint (t->liar->data_stream, ==, -1);
+    g_assert_false (ph_transfer_state_ended (only_told (t)->state));
+  }
+  threat_end (t);
+}
+
+/* The liar claims to have a part that is not in the file: it is sent from the beginning, and not a byte of the claim
+ * is believed. A receipt for something else is none. */
+static void
+test_lying_prefix (void)
+{
+  Threat *t = threat_new ();
+  PhFrame offer;
+  g_autofree char *path = send_file (t, &offer);
+  g_autofree char *bytes = NULL;
+  PhFrame accept = {.type = PH_FRAME_ACCEPT, .id = offer.id, .accept.attempt = 1};
+  PhFrame receipt = {.type = PH_FRAME_RECEIPT, .id = offer.id};
+  PhSegmentHead segment;
+  PhRecordHead record;
+  size_t head, len;
+  PhSlice rest;
+
+  g_assert_true (g_file_get_contents (path, &bytes, NULL, NULL));
+  accept.accept.point = (PhResumePoint){.file = 0, .offset = 50000, .prefix_sha256 = {1}};
+  ph_liar_frame (t->liar, &accept);
+  threat_settle (t);
+  wait_until (t->liar->data->len > SENT_LEN);
+  rest = ph_slice (t->liar->data->data + 1, t->liar->data->len - 1);
+  g_assert_cmpint (ph_segment_head_decode (rest, &segment, &head), ==, PH_FRAME_OK);
+  rest = ph_slice (rest.data + head, rest.len - head);
+  g_assert_cmpint (ph_record_head_decode (rest, &record, &len), ==, PH_FRAME_OK);
+  g_assert_cmpuint (record.file, ==, 0);
+  g_assert_cmpuint (record.offset, ==, 0);
+  g_assert_cmpmem (rest.data + len, 1000, bytes, 1000);
+
+  ph_liar_frame (t->liar, &receipt);
+  threat_expect_cut (t, PH_SESSION_CODE_UNEXPECTED);
+  g_assert_false (ph_transfer_state_ended (only_told (t)->state));
+  memcpy (receipt.receipt_digest, offer.offer.manifest_digest, PH_SHA256_LEN);
+  ph_liar_frame (t->liar, &receipt);
+  threat_settle (t);
+  wait_until (only_told (t)->state == PH_TRANSFER_DONE);
+  threat_end (t);
+}
+
 /* --- 12: declined -------------------------------------------------------------------------------- */
 
 /* Bytes for an offer that nobody has said yes to, and for one that somebody has said no to. */
@@ -428,6 +528,8 @@ main (int argc, char **argv)
   g_test_add_func ("/threats/4-files/folder-meets-link", test_folder_meets_link);
   g_test_add_func ("/threats/5-resume/wrong-digest", test_wrong_digest);
   g_test_add_func ("/threats/5-resume/attempts", test_attempts);
+  g_test_add_func ("/threats/5-resume/lying-accept", test_lying_accept);
+  g_test_add_func ("/threats/5-resume/lying-prefix", test_lying_prefix);
   g_test_add_data_func ("/threats/12-declined/data-before-the-answer", GINT_TO_POINTER (false),
                         test_declined);
   g_test_add_data_func ("/threats/12-declined/data-after-the-no", GINT_TO_POINTER (true),
