@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""./run bench [--json] [--runs N] [--size BYTES] [--nic] [CASE...]: Porthole and its peers side by side.
+"""./run bench [--json] [--runs N] [--size BYTES] [--nic] [--profile TOOL] [CASE...]: Porthole and its peers side by side.
 
 Two network namespaces joined by a veth pair of MTU 1500, files from memory to memory, the programs in
 turn within each round, medians over the rounds. Machines differ and are noisy: the ratios of one run
@@ -14,11 +14,14 @@ Cases:
     lossy-100ms the same with 100 ms and 1 %. Both end after --seconds: what has arrived by then counts
     relay       one file between two networks that only a relay (coturn) joins; beside it a UDP mover without
                 GSO over one wire
+    resume      a file of ten times --size, cut at nine tenths by killing the sender, the receiver or both: the time
+                until it goes on, and what is sent twice
     first-byte  one file of 1 KiB, process start to exit; for Porthole also the time to the first byte
 """
 
 import argparse
 import json
+import os
 import random
 import shutil
 import statistics
@@ -33,6 +36,8 @@ from network import LabError, Network, Wire  # noqa: E402
 from peers import (MagicWormhole, OwnMover, Plain, RsyncDaemon, RsyncSsh, Scp, Syncthing, floor,  # noqa: E402
                    tls_movers, udp_mover)
 from programs import Lab, missing_programs  # noqa: E402
+from resume import resume_once  # noqa: E402
+from time_spent import TOOLS, profile  # noqa: E402
 from trees import PIECE, compare, write_random  # noqa: E402
 
 LINE_KBIT = 100_000  # of the slow lines: 100 Mbit/s
@@ -192,12 +197,34 @@ def bench_relay(arguments):
         yield from rows('relay', source.stat().st_size, rounds(movers, source, arguments.runs, 'relay'))
 
 
+def bench_resume(arguments):
+    with Lab(Wire(nic=arguments.nic)) as lab:
+        for mover in chosen(arguments, [Porthole(lab)]):
+            mover.set_up()
+            source = lab.work / 'large.bin'
+            source.touch()
+            size = 10 * arguments.size
+            os.truncate(source, size)
+            for kill in ('sender', 'receiver', 'both'):
+                costs, again = [], []
+                for number in range(arguments.runs):
+                    cost, twice = resume_once(lab, source, kill)
+                    costs.append(cost)
+                    again.append(100 * twice / size)
+                    say(f'resume {number + 1}/{arguments.runs} {kill} killed: goes on after '
+                        f'{cost.start_to_first_byte_ms:.0f} ms, {again[-1]:.2f} % more is sent than was missing')
+                for row in rows('resume', size // 10, {f'{kill} killed': costs}):
+                    row['sent_again_percent'] = round(statistics.median(again), 3)
+                    yield row
+
+
 # One after the other over one wire, and those that make a network of their own.
 WIRE_CASES = {'1gib': bench_1gib, 'small': bench_small, 'tree': bench_tree, 'first-byte': bench_first_byte}
 OWN_CASES = {
     'lossy-50ms': lambda arguments: bench_lossy('lossy-50ms', arguments, 50, 1_000),
     'lossy-100ms': lambda arguments: bench_lossy('lossy-100ms', arguments, 100, 10_000),
     'relay': bench_relay,
+    'resume': bench_resume,
 }
 CASES = (*WIRE_CASES, *OWN_CASES)
 
@@ -218,6 +245,13 @@ def bench_wire(cases, arguments):
             yield from WIRE_CASES[case](movers, lab.work, arguments)
         for mover in movers:
             mover.tear_down()
+
+
+def show_profile(tool, arguments):
+    with Lab(Wire(nic=arguments.nic)) as lab:
+        movers = chosen(arguments, portholes(lab)[1:])
+        for title, lines in profile(tool, lab, movers, arguments.size):
+            print('\n'.join([f'--- {title}', *lines, '']), flush=True)
 
 
 def table(case_rows):
@@ -241,6 +275,8 @@ def main():
     parser.add_argument('--seconds', type=float, default=30, help='what a program has on a slow line; 0: until it is done')
     parser.add_argument('--nic', action='store_true', help='cut segments as a network card would see them')
     parser.add_argument('--program', action='append', help='only this program; may be repeated')
+    parser.add_argument('--profile', choices=TOOLS, help='in place of all cases: one transfer over QUIC and one over TLS,'
+                        ' and where their time goes')
     parser.add_argument('cases', nargs='*', metavar='CASE')
     arguments = parser.parse_args()
     cases = arguments.cases or CASES
@@ -252,6 +288,9 @@ def main():
     if missing := missing_programs():
         parser.error(f'not built: {", ".join(missing)}')
 
+    if arguments.profile:
+        show_profile(arguments.profile, arguments)
+        return 0
     all_rows = []
     wired = [case for case in cases if case in WIRE_CASES]
     for measured in ([bench_wire(wired, arguments)] if wired else []) + [

@@ -140,10 +140,11 @@ class Person:
         self.env = {'HOME': str(home), 'XDG_CONFIG_HOME': f'{home}/.config', 'XDG_DATA_HOME': f'{home}/.local/share',
                     'XDG_CACHE_HOME': f'{home}/.cache', 'XDG_RUNTIME_DIR': str(home)}
         self.contact = None  # how this person calls the other
+        self.under = []  # a program, with its options, that runs porthole-cli: perf, strace
 
     def cli(self, *arguments, text=None, stdin=subprocess.DEVNULL):
         """Starts porthole-cli; its events are JSON."""
-        argv = [CLI, '--profile', self.profile, '--json', *arguments]
+        argv = [*self.under, CLI, '--profile', self.profile, '--json', *arguments]
         return Program(self.lab, f'{self.name}-{arguments[0]}', self.host, argv, text=text, env=self.env,
                        stdin=stdin)
 
