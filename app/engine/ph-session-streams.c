@@ -158,7 +158,9 @@ handle_segment (PhSession *self, PhTime now, PhPeerStream *stream, PhBufSlice da
       return;
 
     PhIncoming *in = ph_session_find_incoming (self, &stream->segment.id);
-    const bool stale = in != NULL && stream->segment.attempt < in->attempt;
+    /* A stalled transfer has no sink, and nobody was told the number of its next attempt. */
+    const bool stale =
+        in != NULL && (stream->segment.attempt < in->attempt || ph_incoming_is_stalled (in));
 
     if (in == NULL || stale) {
       ph_session_consumed (stream->on, stream->id, data.len);

@@ -192,6 +192,48 @@ test_held_segments (void)
   g_assert_cmpuint (ph_fake_link_unread (l->pair->b), ==, 0);
 }
 
+/* The disk is full, and there is nowhere to write to: a sender that goes on all the same, under whatever number, is
+ * not listened to. What has arrived is kept. */
+static void
+test_data_for_a_stalled_transfer (void)
+{
+  for (uint64_t attempt = 1; attempt <= 3; attempt++) {
+    g_autoptr (PhLiar) l = ph_liar_accepted ();
+    PhPeerTransfer *transfer = ph_liar_transfer (l, 1);
+    int64_t stream = ph_liar_segment (l, 1, 1, 0);
+
+    transfer->disk->fail_after = 4;
+    ph_liar_record (l, stream, &truth[0]);
+    ph_liar_record (l, stream, &truth[1]);
+    ph_liar_run (l);
+    g_assert_cmpuint (transfer->told[PH_SESSION_EVENT_STALLED], ==, 1);
+
+    if (attempt == 3) { /* what an earlier run of this side may have said */
+      PhFrame offer;
+
+      g_autoptr (PhManifest) manifest = ph_liar_manifest ();
+
+      ph_liar_fill_offer (&offer, 1, manifest);
+      offer.offer.attempt = attempt;
+      ph_liar_frame (l, &offer);
+    }
+    stream = ph_liar_segment (l, 1, attempt, 0);
+    for (size_t i = 2; i < G_N_ELEMENTS (truth); i++)
+      ph_liar_record (l, stream, &truth[i]);
+    ph_liar_send (l, stream, NULL, 0, true);
+    ph_liar_run (l);
+    g_assert_cmpint (transfer->past, ==, PH_PAST_UNKNOWN);
+    g_assert_false (transfer->disk->discarded);
+    g_assert_cmpuint (ph_fake_link_unread (l->pair->b), ==, 0);
+
+    transfer->disk->fail_after = UINT64_MAX;
+    g_assert_true (ph_session_unstall (l->peer->session, l->now, &transfer->id,
+                                       ph_memory_sink_new (transfer->disk)));
+    ph_liar_run (l);
+    g_assert_cmpuint (ph_liar_heard (l, PH_FRAME_ACCEPT, NULL), ==, 3);
+  }
+}
+
 /* A sender that resets its streams again and again. */
 static void
 test_resets (void)
@@ -218,6 +260,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session-data/lying-data", test_lying_data);
   g_test_add_func ("/session-data/lying-segments", test_lying_segments);
   g_test_add_func ("/session-data/held-segments", test_held_segments);
+  g_test_add_func ("/session-data/stalled", test_data_for_a_stalled_transfer);
   g_test_add_func ("/session-data/resets", test_resets);
   return g_test_run ();
 }
