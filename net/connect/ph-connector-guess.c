@@ -246,6 +246,33 @@ is_relayed (const PhConnector *self)
          && ph_path_classify (&pair.local, &pair.remote) == PH_PATH_RELAY;
 }
 
+/* For whoever asks why the path is no better: what stands in the way of a direct one, once each time that the
+ * peer's word about its NAT changes. */
+static void
+explain (PhConnector *self)
+{
+  static const char *const nats[] = {
+      "a kind that is not known",
+      "a kind that needs no guessing",
+      "a strict kind",
+      "one port after another",
+      "random ports",
+  };
+  PhGuess *guess = &self->guess;
+
+  G_STATIC_ASSERT (G_N_ELEMENTS (nats) == PH_N_PUNCH_NATS);
+  if (guess->explained == guess->peer.kind
+      || ph_time_since (self->now, guess->relayed_since) < PATIENCE)
+    return;
+  guess->explained = guess->peer.kind;
+  ph_trace (&self->config.trace, self->now, "guess",
+            "relayed, as no checks get through: our router has %s, the other one %s; %s",
+            nats[guess->own.kind], nats[guess->peer.kind],
+            ph_punch_plan (&guess->own, &guess->peer) != PH_PUNCH_NONE
+                ? "ports are guessed"
+                : "there is nothing to guess");
+}
+
 bool
 ph_connector_consider_guessing (PhConnector *self, PhTime now, bool may_begin)
 {
@@ -258,8 +285,11 @@ ph_connector_consider_guessing (PhConnector *self, PhTime now, bool may_begin)
     ph_connector_guess_end (self);
     return false;
   }
-  if (guess->relayed_since == PH_NEVER)
+  if (guess->relayed_since == PH_NEVER) {
     guess->relayed_since = now;
+    guess->explained = PH_N_PUNCH_NATS;
+  }
+  explain (self);
   if (guess->plan == PH_PUNCH_NONE && may_begin && guess->attempts < ATTEMPTS_MAX
       && now >= ph_connector_guess_next_begin (self)) {
     const PhPunchPlan plan = ph_punch_plan (&guess->own, &guess->peer);

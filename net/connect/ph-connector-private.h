@@ -46,6 +46,7 @@ typedef struct {
   bool waits; /* for another peer's attempt to be over */
 
   PhTime relayed_since; /* PH_NEVER: it is not */
+  PhPunchNatKind explained; /* the peer's, when the log last said why; PH_N_PUNCH_NATS: never */
   PhTime not_before; /* the next attempt */
   unsigned attempts;
 

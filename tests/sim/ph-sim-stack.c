@@ -468,7 +468,9 @@ device_init (PhSimStack *stack, PhSimWho who)
   device->who = who;
   device->name = g_strdup (who == 0 ? "left" : "right");
   device->host = stack->world->host[who];
-  if (g_getenv ("PH_SIM_TRACE") != NULL)
+  if (who == PH_SIM_LEFT && stack->options.trace.event != NULL)
+    device->trace = stack->options.trace;
+  else if (g_getenv ("PH_SIM_TRACE") != NULL)
     device->trace = (PhTrace){print_trace, device};
   ph_random_bytes (random, seed, sizeof seed);
   device->identity = ph_tls_identity_new (seed);

@@ -53,6 +53,7 @@ typedef struct {
   bool guesses; /* both know their NATs, and may guess ports */
   unsigned relays; /* TURN servers on the internet; both devices know them all */
   bool relays_ipv6; /* they have IPv6 addresses, and relay IPv6 */
+  PhTrace trace; /* of the left device; NULL `event`: PH_SIM_TRACE in the environment counts */
 } PhSimStackOptions;
 
 struct _PhSimStack {

@@ -132,6 +132,76 @@ test_ipv6 (void)
   g_assert_cmpuint (scene.stack->turn[0]->view.allocations, ==, 2);
 }
 
+static void
+note_line (void *user, PhTime now, const char *module, const char *line)
+{
+  g_string_append_printf (user, "%s: %s\n", module, line);
+}
+
+typedef struct {
+  unsigned n_relayed, n_silent;
+} Reasons;
+
+static bool
+count_reason (void *user, const PhIcePair *pair)
+{
+  Reasons *reasons = user;
+
+  if (ph_path_classify (&pair->local, &pair->remote) == PH_PATH_RELAY)
+    reasons->n_relayed++;
+  else if (pair->state == PH_ICE_PAIR_FAILED && pair->why == PH_ICE_WHY_SILENT)
+    reasons->n_silent++;
+  else
+    g_error ("a pair that is not relayed, and no reason why it is not used");
+  return true;
+}
+
+/* Who asks why the path is the relay is told what became of each other pair, and what the routers are like. */
+static void
+test_says_why (void)
+{
+  static const PhSimNatConfig strict = {.filtering = PH_SIM_APD};
+  static const struct {
+    const PhSimNatConfig *right;
+    const char *why;
+  } cases[] = {
+      {&symmetric,
+       "our router has random ports, the other one random ports; there is nothing to guess\n"},
+      {&strict, "our router has random ports, the other one a strict kind; ports are guessed\n"},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GString) log = g_string_new (NULL);
+    const PhSimStackOptions options = {.relays = 1, .guesses = true, .trace = {note_line, log}};
+    g_auto (Scene) scene = {.plan = {.seed = ph_test_seed (),
+                                     .side = {{&symmetric}, {cases[i].right}},
+                                     .line = CALM_LINES}};
+    const char *said;
+    Reasons reasons = {0};
+
+    scene.world = ph_sim_world_new (&scene.plan);
+    scene.stack = ph_sim_stack_new (scene.world, &options);
+    ph_sim_stack_run (scene.stack, PH_SEC);
+    ph_sim_stack_want (scene.stack, PH_SIM_LEFT);
+    ph_sim_stack_want (scene.stack, PH_SIM_RIGHT);
+    g_assert_true (ph_sim_stack_run_ready (scene.stack, RELAYED_MAX));
+    check_kind (&scene, PH_PATH_RELAY);
+    ph_sim_stack_run (scene.stack, 30 * PH_SEC);
+    said = strstr (log->str, cases[i].why);
+    g_assert_nonnull (said);
+    g_assert_null (strstr (said + 1, cases[i].why));
+    if (cases[i].right == &strict)
+      continue;
+    const PhSimDevice *left = &scene.stack->device[PH_SIM_LEFT];
+
+    ph_ice_agent_for_each_pair (
+        ph_connector_agent (ph_endpoint_find_peer (left->endpoint, left->contact)), count_reason,
+        &reasons);
+    g_assert_cmpuint (reasons.n_relayed, >, 0);
+    g_assert_cmpuint (reasons.n_silent, >, 0);
+  }
+}
+
 /* What nobody uses is given back. */
 static void
 test_let_go (void)
@@ -474,6 +544,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/relay-sim/symmetric", test_symmetric);
   g_test_add_func ("/relay-sim/ipv6", test_ipv6);
+  g_test_add_func ("/relay-sim/says-why", test_says_why);
   g_test_add_func ("/relay-sim/let-go", test_let_go);
   g_test_add_func ("/relay-sim/fastest", test_fastest);
   g_test_add_func ("/relay-sim/restart", test_restart);
