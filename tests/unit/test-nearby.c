@@ -52,8 +52,9 @@ device_start (World *world, unsigned i)
                         1 + i);
 }
 
+/* `ipv6`: on a network that has nothing but link-local IPv6, if it is set. */
 static void
-set_up (World *world, const void *data)
+set_up (World *world, const void *ipv6)
 {
   world->random = ph_test_random (&world->state, "nearby");
   world->now = PH_SEC;
@@ -63,6 +64,11 @@ set_up (World *world, const void *data)
 
     ph_identity_generate (&device->identity, &world->random);
     device->addr = ph_addr_ipv4 (192, 168, 1, (uint8_t)(10 + i), (uint16_t)(40000 + i));
+    if (ipv6 != NULL) {
+      const uint8_t ip[16] = {0xfe, 0x80, [15] = (uint8_t)(10 + i)};
+
+      device->addr = ph_addr_from_bytes (ph_slice (ip, sizeof ip), (uint16_t)(40000 + i));
+    }
     device->on_wire = true;
     device->heard = g_string_new (NULL);
     device->met = g_string_new (NULL);
@@ -106,7 +112,9 @@ fly (World *world, unsigned from, unsigned to, bool multicast, const PhTransmit 
 static void
 send_out (World *world, unsigned from, const PhTransmit *tx)
 {
-  const PhAddr group = ph_nearby_group (PH_FAMILY_IPV4, 0);
+  const PhFamily family = world->devices[from].addr.family;
+  /* An IPv6 group is one of an interface; the device's is 1 + from. */
+  const PhAddr group = ph_nearby_group (family, family == PH_FAMILY_IPV6 ? 1 + from : 0);
   const bool multicast = ph_addr_equal (&tx->remote, &group);
 
   world->sent++;
@@ -870,6 +878,11 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/nearby/" name, World, NULL, set_up, func, tear_down)
   ph_test_init (&argc, &argv);
   ADD ("contacts-find-each-other", test_contacts_find_each_other);
+  g_test_add ("/nearby/contacts-find-each-other-ipv6", World, "ipv6", set_up,
+              test_contacts_find_each_other, tear_down);
+  g_test_add ("/nearby/signals-in-order-ipv6", World, "ipv6", set_up, test_signals_in_order,
+              tear_down);
+  g_test_add ("/nearby/invitation-ipv6", World, "ipv6", set_up, test_invitation, tear_down);
   ADD ("one-sided", test_one_sided);
   ADD ("found-despite-loss", test_found_despite_loss);
   ADD ("leaving", test_leaving);
