@@ -232,6 +232,44 @@ test_undisturbed (void)
   }
 }
 
+/* Who is open cannot call through the other's router, and asks to be called: the signal goes through the
+ * rendezvous, and the connection comes from the other side. */
+static void
+test_reverse_connection (void)
+{
+  static const PhSimNatConfig boxes[] = {
+      {.filtering = PH_SIM_APD},
+      {.mapping = PH_SIM_APD, .filtering = PH_SIM_APD, .ports = PH_SIM_PORT_RANDOM},
+      {.mapping = PH_SIM_APD,
+       .filtering = PH_SIM_APD,
+       .ports = PH_SIM_PORT_SEQUENTIAL,
+       .port_step = 1},
+  };
+
+  for (uint64_t i = 0; i < 2 * G_N_ELEMENTS (boxes); i++) {
+    PhSimPlan plan = {.seed = ph_test_seed () + i, .line = CALM_LINES};
+    const PhSimWho open = i % 2 == 0 ? PH_SIM_LEFT : PH_SIM_RIGHT;
+
+    plan.side[!open].own = &boxes[i / 2];
+
+    g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+    PhSimStack *stack = ph_sim_stack_new (world, NULL);
+    PhPeerTransfer *transfer;
+
+    ph_sim_stack_run (stack, PH_SEC);
+
+    const PhTime from = ph_sim_now (world->sim);
+
+    transfer = ph_sim_stack_send_one (stack, open, 100000); /* only that side has a reason */
+    must_be_delivered (stack, &plan, transfer, 5 * PH_SEC);
+    check_delivered (stack, &plan, transfer, 0);
+    for (int who = 0; who < 2; who++) {
+      g_assert_cmpint (stack->device[who].path.kind, ==, PH_PATH_UDP);
+      g_assert_cmpuint (stack->device[who].first_ready_at, <=, from + PH_SEC);
+    }
+  }
+}
+
 static void
 test_same_lan (void)
 {
@@ -632,6 +670,7 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/stack-sim/undisturbed", test_undisturbed);
+  g_test_add_func ("/stack-sim/reverse-connection", test_reverse_connection);
   g_test_add_func ("/stack-sim/same-lan", test_same_lan);
   g_test_add_func ("/stack-sim/drawn", test_drawn);
   g_test_add_func ("/stack-sim/cuts", test_cuts);
