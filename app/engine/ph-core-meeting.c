@@ -366,10 +366,8 @@ void
 ph_core_meetings_network_changed (PhCore *self)
 {
   for (guint i = 0; i < self->meetings->len; i++) {
-    PhMeeting *meeting = self->meetings->pdata[i];
+    const PhMeeting *meeting = self->meetings->pdata[i];
 
-    ph_rendezvous_client_network_changed (ph_rendezvous_driver_client (meeting->driver),
-                                          ph_core_now (self));
-    ph_rendezvous_driver_settle (meeting->driver);
+    ph_rendezvous_driver_network_changed (meeting->driver);
   }
 }

@@ -146,3 +146,17 @@ ph_rendezvous_driver_settle (PhRendezvousDriver *self)
   self->settling = false;
   ph_timer_arm (self->timer, ph_rendezvous_client_next_timeout (self->client, &why));
 }
+
+void
+ph_rendezvous_driver_network_changed (PhRendezvousDriver *self)
+{
+  const PhTime now = ph_clock_now ();
+
+  if (self->socket != NULL && ph_websocket_is_stranded (self->socket)) {
+    ph_rendezvous_client_handle_closed (self->client, now, PH_RENDEZVOUS_LOST, 0,
+                                        "its address is gone");
+    g_clear_pointer (&self->socket, ph_websocket_free);
+  }
+  ph_rendezvous_client_network_changed (self->client, now);
+  ph_rendezvous_driver_settle (self);
+}

@@ -24,3 +24,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhRendezvousDriver, ph_rendezvous_driver_free)
 /* Borrowed. */
 PhRendezvousClient *ph_rendezvous_driver_client (PhRendezvousDriver *self);
 void ph_rendezvous_driver_settle (PhRendezvousDriver *self);
+/* ph_rendezvous_client_network_changed(), settled. A connection that leaves from an address that is gone is given up
+ * at once, and made anew: its end would not be noticed for seconds. */
+void ph_rendezvous_driver_network_changed (PhRendezvousDriver *self);

@@ -2,9 +2,13 @@
 
 #include "net/io/ph-websocket.h"
 
+#include "net/io/ph-sockaddr.h"
 #include "net/io/ph-tls-pin.h"
 
+#include <errno.h>
 #include <libsoup/soup.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct _PhWebsocket {
   PhWebsocketCallbacks callbacks;
@@ -16,6 +20,7 @@ struct _PhWebsocket {
   SoupMessage *message; /* owned; the HTTP request that became the WebSocket */
   GCancellable *cancel; /* owned; of the dialling, which may outlive the PhWebsocket */
   SoupWebsocketConnection *connection; /* owned; NULL until open */
+  PhAddr local; /* of the TCP connection; unset until there is one */
   bool ended;
 };
 
@@ -47,6 +52,44 @@ on_accept_certificate (SoupMessage *message, GTlsCertificate *certificate,
   PhWebsocket *self = user;
 
   return self->pinned && is_pinned (self, certificate);
+}
+
+/* --- The connection below ----------------------------------------------------------------------- */
+
+static void
+on_network_event (SoupMessage *message, GSocketClientEvent event, GIOStream *stream, void *user)
+{
+  PhWebsocket *self = user;
+  g_autoptr (GSocketAddress) local = NULL;
+  PhSockaddr name;
+
+  if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (stream))
+    return;
+  local = g_socket_connection_get_local_address (G_SOCKET_CONNECTION (stream), NULL);
+  if (local != NULL && g_socket_address_to_native (local, &name, sizeof name, NULL))
+    self->local = ph_sockaddr_to_addr (&name.sa);
+}
+
+bool
+ph_websocket_is_stranded (const PhWebsocket *self)
+{
+  PhAddr any_port = self->local;
+  PhSockaddr name;
+  socklen_t len;
+  bool stranded;
+  int fd;
+
+  if (self->connection == NULL || !ph_addr_is_set (&self->local))
+    return false;
+  /* The kernel knows best what is an address of its own. */
+  any_port.port = 0;
+  len = ph_sockaddr_from_addr (&any_port, &name);
+  fd = socket (name.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return false;
+  stranded = bind (fd, &name.sa, len) != 0 && errno == EADDRNOTAVAIL;
+  close (fd);
+  return stranded;
 }
 
 /* --- Open --------------------------------------------------------------------------------------- */
@@ -146,6 +189,7 @@ ph_websocket_new (const PhWebsocketConfig *config, const PhWebsocketCallbacks *c
   self->message = soup_message_new (SOUP_METHOD_GET, config->url);
   g_assert (self->message != NULL);
   g_signal_connect (self->message, "accept-certificate", G_CALLBACK (on_accept_certificate), self);
+  g_signal_connect (self->message, "network-event", G_CALLBACK (on_network_event), self);
   soup_session_websocket_connect_async (self->session, self->message, NULL, protocols,
                                         G_PRIORITY_DEFAULT, self->cancel, on_connected, self);
   return self;

@@ -43,3 +43,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhWebsocket, ph_websocket_free)
 
 /* Queues a text frame; ignored unless open. */
 void ph_websocket_send (PhWebsocket *self, const char *text);
+/* Whether this computer has lost the address that the connection leaves from: nothing will come of it, and nobody
+ * says so. False while dialling. */
+bool ph_websocket_is_stranded (const PhWebsocket *self);

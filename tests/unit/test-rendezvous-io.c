@@ -7,6 +7,7 @@
 #include "tests/support/ph-test.h"
 
 #include <libsoup/soup.h>
+#include <sched.h>
 #include <signal.h>
 
 /* Far more than anything here takes, for a machine that is busy. */
@@ -341,6 +342,48 @@ test_server_restarts (void)
 }
 
 static void
+ip (const char *arguments)
+{
+  g_autofree char *line = g_strconcat ("ip ", arguments, NULL);
+  g_autoptr (GError) error = NULL;
+  int status;
+
+  g_spawn_command_line_sync (line, NULL, NULL, &status, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (status, ==, 0);
+}
+
+/* The address that the connection leaves from is gone: nobody waits for the end of that connection. Where it is
+ * still there the connection stays. */
+static void
+test_address_gone (void)
+{
+  Server server;
+  Client alice;
+
+  ip ("address add 10.77.0.1/32 dev lo");
+  ip ("address add 10.77.0.2/32 dev lo");
+  ip ("route replace local 10.77.0.1 dev lo table local src 10.77.0.2");
+  server = server_start (NULL, "10.77.0.1:0");
+  client_init (&alice, &server.address, "Alice");
+  client_start (&alice);
+  WAIT_FOR (alice.onlines == 1);
+  ph_rendezvous_driver_network_changed (alice.driver);
+  g_assert_cmpint (ph_rendezvous_client_state (core (&alice)), ==, PH_RENDEZVOUS_ONLINE);
+
+  ip ("address delete 10.77.0.2/32 dev lo");
+  ip ("route replace local 10.77.0.1 dev lo table local src 10.77.0.1");
+  ph_rendezvous_driver_network_changed (alice.driver);
+  g_assert_cmpint (ph_rendezvous_client_state (core (&alice)), ==, PH_RENDEZVOUS_CONNECTING);
+  WAIT_FOR (alice.onlines == 2);
+  g_assert_cmpuint (alice.offlines, ==, 1);
+  g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_LOST);
+
+  client_clear (&alice);
+  server_stop (&server);
+}
+
+static void
 test_tls (void)
 {
   g_autofree char *dir = ph_test_tmpdir ();
@@ -591,8 +634,12 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   signal (SIGPIPE, SIG_IGN);
+  /* Other tests that run at the same time shall not see an address come and go. */
+  g_assert_cmpint (unshare (CLONE_NEWNET), ==, 0);
+  ip ("link set lo up");
   g_test_add_func ("/rendezvous-io/two-clients", test_two_clients);
   g_test_add_func ("/rendezvous-io/server-restarts", test_server_restarts);
+  g_test_add_func ("/rendezvous-io/address-gone", test_address_gone);
   g_test_add_func ("/rendezvous-io/tls", test_tls);
   g_test_add_func ("/rendezvous-io/nobody-and-somebody-else", test_nobody_and_somebody_else);
   g_test_add_func ("/rendezvous-io/misuse", test_misuse);
