@@ -25,7 +25,6 @@ class ChaosNetwork(Network):
 
     def __init__(self, kind):
         super().__init__(kind, kind, rate=RATE)
-        self.moved = {'left': False, 'right': False}
 
     def _edge(self, side):
         return next(name for name in (f'{side}-router', side) if self.prefix + name in self.namespaces)
@@ -33,16 +32,6 @@ class ChaosNetwork(Network):
     def line(self, side, up):
         """The line between a site and the internet: the far end goes down, as if somebody pulled the plug."""
         self._ip('internet', f'link set {self._edge(side)} {"up" if up else "down"}')
-
-    def move(self, side):
-        """Another address in the same network: what a DHCP server does to a host that comes back."""
-        host = self.left if side == 'left' else self.right
-        net = host.address.rsplit('.', 1)[0]
-        addresses = [f'{net}.2', f'{net}.7']
-        old, new = addresses if not self.moved[side] else reversed(addresses)
-        self._ip(side, f'address del {old}/24 dev eth0', f'address add {new}/24 dev eth0',
-                 f'route replace default via {net}.1')
-        self.moved[side] = not self.moved[side]
 
 
 class Side:

@@ -269,6 +269,7 @@ class Network(Namespaces):
         super().__init__()
         self.rate = rate
         self.delay_ms = delay_ms
+        self.moved = set()  # sides whose host has its other address
         self.lines = []  # namespaces that join a site to the internet, while they are fast
         self.boxes = {}  # namespace without prefix -> Box
         if 'same-lan' in (left, right) and left != right:
@@ -387,6 +388,16 @@ class Network(Namespaces):
             self._ip(side, f'address add 10.1.1.{number}/24 dev eth0', 'route add default via 10.1.1.1')
             setattr(self, side, Host(name, f'10.1.1.{number}', '198.51.100.2', 'same-lan', '10.1.1.0/24'))
         self._router(router, '10.1.1', '198.51.100', 'port-restricted', '10.1.1.2')
+
+    def move(self, side):
+        """Another address in the same network: what a DHCP server does to a host that comes back."""
+        host = self.left if side == 'left' else self.right
+        net = host.address.rsplit('.', 1)[0]
+        addresses = [f'{net}.2', f'{net}.7']
+        old, new = reversed(addresses) if side in self.moved else addresses
+        self._ip(side, f'address del {old}/24 dev eth0', f'address add {new}/24 dev eth0',
+                 f'route replace default via {net}.1')
+        self.moved ^= {side}
 
     def part(self, apart=True):
         """Nothing gets from one site to the other, though both reach the public host; False: as before."""

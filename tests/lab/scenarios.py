@@ -485,6 +485,40 @@ def direct_dies():
         arrives(lab, file, receiver, sender, 60)
 
 
+def longest_pause(events, since):
+    """Seconds between two reports of more bytes, from the last one before `since` on."""
+    times, bytes_before = [], -1
+    for event in events:
+        if event.get('event') == 'progress' and event['bytes'] > bytes_before:
+            times.append(event['at'])
+            bytes_before = event['bytes']
+    first = max(index for index, at in enumerate(times) if at <= since)
+    return max(later - earlier for earlier, later in zip(times[first:], times[first + 1:]))
+
+
+@scenario(('left',), ('right',))
+def new_address(side):
+    """An address that changes in mid-file costs 2 s at most, and the NAT is looked at again."""
+    programs()
+    with Lab(Network('port-restricted', 'port-restricted')) as lab:
+        lab.set_up()
+        lab.network.hold(SLOW)
+        file = lab.work / 'file.bin'
+        write_random(file, 2 * SLOW_FILE)
+        receiver = lab.right.receive()
+        sender = lab.left.cli('send', lab.left.contact, file, '--explain')
+        await_path(sender, 'udp')
+        sender.wait_event('explain', 30, lambda event: 'nat: port-restricted' in event['text'])
+        await_bytes(receiver, 10_000_000)
+        moved = time.monotonic()
+        lab.network.move(side)
+        arrives(lab, file, receiver, sender, 90)
+        pause = longest_pause(list(receiver.events), moved)
+        must(pause <= 2, f'{pause:.2f} s without a byte')
+        verdicts = [event for event in sender.events if 'nat: port-restricted' in event.get('text', '')]
+        must(side != 'left' or verdicts[-1]['at'] > moved, 'the NAT was not looked at again')
+
+
 # --- Ports that routers open -----------------------------------------------------------------------
 
 @scenario(('pcp', 'symmetric', 'udp'), ('nat-pmp', 'symmetric', 'udp'), ('upnp', 'symmetric', 'udp'),
