@@ -18,13 +18,23 @@
 
 /* --- Names --------------------------------------------------------------------------------------- */
 
-/* Text that begins or ends with digits or punctuation takes on the direction of what is around it. */
+/* The direction of the sentences: they need not be translated into the locale's language. */
 static bool
-is_at_home_anywhere (const char *name)
+is_right_to_left (void)
+{
+  const GUnicodeScript script = g_unichar_get_script (g_utf8_get_char (_ ("Online")));
+
+  return script == G_UNICODE_SCRIPT_ARABIC || script == G_UNICODE_SCRIPT_HEBREW;
+}
+
+/* Text that begins or ends with digits or punctuation takes on the direction of what is around it; and a number behind a
+ * name of the other direction goes to its other end. (Names that go from right to left have marks already.) */
+static bool
+is_at_home (const char *name)
 {
   const char *last = g_utf8_find_prev_char (name, name + strlen (name));
 
-  return last != NULL && g_unichar_isalpha (g_utf8_get_char (name))
+  return last != NULL && !is_right_to_left () && g_unichar_isalpha (g_utf8_get_char (name))
          && g_unichar_isalnum (g_utf8_get_char (last));
 }
 
@@ -33,7 +43,7 @@ ph_format_name (const char *name)
 {
   g_autofree char *shown = ph_display_name (name);
 
-  if (g_str_has_prefix (shown, FSI) || is_at_home_anywhere (shown))
+  if (g_str_has_prefix (shown, FSI) || is_at_home (shown))
     return g_steal_pointer (&shown);
   return g_strconcat (FSI, shown, PDI, NULL);
 }
@@ -65,15 +75,6 @@ ph_format_names (const char *const *names, uint32_t files)
 }
 
 /* --- Amounts ------------------------------------------------------------------------------------- */
-
-/* The direction of the sentences: they need not be translated into the locale's language. */
-static bool
-is_right_to_left (void)
-{
-  const GUnicodeScript script = g_unichar_get_script (g_utf8_get_char (_ ("Online")));
-
-  return script == G_UNICODE_SCRIPT_ARABIC || script == G_UNICODE_SCRIPT_HEBREW;
-}
 
 char *
 ph_format_size (uint64_t bytes)
