@@ -124,10 +124,13 @@ folder_chosen (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GFile) folder =
       gtk_file_dialog_select_folder_finish (GTK_FILE_DIALOG (source), result, &error);
 
-  if (folder != NULL && g_file_peek_path (folder) != NULL)
+  if (folder != NULL && g_file_peek_path (folder) == NULL)
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                         _ ("Files cannot be saved there: choose a folder of this computer"));
+  if (error == NULL)
     ph_client_accept_async (request->client, ph_transfer_item_id (request->transfer),
                             g_file_peek_path (folder), accepted, g_object_ref (request->widget));
-  else if (folder == NULL && !g_error_matches (error, GTK_DIALOG_ERROR, GTK_DIALOG_ERROR_DISMISSED))
+  else if (!g_error_matches (error, GTK_DIALOG_ERROR, GTK_DIALOG_ERROR_DISMISSED))
     ph_window_report (request->widget, _ ("This Folder Cannot Be Used"), error);
 }
 

@@ -211,6 +211,7 @@ def choose(window, title, path):
         """Again, where the chooser was not ready for it."""
         desktop.key('ctrl+a')
         desktop.type(str(path))
+        desktop.key('shift+End', 'Delete')  # what the chooser has completed
         with contextlib.suppress(LabError):
             # What comes when it is asked for comes with a "/", which stays behind what is typed.
             wait_for('the path', lambda: text_of(place).rstrip('/') == str(path), 3)

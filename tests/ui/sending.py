@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from contacts import choose
 from desktop import wait_for
 from drags import drop, received
 from journeys import household, journey, must
@@ -93,6 +94,25 @@ def always_accept_and_paste(desktop):
         right.press('Decline', 'button')
         left.wait_text('Desk declined')
         must(not (home.right.inbox / large.name).exists(), 'what is too large was accepted')
+
+
+@journey
+def accept_into_another_folder(desktop):
+    """An offer is taken into a folder that is chosen for it alone."""
+    with household(desktop, 'accept-into-another-folder') as home:
+        home.introduce()
+        path, folder = home.lab.work / 'Plums.txt', home.lab.work / 'Orchard'
+        path.write_text('plums', encoding='utf-8')
+        folder.mkdir()
+        window = home.open(home.left)
+        offering = home.right.cli('send', home.right.contact, path, '--timeout', '120')
+        window.click(window.wait('Desk', 'list item'))
+        window.press('More Ways to Accept', 'toggle button', 60)
+        window.press('Accept Into Another Folder…', 'menu item')
+        choose(window, 'Save Into', folder)
+        offering.expect_exit(0, 60)
+        must((folder / path.name).read_text(encoding='utf-8') == 'plums', 'it is not what was sent')
+        must(not (home.left.inbox / path.name).exists(), 'it is in the usual folder too')
 
 
 @journey
