@@ -160,7 +160,7 @@ class Photographer:
         self.escape()
 
     def changed_key(self):
-        self.window.click(self.window.wait('Desk', 'list item'))
+        self.window.click(self.window.wait(re.compile('Desk'), 'list item'))
         self.take('changed-key')
         self.window.action('person-details', self.home.left.contact)
         self.window.activate(self.nth('button', -1, self.dialog()))  # the banner's comes last
@@ -208,7 +208,7 @@ def photograph(desktop, variant, locales):
         shots.take('people')
         home.right.do('config', 'set', 'speed-limit-up', str(LIMIT))
         offering = home.right.cli('send', home.right.contact, film, '--timeout', '120')
-        row = shots.window.wait('Desk', 'list item')
+        row = shots.window.wait(re.compile('Desk'), 'list item')
         shots.window.click(row)
         shots.window.wait_text('A day at the sea', 60)
         shots.take('person')
