@@ -150,8 +150,8 @@ ph_incoming_add_segment (PhSession *self, PhTime now, PhIncoming *in, PhPeerStre
     ph_incoming_violation (self, now, in, on, PH_SESSION_CODE_UNEXPECTED, "data before accept");
     return;
   }
-  if (stream->segment.attempt > in->attempt || number < in->next_segment
-      || in->state == PH_IN_FINISHING) {
+  if (stream->segment.attempt == 0 || stream->segment.attempt > in->attempt
+      || number < in->next_segment || in->state == PH_IN_FINISHING) {
     ph_incoming_violation (self, now, in, on, PH_SESSION_CODE_UNEXPECTED, "impossible segment");
     return;
   }

@@ -121,7 +121,7 @@ test_lying_data (void)
 static void
 test_lying_segments (void)
 {
-  for (unsigned i = 0; i < 8; i++) {
+  for (unsigned i = 0; i < 9; i++) {
     g_autoptr (PhLiar) l = ph_liar_accepted ();
     PhSessionCode code = PH_SESSION_CODE_UNEXPECTED;
     int64_t stream;
@@ -152,6 +152,11 @@ test_lying_segments (void)
       ph_liar_offer (l, 3);
       ph_liar_run (l);
       ph_liar_segment (l, 3, 1, 0);
+    } else if (i == 7) { /* of no attempt, for what an earlier run has accepted */
+      ph_session_peer_restart (l->peer, l->now);
+      ph_liar_connect (l);
+      ph_liar_hello (l);
+      ph_liar_segment (l, 1, 0, 0);
     } else { /* a segment number that is no varint of ours */
       static const uint8_t head[] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0};
 
