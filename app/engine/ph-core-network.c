@@ -158,21 +158,35 @@ update_sockets (PhCore *self, PhTime now)
 }
 
 static void
+network_changed (PhCore *self, PhTime now)
+{
+  ph_endpoint_network_changed (self->endpoint, now);
+  if (self->nearby != NULL)
+    ph_nearby_network_changed (self->nearby, now);
+  ph_core_nat_want (self, now, true);
+  ph_core_portmap_update (self, now, true);
+  self->probe_wanted = true;
+  ph_core_meetings_network_changed (self);
+}
+
+static void
 interfaces_changed (void *user)
 {
   PhCore *self = user;
   const PhTime now = ph_core_now (self);
 
-  if (update_sockets (self, now)) {
-    ph_endpoint_network_changed (self->endpoint, now);
-    if (self->nearby != NULL)
-      ph_nearby_network_changed (self->nearby, now);
-    ph_core_nat_want (self, now, true);
-    ph_core_portmap_update (self, now, true);
-    self->probe_wanted = true;
-    ph_core_meetings_network_changed (self);
-  }
+  if (update_sockets (self, now))
+    network_changed (self, now);
   ph_core_settle (self);
+}
+
+void
+ph_core_network_woke (PhCore *self, PhTime now)
+{
+  if (!self->connected)
+    return;
+  update_sockets (self, now);
+  network_changed (self, now);
 }
 
 void

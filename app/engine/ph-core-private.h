@@ -75,6 +75,10 @@
 /* A meeting point tells who is there right after the login, and says nothing of who is not. */
 #define PH_CORE_PRESENCE_INTERVAL PH_SEC
 
+/* A deadline that is missed by so much was slept through: nothing that this thread does takes as long, and no
+ * router forgets a mapping sooner. */
+#define PH_CORE_SLEPT_MIN (10 * PH_SEC)
+
 /* How often the network report is made anew while something happens. */
 #define PH_CORE_NETWORK_INTERVAL PH_SEC
 
@@ -247,6 +251,7 @@ struct _PhCore {
   GArray *tcp_ports; /* uint32_t, their ids */
   uint32_t last_socket;
   PhTimer *timer;
+  PhTime armed; /* what it was last set to */
   GSource *wake; /* file workers set it ready */
   PhInterfaceMonitor *monitor;
   GPtrArray *lookups; /* PhLookup, owned */
@@ -453,6 +458,8 @@ void ph_core_meetings_start (PhCore *self);
 void ph_core_meetings_stop (PhCore *self);
 /* Connects to the servers of settings and contacts, and to no others. */
 void ph_core_meetings_update (PhCore *self);
+/* The computer has slept: what routers and servers knew of us they may have forgotten, whatever our addresses. */
+void ph_core_network_woke (PhCore *self, PhTime now);
 void ph_core_meetings_network_changed (PhCore *self);
 void ph_core_watch (PhCore *self, const PhDeviceId *id);
 void ph_core_unwatch (PhCore *self, const PhDeviceId *id);

@@ -74,6 +74,7 @@ arm (PhCore *self, PhTime now)
   if (self->nearby != NULL)
     next = ph_time_min (next, ph_nearby_next_timeout (self->nearby, &why));
   next = ph_time_min (next, ph_core_portmap_next_timeout (self));
+  self->armed = MAX (next, now);
   ph_timer_arm (self->timer, next);
 }
 
@@ -88,6 +89,11 @@ ph_core_settle (PhCore *self)
   if (self->settling)
     return;
   self->settling = true;
+  now = ph_core_now (self);
+  if (ph_time_since (now, self->armed) >= PH_CORE_SLEPT_MIN) {
+    self->armed = PH_NEVER;
+    ph_core_network_woke (self, now);
+  }
   do {
     self->settle_again = false;
     /* Each looks at the clock anew: what the one before it set off may have, and time never goes back. */
@@ -213,6 +219,7 @@ ph_core_new (PhProfile *profile, PhCoreEmit emit, gpointer user_data)
   self->nat_wanted_since = PH_NEVER;
   self->rendezvous_rtt = self->stun_rtt = self->relay_rtt = PH_NEVER;
   self->network_at = PH_NEVER;
+  self->armed = PH_NEVER;
   self->probes = ph_core_probes_new ();
   self->presence_by = PH_NEVER;
   self->reports = g_array_new (FALSE, TRUE, sizeof (PhReportWait));

@@ -404,6 +404,29 @@ test_trouble_is_told (void)
   world_close (&w);
 }
 
+/* A deadline that was slept through: the network is another one until it has been looked at. */
+static void
+test_sleep_is_noticed (void)
+{
+  g_autofree char *dir = ph_test_tmpdir ();
+  static const PhTime late[] = {PH_CORE_SLEPT_MIN / 2, PH_CORE_SLEPT_MIN};
+  const PhCommand connect = {.type = PH_COMMAND_CONNECT};
+  World w = {0};
+
+  world_open (&w, dir);
+  ph_core_run (w.core, &connect);
+  for (size_t i = 0; i < G_N_ELEMENTS (late); i++) {
+    const PhTime now = ph_core_now (w.core);
+
+    w.core->nat_verdict.type = PH_NAT_OPEN;
+    w.core->armed = now - late[i];
+    ph_core_settle (w.core);
+    g_assert_cmpint (w.core->nat_verdict.type, ==,
+                     late[i] < PH_CORE_SLEPT_MIN ? PH_NAT_OPEN : PH_NAT_TYPE_UNKNOWN);
+  }
+  world_close (&w);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -416,6 +439,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/contacts-as-stored", test_contacts_as_stored);
   g_test_add_func ("/core/offer-waits-over-restart", test_offer_waits_over_restart);
   g_test_add_func ("/core/queue-expires", test_queue_expires);
+  g_test_add_func ("/core/sleep-is-noticed", test_sleep_is_noticed);
   g_test_add_func ("/core/trouble-is-told", test_trouble_is_told);
   return g_test_run ();
 }
