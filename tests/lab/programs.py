@@ -207,14 +207,14 @@ class Lab:
 
     # --- Servers ----------------------------------------------------------------------------------
 
-    def start_coturn(self, *options):
+    def start_coturn(self, *options, addresses=2):
         """STUN with RFC 5780 (that is what the two addresses are for), and TURN over UDP, TCP and TLS. One that is
         started again has the same secret."""
         self.turn_secret = self.work / 'turn-secret'
         if not self.turn_secret.exists():
             self.turn_secret.write_text(secrets.token_hex(16))
             self.turn_secret.chmod(0o600)
-        listen = [option for address in self.network.public_addresses for option in ('-L', address)]
+        listen = [option for address in self.network.public_addresses[:addresses] for option in ('-L', address)]
         certificate, key = self.certify('relay', self.network.public_addresses)
         coturn = Program(self, 'coturn', self.network.public, [
             'turnserver', '-n', *listen, '-p', STUN_PORT, '--use-auth-secret',
@@ -222,7 +222,7 @@ class Lab:
             f'--tls-listening-port={TURNS_PORT}', f'--cert={certificate}', f'--pkey={key}',
             '--no-cli', '--log-file=stdout', '--simple-log', f'--pidfile={self.work}/coturn.pid',
             f'--userdb={self.work}/coturn.db', *options])
-        self._await_stun(coturn)
+        self._await_stun(coturn, addresses)
         return coturn
 
     def start_shipped_coturn(self):
@@ -293,10 +293,10 @@ class Lab:
                 '-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate)
         return certificate, key
 
-    def _await_stun(self, coturn):
+    def _await_stun(self, coturn, addresses=2):
         deadline = time.monotonic() + START_SECONDS
         request = struct.pack('!HHI', 0x0001, 0, 0x2112A442) + secrets.token_bytes(12)
-        for address in self.network.public_addresses:
+        for address in self.network.public_addresses[:addresses]:
             with self.network.udp(self.network.public) as sock:
                 sock.settimeout(0.1)
                 while True:

@@ -184,6 +184,20 @@ def own_discovery(left, right):
             must(report['nat'] == OWN_TRANSLATIONS.get(person.host.kind, True), json.dumps(report))
 
 
+@scenario(('full-cone', 'port-restricted'))
+def one_address(left, right):
+    """A coturn that has one address cannot tell what a router filters: that is not known, and never taken for strict."""
+    programs()
+    with Lab(Network(left, right)) as lab:
+        lab.start_coturn(addresses=1)
+        for person in (lab.left, lab.right):
+            person.do('config', 'set', 'stun', lab.network.public.address)
+        for client in [person.cli('nat') for person in (lab.left, lab.right)]:
+            client.expect_exit(0, 30)
+            report = client.events[-1]
+            must((report['type'], report['filtering'], report['nat']) == ('unknown', 'unknown', True), json.dumps(report))
+
+
 @scenario()
 def mapping_lifetime():
     """`nat --lifetime` finds how long the router's kernel keeps a mapping that nothing uses."""
