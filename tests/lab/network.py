@@ -389,6 +389,15 @@ class Network(Namespaces):
             setattr(self, side, Host(name, f'10.1.1.{number}', '198.51.100.2', 'same-lan', '10.1.1.0/24'))
         self._router(router, '10.1.1', '198.51.100', 'port-restricted', '10.1.1.2')
 
+    def unplug(self, side):
+        """The host's cable is pulled."""
+        self._ip(side, 'link set eth0 down')
+
+    def plug(self, side):
+        """It is back, and so is the way out, which the kernel forgets with the link."""
+        gateway = (self.left if side == 'left' else self.right).inner.rsplit('.', 1)[0] + '.1'
+        self._ip(side, 'link set eth0 up', f'route replace default via {gateway}')
+
     def move(self, side):
         """Another address in the same network: what a DHCP server does to a host that comes back."""
         host = self.left if side == 'left' else self.right

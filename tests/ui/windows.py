@@ -207,7 +207,7 @@ def history(desktop):
 
 @journey
 def network_page(desktop):
-    """The indicator leads to a page that tells by itself what is known, and copies a report."""
+    """The indicator leads to a page that tells by itself what is known and what has changed, and copies a report."""
     with household(desktop, 'network-page') as home:
         home.introduce()
         window = home.open(home.left)
@@ -218,6 +218,12 @@ def network_page(desktop):
         window.tab_to('Copy Report', 'button')
         desktop.key('Return')
         wait_for('the report in the clipboard', lambda: home.left.host.public in desktop.clipboard(), 20)
+        home.lab.network.unplug('left')
+        window.wait_text(re.compile('Connecting…|Does not answer'))
+        window.wait_gone(re.compile(re.escape(home.left.host.public)))
+        home.lab.network.plug('left')
+        window.wait_text('Connected', 60)
+        window.wait_text(home.left.host.public, 60)
 
 
 @journey
