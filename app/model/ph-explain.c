@@ -81,17 +81,53 @@ address_row (JsonObject *object, GListStore *details)
 static const char *
 state_words (const char *state)
 {
-  if (g_strcmp0 (state, "succeeded") == 0)
+  if (g_strcmp0 (state, "valid") == 0)
     return C_ ("attempt to connect", "Works");
-  if (g_strcmp0 (state, "failed") == 0)
-    return C_ ("attempt to connect", "No answer");
   if (g_strcmp0 (state, "in-progress") == 0)
     return C_ ("attempt to connect", "Being tried");
   if (g_strcmp0 (state, "waiting") == 0 || g_strcmp0 (state, "frozen") == 0)
     return C_ ("attempt to connect", "Not tried yet");
-  if (g_strcmp0 (state, "selected") == 0 || g_strcmp0 (state, "nominated") == 0)
-    return C_ ("attempt to connect", "In use");
   return NULL;
+}
+
+/* Why it failed, the last time that it was tried; NULL: nothing that has a sentence. */
+static const char *
+why_words (const char *why)
+{
+  if (g_strcmp0 (why, "no answer") == 0)
+    return C_ ("attempt to connect", "No answer");
+  if (g_strcmp0 (why, "answered with an error") == 0)
+    return C_ ("attempt to connect", "Answered with an error");
+  if (g_strcmp0 (why, "answered from another address") == 0)
+    return C_ ("attempt to connect", "Answered from another address");
+  if (g_strcmp0 (why, "went silent") == 0)
+    return C_ ("attempt to connect", "Went silent");
+  if (g_strcmp0 (why, "better pairs are kept") == 0)
+    return C_ ("attempt to connect", "A better one is kept");
+  if (g_strcmp0 (why, "our address is gone") == 0)
+    return C_ ("attempt to connect", "The address is gone");
+  if (g_strcmp0 (why, "no connection") == 0)
+    return C_ ("attempt to connect", "No connection");
+  if (g_strcmp0 (why, "connection closed") == 0)
+    return C_ ("attempt to connect", "Connection closed");
+  return NULL;
+}
+
+/* "In use", "Works", "Being tried · No answer", "No connection". Newly allocated. */
+static char *
+attempt_words (JsonObject *object)
+{
+  const char *state = text (object, "state");
+  const char *why = why_words (text (object, "why"));
+  const char *words = state_words (state);
+
+  if (json_object_get_boolean_member_with_default (object, "selected", FALSE))
+    return g_strdup (C_ ("attempt to connect", "In use"));
+  if (g_strcmp0 (state, "failed") == 0)
+    return g_strdup (why != NULL ? why : C_ ("attempt to connect", "No answer"));
+  if (words == NULL)
+    return shown_text (object, "state");
+  return why != NULL ? g_strdup_printf ("%s · %s", words, why) : g_strdup (words);
 }
 
 static void
@@ -99,21 +135,17 @@ attempt_row (JsonObject *object, GListStore *details)
 {
   g_autofree char *local = shown_text (object, "local");
   g_autofree char *remote = shown_text (object, "remote");
-  g_autofree char *state = shown_text (object, "state");
-  g_autofree char *why = shown_text (object, "why");
-  const char *words = state_words (text (object, "state"));
+  g_autofree char *words = attempt_words (object);
   /* Translators: an attempt to connect, from one network address to another. */
   g_autofree char *title = g_strdup_printf (_ ("%s to %s"), local, remote);
   JsonNode *rtt = json_object_get_member (object, "rtt_ms");
-  GString *value = g_string_new (words != NULL ? words : state);
+  GString *value = g_string_new (words);
 
   if (rtt != NULL && JSON_NODE_HOLDS_VALUE (rtt) && json_node_get_double (rtt) > 0) {
     g_string_append (value, " · ");
     /* Translators: milliseconds */
     g_string_append_printf (value, _ ("%u ms"), (unsigned)json_node_get_double (rtt));
   }
-  if (*why != '\0')
-    g_string_append_printf (value, " · %s", why);
   ph_detail_add_take (details, title, g_string_free_and_steal (value));
 }
 

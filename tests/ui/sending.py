@@ -257,6 +257,13 @@ def badge(desktop):
         right.press('Accept', 'button', 60)
         for window in (left, right):
             window.wait('Relayed', 'label', seconds=60)
+        left.press('More', 'toggle button')
+        left.press('Details', 'menu item')
+        left.wait('Transfer Details', 'dialog')
+        for text in ('a relay', 'What Was Tried', 'In use', re.compile('No answer|Being tried')):
+            left.wait_text(text)
+        desktop.key('Escape')
+        left.wait_gone('Transfer Details', 'dialog')
         home.lab.network.part(False)
         for window in (left, right):
             window.wait('Direct through both routers', 'label', seconds=60)

@@ -114,21 +114,28 @@ test_explain (void)
   g_autofree char *of_attempts = NULL;
   g_autofree char *of_log = NULL;
 
-  ph_explain_read ("{\"state\":\"checking\",\"candidates\":[{\"side\":\"local\",\"kind\":\"host\","
-                   "\"transport\":\"udp\",\"address\":\"192.0.2.1:1\"},{\"side\":\"remote\","
-                   "\"kind\":\"relay\",\"transport\":\"tcp\",\"address\":\"198.51.100.7:9\"}],"
-                   "\"pairs\":[{\"local\":\"192.0.2.1:1\",\"remote\":\"198.51.100.7:9\","
-                   "\"state\":\"failed\",\"rtt_ms\":null,\"why\":\"no answer in time\"},"
-                   "{\"local\":\"a\",\"remote\":\"b\",\"state\":\"succeeded\",\"rtt_ms\":12}],"
-                   "\"log\":[{\"at_ms\":1200,\"line\":\"checks begin\\u202e\"}]}",
-                   addresses, attempts, log);
+  ph_explain_read (
+      "{\"state\":\"checking\",\"candidates\":[{\"side\":\"local\",\"kind\":\"host\","
+      "\"transport\":\"udp\",\"address\":\"192.0.2.1:1\"},{\"side\":\"remote\","
+      "\"kind\":\"relay\",\"transport\":\"tcp\",\"address\":\"198.51.100.7:9\"}],"
+      "\"pairs\":[{\"local\":\"192.0.2.1:1\",\"remote\":\"198.51.100.7:9\","
+      "\"state\":\"failed\",\"rtt_ms\":null,\"why\":\"our address is gone\"},"
+      "{\"local\":\"a\",\"remote\":\"b\",\"state\":\"valid\",\"rtt_ms\":12},"
+      "{\"local\":\"c\",\"remote\":\"d\",\"state\":\"valid\",\"selected\":true},"
+      "{\"local\":\"e\",\"remote\":\"f\",\"state\":\"in-progress\",\"why\":\"no answer\"},"
+      "{\"local\":\"g\",\"remote\":\"h\",\"state\":\"failed\",\"why\":\"new\"}],"
+      "\"log\":[{\"at_ms\":1200,\"line\":\"checks begin\\u202e\"}]}",
+      addresses, attempts, log);
   of_addresses = all_of (addresses);
   of_attempts = all_of (attempts);
   of_log = all_of (log);
   assert_says (of_addresses, "This computer: Own address: 192.0.2.1:1 UDP");
   assert_says (of_addresses, "The other one: Relay: 198.51.100.7:9 TCP");
-  assert_says (of_attempts, "192.0.2.1:1 to 198.51.100.7:9: No answer · no answer in time");
+  assert_says (of_attempts, "192.0.2.1:1 to 198.51.100.7:9: The address is gone");
   assert_says (of_attempts, "a to b: Works · 12 ms");
+  assert_says (of_attempts, "c to d: In use");
+  assert_says (of_attempts, "e to f: Being tried · No answer");
+  assert_says (of_attempts, "g to h: No answer");
   assert_says (of_log, "1.2 s ago: checks begin\\u202e");
 }
 
@@ -143,6 +150,7 @@ test_explain_nonsense (void)
       "{\"candidates\":17,\"pairs\":{},\"log\":null}",
       "{\"candidates\":[17,null,{}],\"pairs\":[[]],\"log\":[{\"at_ms\":\"x\",\"line\":{}}]}",
       "{\"pairs\":[{\"local\":1,\"remote\":[],\"state\":{},\"rtt_ms\":\"soon\",\"why\":false}]}",
+      "{\"pairs\":[{\"selected\":{}},{\"selected\":\"x\",\"state\":\"failed\"}]}",
   };
   g_autoptr (GListStore) addresses = g_list_store_new (PH_TYPE_DETAIL);
   g_autoptr (GListStore) attempts = g_list_store_new (PH_TYPE_DETAIL);
