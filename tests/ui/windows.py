@@ -65,6 +65,18 @@ def begin(window, name):
     window.wait_text('No People Yet')
 
 
+def accept(inviting, invited, link):
+    """The link is pasted, and both, Laptop and Desk, have the other as a contact."""
+    invited.action('add-person')
+    invited.press('Use an Invitation', 'page tab')
+    invited.type_into(invited.wait('Invitation link', 'text'), link)
+    invited.press('Add', 'button')
+    invited.wait_text('You are contacts from')
+    invited.press('Done', 'button')
+    invited.wait('Laptop', 'list item')
+    inviting.wait('Desk', 'list item', seconds=60)
+
+
 @journey
 def first_start(desktop):
     """Two people start Porthole for the first time, one invites the other, and they have each other."""
@@ -88,14 +100,7 @@ def first_start(desktop):
         left.action('add-person')
         link = left.name(left.wait(LINK, 'label', seconds=60))
         left.wait_text('Waiting for the other person')
-        right.action('add-person')
-        right.press('Use an Invitation', 'page tab')
-        right.type_into(right.wait('Invitation link', 'text'), link)
-        right.press('Add', 'button')
-        right.wait_text('You are contacts from')
-        right.press('Done', 'button')
-        right.wait('Laptop', 'list item')
-        left.wait('Desk', 'list item', seconds=60)
+        accept(left, right, link)
 
 
 @journey
@@ -108,14 +113,7 @@ def first_meeting_on_this_network(desktop):
         left.action('add-person')
         left.press('Invite on This Network', 'button')
         link = left.name(left.wait(LINK, 'label', seconds=60))
-        right.action('add-person')
-        right.press('Use an Invitation', 'page tab')
-        right.type_into(right.wait('Invitation link', 'text'), link)
-        right.press('Add', 'button')
-        right.wait_text('You are contacts from')
-        right.press('Done', 'button')
-        right.wait('Laptop', 'list item')
-        left.wait('Desk', 'list item', seconds=60)
+        accept(left, right, link)
 
 
 @journey
