@@ -307,7 +307,7 @@ ph_transfer_make_sink (PhTransfer *self)
       .checkpoint = found ? &checkpoint : NULL,
       .names = names,
       .unread = error != NULL ? error->message : NULL,
-      .journal = {commit_checkpoint, &self->commit},
+      .journal = {commit_checkpoint, &self->commit, self->core->profile->dir},
       .ready = ph_core_wake,
       .user = self->core,
   };

@@ -4,7 +4,12 @@
  *   engine thread   ph-file-sink.c         checks the order of what comes, queues it
  *   writer          ph-file-sink-writer.c  writes, hashes, decides when a checkpoint is due
  *                   ph-file-sink-take-up.c and before that takes up what an earlier run left
- *   syncer          ph-file-sink-sync.c    syncs, commits, and at the end moves things to their places
+ *   syncer          ph-file-sink-sync.c    syncs, commits, and at the end moves things to their places, or
+ *                                          takes them away
+ *
+ * Both are confined (ph-confine.h), the writer to the partial folder, the syncer to the destination and the
+ * journal's folder. That cannot be taken back, and so they live as long as the sink, which has one destination.
+ * The syncer is made before the writer is confined: it would inherit that.
  *
  * The queue is not bounded here: what may be in it is bounded by the flow control of the link, whose
  * credit comes back with PH_SINK_WRITTEN. */
@@ -80,6 +85,7 @@ typedef struct {
   struct sha256_ctx at_sha;
   PhSinkJob *job; /* what the syncer is at; NULL: nothing */
   bool syncer_quit;
+  bool remove; /* with syncer_quit: what this transfer made, with its folder */
   bool placed;
   bool finish_asked;
   uint64_t written; /* to be told */
@@ -87,6 +93,7 @@ typedef struct {
 
   /* The syncer's own. */
   bool dest_synced;
+  bool confined;
 
   /* The writer's own. */
   uint32_t file; /* the first entry that is not complete */
@@ -97,6 +104,7 @@ typedef struct {
   uint32_t restarted_file; /* failed its check once already; PH_MANIFEST_TOP: none */
   PhSinkJob *pending; /* the next job in the making */
   uint64_t pending_bytes;
+  bool unneeded; /* it never began: its folder goes when the sink does */
   gint64 pending_since; /* monotonic, when it got its first content; 0: empty */
 } PhFileSink;
 

@@ -3,6 +3,7 @@
 
 #include "config.h"
 
+#include "app/engine/ph-confine.h"
 #include "app/engine/ph-file-sink-private.h"
 #include "app/engine/ph-storage-private.h"
 
@@ -231,6 +232,24 @@ run_job (PhFileSink *self, PhSinkJob *job)
     place (self, job);
 }
 
+/* Before the first job, when the destination is open. Without the journal's folder it could not commit. */
+static void
+confine_syncer (PhFileSink *self)
+{
+  int folders[] = {self->tree.dest_fd, -1};
+  const char *journal = self->journal.folder;
+
+  if (self->confined || self->tree.dest_fd < 0)
+    return;
+  self->confined = true;
+  if (journal != NULL)
+    folders[1] = open (journal, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (journal == NULL || folders[1] >= 0)
+    ph_confine_thread (folders, journal != NULL ? 2 : 1);
+  if (folders[1] >= 0)
+    close (folders[1]);
+}
+
 gpointer
 ph_file_sink_syncer (gpointer data)
 {
@@ -246,6 +265,7 @@ ph_file_sink_syncer (gpointer data)
     PhSinkJob *job = self->job;
 
     g_mutex_unlock (&self->lock);
+    confine_syncer (self);
     run_job (self, job);
     ph_sink_job_free (job);
     g_mutex_lock (&self->lock);
@@ -253,5 +273,9 @@ ph_file_sink_syncer (gpointer data)
     g_cond_broadcast (&self->work);
   }
   g_mutex_unlock (&self->lock);
+  if (self->remove) {
+    confine_syncer (self);
+    ph_sink_tree_remove (&self->tree);
+  }
   return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include "app/engine/ph-confine.h"
 #include "app/engine/ph-file-sink-private.h"
 #include "app/engine/ph-storage-private.h"
 
@@ -155,8 +156,7 @@ check_space (PhFileSink *self)
 
   if (ph_sink_tree_check_space (&self->tree, missing, &failure))
     return true;
-  if (!self->resumed)
-    ph_sink_tree_remove (&self->tree);
+  self->unneeded = !self->resumed;
   return pass_on (self, &failure);
 }
 
@@ -168,6 +168,13 @@ tell_placed (PhFileSink *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* From here on nothing outside of the partial folder is this thread's business. */
+static void
+confine_writer (PhFileSink *self)
+{
+  ph_confine_thread (&self->tree.part_fd, 1);
+}
+
 /* A crash while things were moved to their places, or after it: only what lies there is counted on. All is
  * there: the rest is moved. Something is not: that and what comes after it is received again. */
 static bool
@@ -177,6 +184,7 @@ take_up_placing (PhFileSink *self)
 
   switch (ph_sink_tree_look_all (&self->tree, self->names, &failure)) {
   case PH_SINK_THERE:
+    confine_writer (self);
     self->pending->place_again = true;
     ph_file_sink_submit (self, true);
     return true;
@@ -188,6 +196,7 @@ take_up_placing (PhFileSink *self)
   self->start.stage = PH_STORE_RECEIVING;
   if (!ph_sink_tree_take_back (&self->tree, self->names, &failure))
     return pass_on (self, &failure);
+  confine_writer (self);
   return take_up (self) && check_space (self);
 }
 
@@ -208,6 +217,7 @@ ph_file_sink_prepare (PhFileSink *self)
     return pass_on (self, &failure);
   if (self->resumed && self->start.stage == PH_STORE_PLACING)
     return take_up_placing (self);
+  confine_writer (self);
   /* Ended before the first checkpoint: that is not counted on, and must not take up the room. */
   if (!self->resumed && self->tree.found)
     ph_sink_tree_empty (&self->tree);

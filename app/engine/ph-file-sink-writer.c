@@ -524,11 +524,10 @@ ph_file_sink_writer (gpointer data)
   while (!self->quit)
     g_cond_wait (&self->work, &self->lock);
   self->syncer_quit = true;
+  self->remove = (self->discard && !self->placed) || self->unneeded;
   g_cond_signal (&self->job_ready);
   g_mutex_unlock (&self->lock);
   g_thread_join (self->syncer);
-  if (self->discard && !self->placed)
-    ph_sink_tree_remove (&self->tree);
   g_clear_pointer (&self->pending, ph_sink_job_free);
   return NULL;
 }

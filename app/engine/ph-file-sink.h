@@ -7,7 +7,9 @@
  * is taken. So an incomplete folder is never mistaken for a whole one, 100,000 files cost one rename,
  * and no other user can reach in while it is written. Everything is opened below the folder's own
  * descriptor with openat2 (RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS), new files with O_EXCL. Files are
- * 0666 and folders 0777 less the umask; never an exec or setuid bit from a peer.
+ * 0666 and folders 0777 less the umask; never an exec or setuid bit from a peer. Where the kernel can, the
+ * threads are confined besides (ph-confine.h): the one that writes to the partial folder, the one that moves
+ * to the destination and the journal's folder.
  *
  * When. A writer thread writes and hashes; a second one makes checkpoints: every
  * PH_FILE_SINK_CHECKPOINT_BYTES or a second, whichever comes first, data is synced (a few files one by
@@ -42,6 +44,8 @@
 typedef struct {
   bool (*commit) (void *user, const PhStoreCheckpoint *checkpoint, GError **error);
   void *user; /* outlives the sink */
+  const char
+      *folder; /* the only one that commit() makes or opens files in; NULL: none. Outlives it too */
 } PhSinkJournal;
 
 typedef struct {

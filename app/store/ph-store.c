@@ -300,7 +300,9 @@ ph_store_open (const char *profile_dir, GError **error)
   if (sqlite3_exec (
           self->db,
           "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-          "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;",
+          "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+          /* No files elsewhere: who commits may be confined to the folder (ph-confine.h). */
+          "PRAGMA temp_store = MEMORY;",
           NULL, NULL, NULL)
           != SQLITE_OK
       && !ph_store_fail (self, error))

@@ -189,7 +189,7 @@ main (int argc, char **argv)
   const PhFileSinkConfig sink_config = {.manifest = scan->manifest,
                                         .folder = dst,
                                         .transfer = {1},
-                                        .journal = {commit, &journal},
+                                        .journal = {commit, &journal, profile},
                                         .ready = on_ready,
                                         .user = &waiter};
   PhSource *source = ph_file_source_new (&source_config);

@@ -73,6 +73,7 @@ typedef struct {
   PhManifest *manifest;
   Journal journal;
   PhStore *store; /* where there is one, it is the journal */
+  const char *journal_folder; /* and this is where it is */
   uint64_t checkpoint_bytes;
   void (*saw_event) (const PhSinkEvent *event);
   void (*saw_commit) (const PhStoreCheckpoint *checkpoint); /* of the store; on the sink's thread */
@@ -187,7 +188,7 @@ start (Fixture *f)
                                        : NULL,
       .names = f->store != NULL ? names : f->journal.names,
       .journal = {f->store != NULL ? store_commit : journal_commit,
-                  f->store != NULL ? (gpointer)f : (gpointer)&f->journal},
+                  f->store != NULL ? (gpointer)f : (gpointer)&f->journal, f->journal_folder},
       .checkpoint_bytes = f->checkpoint_bytes,
       .ready = on_ready,
       .user = f};

@@ -177,7 +177,7 @@ run_child (const char *dir, const char *profile, Fate fate, int report)
                                    .transfer = {7},
                                    .checkpoint = found ? &checkpoint : NULL,
                                    .names = names,
-                                   .journal = {commit, &child},
+                                   .journal = {commit, &child, profile},
                                    .checkpoint_bytes = 100000,
                                    .ready = on_ready,
                                    .user = &child};

@@ -212,6 +212,7 @@ record (Fixture *f, Start from)
 
   power_log_start (roots);
   f->store = open_store (profile);
+  f->journal_folder = profile;
   f->saw_event = saw_event;
   f->saw_commit = saw_commit;
   start (f);
