@@ -28,6 +28,10 @@
 #define RTT_HYSTERESIS_PART 4
 #define IPV6_BONUS (3 * PH_MSEC)
 #define RTT_SAMPLES_MIN 8
+/* A network of one's own whose round trip is longer is a tunnel. A link over TCP that takes the place of one over
+ * QUIC begins while that one's last window still fills the line: BBR takes its share of the line for all of it,
+ * and from there grows by a quarter in eight round trips. */
+#define LAN_TCP_RTT_MAX (20 * PH_MSEC)
 /* How long a pair that failed is not preferred: doubled with each failure. */
 #define SHUN_MIN (2 * PH_SEC)
 #define SHUN_MAX (60 * PH_SEC)
@@ -177,6 +181,16 @@ rtt_for_choice (const IcePair *pair)
   return pair->remote_addr.family == PH_FAMILY_IPV6 ? ph_time_since (rtt, IPV6_BONUS) : rtt;
 }
 
+/* On a LAN the kernel's TCP moves as much as QUIC for three quarters of the CPU, and does not wait for a busy
+ * computer to run a thread; elsewhere they are of different kinds. */
+static bool
+is_worth_tcp (const IcePair *selected)
+{
+  const PhTime least = rtt_for_choice (selected);
+
+  return (least != 0 ? least : selected->rtt) < LAN_TCP_RTT_MAX;
+}
+
 /* Whether `pair` should take the place of `selected`. */
 static bool
 is_better (PhTime now, const IcePair *pair, const IcePair *selected)
@@ -191,10 +205,8 @@ is_better (PhTime now, const IcePair *pair, const IcePair *selected)
     return true;
   if (kind != selected_kind)
     return kind < selected_kind;
-  /* On a LAN the kernel's TCP moves as much as QUIC for three quarters of the CPU, and does not wait for a busy
-   * computer to run a thread; elsewhere they are of different kinds. */
   if (ice_pair_is_tcp (pair) != ice_pair_is_tcp (selected))
-    return ice_pair_is_tcp (pair);
+    return ice_pair_is_tcp (pair) && is_worth_tcp (selected);
 
   const PhTime rtt = rtt_for_choice (selected);
 

@@ -124,6 +124,29 @@ test_lan (void)
   }
 }
 
+/* A network of one's own that is far apart: QUIC stays, for a second link would be slow to find its speed. */
+static void
+test_far_lan (void)
+{
+  PhSimNatConfig boxes[2];
+  PhSimPlan plan = blocked_plan (boxes, false);
+
+  plan.nearness = PH_SIM_SAME_LAN;
+  for (int who = 0; who < 2; who++)
+    plan.line[who] = (PhSimCable){.delay = 15 * PH_MSEC, .rate = 10 * MIB, .queue_bytes = 4 * MIB};
+
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, &with_tcp);
+  const PhPeerTransfer *transfer = ph_sim_stack_send_one (stack, PH_SIM_LEFT, 32 * MIB);
+
+  deliver (stack, &plan, transfer, 30 * PH_SEC);
+  for (int who = 0; who < 2; who++) {
+    g_assert_cmpint (stack->device[who].path.kind, ==, PH_PATH_LAN);
+    g_assert_cmpint (stack->device[who].path.local.transport, ==, PH_CANDIDATE_UDP);
+    g_assert_cmpuint (stack->device[who].n_ready, ==, 1);
+  }
+}
+
 /* 320 kbit/s up: what waits in the kernel and the router delays everything by more than the six seconds that
  * a silent pair lives. Its checks are late with it; the pair is not dead. */
 static void
@@ -354,6 +377,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tcp-sim/refusing", test_refusing);
   g_test_add_func ("/tcp-sim/udp-first", test_udp_first);
   g_test_add_func ("/tcp-sim/lan", test_lan);
+  g_test_add_func ("/tcp-sim/far-lan", test_far_lan);
   g_test_add_func ("/tcp-sim/slow-uplink", test_slow_uplink);
   g_test_add_func ("/tcp-sim/crash", test_crash);
   g_test_add_func ("/tcp-sim/outage", test_outage);
