@@ -166,6 +166,9 @@ class Box:
         self.process = subprocess.Popen(within(namespace, [BOX, *arguments]), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         network.programs.append(self.process)
+        # A line does not get slower because the computer is busy. Not everybody may promise that.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(self.process.pid, os.SCHED_FIFO, os.sched_param(1))
         self._await_ok()
 
     def tell(self, line):
