@@ -58,7 +58,7 @@ start (PhCore *self)
       .trace = self->trace,
   };
   const PhTime now = ph_core_now (self);
-  g_autoptr (GArray) interfaces = ph_interfaces_list (PH_INTERFACES_DEFAULT);
+  g_autoptr (GArray) interfaces = ph_interfaces_list (PH_INTERFACES_LINK_LOCAL);
 
   self->nearby = ph_nearby_new (&config, now);
   self->groups[0] = listen (self, PH_FAMILY_IPV4);

@@ -132,7 +132,7 @@ has_socket (const PhCore *self, const PhAddr *addr)
 static bool
 update_sockets (PhCore *self, PhTime now)
 {
-  g_autoptr (GArray) interfaces = ph_interfaces_list (PH_INTERFACES_DEFAULT);
+  g_autoptr (GArray) interfaces = ph_interfaces_list (PH_INTERFACES_LINK_LOCAL);
   bool changed = false;
 
   for (guint i = self->sockets->len; i-- > 0;) {

@@ -443,8 +443,12 @@ static IcePair *
 add_reflexive (PhIceAgent *self, PhTime now, const PhCandidate *local, const PhDatagram *in,
                uint32_t priority)
 {
-  PhCandidate *remote = find_remote (self, &in->remote, is_tcp (local));
+  PhAddr addr = in->remote;
+  PhCandidate *remote;
 
+  /* Ours, of a link-local address; the peer will name it without. */
+  addr.scope = 0;
+  remote = find_remote (self, &addr, is_tcp (local));
   g_assert (ph_candidate_usable (&in->remote, self->config.allow_loopback));
   if (!is_tcp (local) && !may_learn (self, now, local, &in->remote))
     return NULL;
@@ -452,7 +456,7 @@ add_reflexive (PhIceAgent *self, PhTime now, const PhCandidate *local, const PhD
     PhCandidate fresh = {
         .type = PH_CANDIDATE_PRFLX,
         .transport = is_tcp (local) ? PH_CANDIDATE_TCP_ACTIVE : PH_CANDIDATE_UDP,
-        .addr = in->remote,
+        .addr = addr,
         .priority = priority,
     };
 

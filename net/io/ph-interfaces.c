@@ -74,6 +74,13 @@ prefix_length (const struct sockaddr *netmask)
 }
 
 static bool
+is_ipv6_link_local (const PhInterface *iface)
+{
+  return iface->addr.family == PH_FAMILY_IPV6
+         && ph_addr_scope (&iface->addr) == PH_SCOPE_LINK_LOCAL;
+}
+
+static bool
 is_wanted (const PhInterface *iface, uint32_t ipv6_flags, PhInterfacesFlags flags)
 {
   PhScope scope = ph_addr_scope (&iface->addr);
@@ -82,8 +89,8 @@ is_wanted (const PhInterface *iface, uint32_t ipv6_flags, PhInterfacesFlags flag
     return false;
   if ((iface->loopback || scope == PH_SCOPE_LOOPBACK) && (flags & PH_INTERFACES_LOOPBACK) == 0)
     return false;
-  if (iface->addr.family == PH_FAMILY_IPV6 && scope == PH_SCOPE_LINK_LOCAL
-      && (flags & PH_INTERFACES_LINK_LOCAL) == 0)
+  if (is_ipv6_link_local (iface)
+      && ((flags & PH_INTERFACES_LINK_LOCAL) == 0 || iface->point_to_point))
     return false;
   return (ipv6_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)) == 0;
 }
@@ -99,6 +106,34 @@ compare (const void *a, const void *b)
   if (x->addr.family != y->addr.family)
     return x->addr.family < y->addr.family ? -1 : 1;
   return memcmp (x->addr.ip, y->addr.ip, sizeof x->addr.ip);
+}
+
+static bool
+has_other_address (const GArray *list, uint32_t index)
+{
+  for (guint i = 0; i < list->len; i++) {
+    const PhInterface *iface = &g_array_index (list, PhInterface, i);
+
+    if (iface->index == index && !is_ipv6_link_local (iface))
+      return true;
+  }
+  return false;
+}
+
+static void
+drop_surplus_link_local (GArray *list)
+{
+  unsigned n = 0;
+
+  for (guint i = 0; i < list->len;) {
+    const PhInterface *iface = &g_array_index (list, PhInterface, i);
+
+    if (is_ipv6_link_local (iface)
+        && (has_other_address (list, iface->index) || ++n > PH_INTERFACES_LINK_LOCAL_MAX))
+      g_array_remove_index (list, i);
+    else
+      i++;
+  }
 }
 
 GArray *
@@ -133,5 +168,6 @@ ph_interfaces_list (PhInterfacesFlags flags)
   }
   freeifaddrs (all);
   g_array_sort (list, compare);
+  drop_surplus_link_local (list);
   return list;
 }

@@ -23,9 +23,14 @@ typedef struct {
 typedef enum {
   PH_INTERFACES_DEFAULT = 0,
   PH_INTERFACES_LOOPBACK = 1 << 0, /* loopback addresses too */
-  PH_INTERFACES_LINK_LOCAL =
-      1 << 1, /* fe80::/10 too: useless across networks, and every interface has one */
+  /* fe80::/10 too, of interfaces that have nothing else: two computers on one cable, where nobody hands out
+   * addresses. Useless across networks, and every interface has one: not of tunnels, and
+   * PH_INTERFACES_LINK_LOCAL_MAX at most. */
+  PH_INTERFACES_LINK_LOCAL = 1 << 1,
 } PhInterfacesFlags;
+
+/* Computers have few sockets without a router behind them, but perhaps a bridge with a port for each container. */
+#define PH_INTERFACES_LINK_LOCAL_MAX 4
 
 /* Array of PhInterface, in a stable order (interface, family, address), so that two lists can be
  * compared. IPv6 addresses that are not to be used (tentative, deprecated, duplicate) are left out.

@@ -257,7 +257,7 @@ class Namespaces:
 
     def udp(self, host, address='0.0.0.0', port=0):
         with self.inside(host):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
         sock.settimeout(2)
         sock.bind((address, port))
         return sock
@@ -282,6 +282,7 @@ class Network(Namespaces):
                 raise LabError(f'{kind}: no such kind; there are {", ".join(KINDS)} and same-lan')
         self.left_kind, self.right_kind = left, right
         self.public_addresses = PUBLIC_ADDRESSES
+        self.relay_addresses = PUBLIC_ADDRESSES[:1]  # what clients are told; the other is for STUN alone
         self.rendezvous_address = RENDEZVOUS_ADDRESS
         self.public = Host(self.prefix + 'public', PUBLIC_ADDRESSES[0], PUBLIC_ADDRESSES[0])
         self.left = self.right = None
@@ -565,7 +566,7 @@ class Wire(Namespaces):
         self.left = Host(self.prefix + 'left', '10.0.0.1', '10.0.0.1', 'same-lan')
         self.right = Host(self.prefix + 'right', '10.0.0.2', '10.0.0.2', 'same-lan')
         self.public = self.right
-        self.public_addresses = ('10.0.0.2',)
+        self.public_addresses = self.relay_addresses = ('10.0.0.2',)
         self.rendezvous_address = '10.0.0.3'  # of the right host too: coturn has port 443 of the other
 
     def _build(self):

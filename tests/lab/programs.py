@@ -25,8 +25,13 @@ SERVER = TOP / 'build/release/net/rendezvous/porthole-rendezvous'
 STUN_PORT = 3478
 TURNS_PORT = RENDEZVOUS_PORT = 443  # on different addresses; what is let out where little is
 PROXY_PORT = 8080
+NAMED_PORT = 8443  # of a rendezvous at all addresses; 443 is taken at some
 START_SECONDS = 20  # until a server answers; a loaded machine needs a few
 LOG_LINES = 30  # of each program, shown with a failure
+
+
+def in_uri(address):
+    return f'[{address}]' if ':' in address else address
 
 
 # What miniupnpd expects to find; the input rule lets the LAN talk to it.
@@ -207,7 +212,7 @@ class Lab:
 
     # --- Servers ----------------------------------------------------------------------------------
 
-    def start_coturn(self, *options, addresses=2):
+    def start_coturn(self, *options, addresses=None):
         """STUN with RFC 5780 (that is what the two addresses are for), and TURN over UDP, TCP and TLS. One that is
         started again has the same secret."""
         self.turn_secret = self.work / 'turn-secret'
@@ -293,11 +298,11 @@ class Lab:
                 '-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate)
         return certificate, key
 
-    def _await_stun(self, coturn, addresses=2):
+    def _await_stun(self, coturn, addresses=None):
         deadline = time.monotonic() + START_SECONDS
         request = struct.pack('!HHI', 0x0001, 0, 0x2112A442) + secrets.token_bytes(12)
         for address in self.network.public_addresses[:addresses]:
-            with self.network.udp(self.network.public) as sock:
+            with self.network.udp(self.network.public, '::' if ':' in address else '0.0.0.0') as sock:
                 sock.settimeout(0.1)
                 while True:
                     if coturn.process.poll() is not None:
@@ -311,16 +316,20 @@ class Lab:
                     except (TimeoutError, ConnectionRefusedError):
                         continue
 
-    def start_rendezvous(self, certificate=None, secret=None, relays=True):
+    def start_rendezvous(self, certificate=None, secret=None, relays=True, name=None):
         """Returns the program; its address is then in `self.rendezvous`. `certificate`: (file, key) for wss;
-        `secret`: a file with another one than coturn's; `relays`: whether it names any."""
-        relay = self.network.public.address
-        uris = [f'turn:{relay}:{STUN_PORT}', f'turn:{relay}:{STUN_PORT}?transport=tcp', f'turns:{relay}:{TURNS_PORT}']
+        `secret`: a file with another one than coturn's; `relays`: whether it names any; `name`: what it is known by,
+        at all addresses of its host, to people who can look it up (`let_know`)."""
+        stun, turn = [], []
+        for relay in map(in_uri, self.network.relay_addresses):
+            stun.append(f'--stun-uri=stun:{relay}:{STUN_PORT}')
+            turn += [f'--turn-uri=turn:{relay}:{STUN_PORT}', f'--turn-uri=turn:{relay}:{STUN_PORT}?transport=tcp',
+                     f'--turn-uri=turns:{relay}:{TURNS_PORT}']
+        listen = (['--listen', f'[::]:{NAMED_PORT}', '--origin', f'ws://{name}:{NAMED_PORT}'] if name else
+                  ['--listen', f'{in_uri(self.network.rendezvous_address)}:{RENDEZVOUS_PORT}'])
         server = Program(self, 'rendezvous', self.network.public, [
-            SERVER, '--listen', f'{self.network.rendezvous_address}:{RENDEZVOUS_PORT}',
-            '--stun-uri', f'stun:{relay}:{STUN_PORT}',
-            *([f'--turn-uri={uri}' for uri in uris] + ['--turn-secret-file', secret or self.turn_secret]
-              if relays else []),
+            SERVER, *listen, *stun,
+            *(turn + ['--turn-secret-file', secret or self.turn_secret] if relays else []),
             *(['--tls-cert', certificate[0], '--tls-key', certificate[1]] if certificate else [])])
         line = server.wait_line(START_SECONDS)
         if line is None:
@@ -346,6 +355,13 @@ class Lab:
         return f'{self.network.public.address}:{PROXY_PORT}'
 
     # --- People -----------------------------------------------------------------------------------
+
+    def let_know(self, name, *addresses):
+        """Both people's computers know these addresses of the name."""
+        hosts = self.work / 'hosts'
+        hosts.write_text(''.join(f'{address} {name}\n' for address in addresses), encoding='utf-8')
+        for person in (self.left, self.right):
+            person.under = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
 
     def introduce(self):
         """Left invites, right accepts; afterwards each has the other as a contact."""

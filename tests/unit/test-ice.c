@@ -58,6 +58,29 @@ test_peer_reflexive (void)
   g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[B], w->now, &late));
 }
 
+/* The same on one cable: what is seen has the scope of this computer's own, what is told has none. */
+static void
+test_peer_reflexive_link_local (void)
+{
+  g_autoptr (World) w = world_new ();
+  const PhCandidate own = host (add_socket (w, A, "[fe80::1%2]:1000", NULL));
+  PhCandidate told = own;
+  PhIcePair pair;
+
+  g_assert_true (ph_ice_agent_add_local_candidate (w->agents[A], w->now, &own));
+  tell (w, B, host (add_socket (w, B, "[fe80::2%2]:2000", NULL)));
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  assert_connected (w);
+  g_assert_true (ph_ice_agent_selected (w->agents[B], &pair));
+  g_assert_cmpint (pair.remote.type, ==, PH_CANDIDATE_PRFLX);
+  told.addr.scope = 0;
+  g_assert_true (ph_ice_agent_add_remote_candidate (w->agents[B], w->now, &told));
+  assert_connected (w);
+  g_assert_true (ph_ice_agent_selected (w->agents[B], &pair));
+  g_assert_cmpint (pair.remote.type, ==, PH_CANDIDATE_HOST);
+}
+
 static World *
 two_nats (void)
 {
@@ -675,6 +698,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/ice/exact-counts", test_exact_counts);
   g_test_add_func ("/ice/peer-reflexive", test_peer_reflexive);
+  g_test_add_func ("/ice/peer-reflexive-link-local", test_peer_reflexive_link_local);
   g_test_add_func ("/ice/punch", test_punch);
   g_test_add_func ("/ice/punch-late-peer", test_punch_late_peer);
   g_test_add_data_func ("/ice/role-conflict/controlling", GINT_TO_POINTER (true),

@@ -594,6 +594,58 @@ test_interfaces_list (void)
   command ("ip link del ph-a");
 }
 
+static unsigned
+count_link_local (const char *except)
+{
+  g_autoptr (GArray) list = ph_interfaces_list (PH_INTERFACES_LINK_LOCAL);
+  unsigned n = 0;
+
+  for (guint i = 0; i < list->len; i++) {
+    const PhInterface *iface = &g_array_index (list, PhInterface, i);
+
+    if (ph_addr_scope (&iface->addr) != PH_SCOPE_LINK_LOCAL)
+      continue;
+    g_assert_cmpstr (iface->name, !=, except);
+    g_assert_cmpuint (iface->addr.scope, ==, iface->index);
+    n++;
+  }
+  return n;
+}
+
+static void
+note_link_local (void *user)
+{
+  bool *listed = user;
+
+  *listed = count_link_local ("") == 2;
+}
+
+/* They count on interfaces that have nothing else, and then only some. */
+static void
+test_interfaces_link_local (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PhInterfaceMonitor) monitor = NULL;
+  bool listed = false;
+
+  command ("sysctl -qw net.ipv6.conf.default.accept_dad=0");
+  command ("ip link add ph-a type veth peer name ph-b");
+  monitor = ph_interface_monitor_new (NULL, note_link_local, &listed, &error);
+  g_assert_no_error (error);
+  command ("ip link set ph-b up");
+  command ("ip link set ph-a up");
+  run_until (&listed, "both ends' own addresses");
+  command ("ip addr add 10.78.0.1/24 dev ph-a");
+  g_assert_cmpuint (count_link_local ("ph-a"), ==, 1);
+  for (unsigned i = 0; i < PH_INTERFACES_LINK_LOCAL_MAX; i++) {
+    g_autofree char *text = g_strdup_printf ("ip addr add fe80::%u/64 dev ph-b nodad", i + 1);
+
+    command (text);
+  }
+  g_assert_cmpuint (count_link_local ("ph-a"), ==, PH_INTERFACES_LINK_LOCAL_MAX);
+  command ("ip link del ph-a");
+}
+
 typedef struct {
   bool changed;
   unsigned n;
@@ -844,6 +896,7 @@ main (int argc, char **argv)
   g_test_add_func ("/io/udp/blocked-then-writable", test_udp_blocked_then_writable);
   g_test_add_func ("/io/timer", test_timer);
   g_test_add_func ("/io/interfaces/list", test_interfaces_list);
+  g_test_add_func ("/io/interfaces/link-local", test_interfaces_link_local);
   g_test_add_func ("/io/multicast", test_multicast);
   g_test_add_func ("/io/interfaces/change", test_interfaces_change);
   g_test_add_func ("/io/resolver", test_resolver);

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenarios of the suite `lab` that need IPv6."""
+
+import json
+
+from lab import transfer
+from network6 import RENDEZVOUS_ADDRESS_6, Network6
+from programs import Lab, in_uri
+from scenarios import APD, must, programs, scenario
+from trees import write_random
+
+SIZE = 5_000_000
+
+
+def file_of(lab, size=SIZE):
+    file = lab.work / 'file.bin'
+    write_random(file, size)
+    return file
+
+
+@scenario()
+def verdict():
+    """What `nat` says of a host with a NAT and IPv6, and of one that has IPv6 alone."""
+    programs()
+    with Lab(Network6('symmetric', 'symmetric', ipv4=('left',))) as lab:
+        lab.start_coturn()
+        for person in (lab.left, lab.right):
+            person.do('config', 'set', 'stun', ' '.join(in_uri(address) for address in lab.network.relay_addresses))
+        clients = [person.cli('nat') for person in (lab.left, lab.right)]
+        for client, wanted in zip(clients, (('symmetric', True), ('firewalled', False))):
+            client.expect_exit(0, 30)
+            report = client.events[-1]
+            must((report['type'], report['nat']) == wanted, json.dumps(report))
+            must(report['ipv6'] and report['ipv6_reaches_out'], json.dumps(report))
+            must(report['ipv6_filtering'] == APD, json.dumps(report))
+
+
+@scenario()
+def two_firewalls():
+    """IPv6 at both ends needs no guessing, whatever the NATs of IPv4 do: a punch through both firewalls."""
+    programs()
+    with Lab(Network6('symmetric', 'symmetric')) as lab:
+        lab.set_up()
+        delivered = transfer(lab, file_of(lab))
+        must(delivered['path'] == 'udp' and delivered['first_byte_ms'] < 2000, json.dumps(delivered))
+
+
+@scenario()
+def no_ipv4():
+    """Nothing but IPv6 anywhere: rendezvous, STUN and path; and the relay where the sites cannot reach each other."""
+    programs()
+    with Lab(Network6('port-restricted', 'port-restricted', ipv4=())) as lab:
+        lab.set_up()
+        must(lab.rendezvous.startswith(f'ws://[{RENDEZVOUS_ADDRESS_6}]'), lab.rendezvous)
+        file = file_of(lab)
+        must(transfer(lab, file)['path'] == 'udp', 'no direct path')
+        lab.network.part6()
+        (lab.right.inbox / file.name).unlink()
+        must(transfer(lab, file)['path'] == 'relay', 'not relayed')
+
+
+@scenario()
+def one_side_without_ipv6():
+    """One side has IPv4 alone, the other both: a direct path over IPv4, and no time lost."""
+    programs()
+    with Lab(Network6('port-restricted', 'port-restricted', ipv6=('left',))) as lab:
+        lab.set_up()
+        delivered = transfer(lab, file_of(lab))
+        must(delivered['path'] == 'udp' and delivered['first_byte_ms'] < 2000, json.dumps(delivered))
+
+
+@scenario(('left',), ('right',))
+def relay_between_families(six):
+    """One side has IPv6 alone, the other IPv4 alone: a relayed address of the other family joins them."""
+    programs()
+    four = 'right' if six == 'left' else 'left'
+    with Lab(Network6('port-restricted', 'port-restricted', ipv6=(six,), ipv4=(four,))) as lab:
+        lab.let_know('meet.lab', lab.network.rendezvous_address, RENDEZVOUS_ADDRESS_6)
+        lab.start_coturn()
+        lab.start_rendezvous(name='meet.lab')
+        lab.introduce()
+        delivered = transfer(lab, file_of(lab))
+        must(delivered['path'] == 'relay', json.dumps(delivered))
+
+
+@scenario()
+def lan_without_addresses():
+    """A cable, and nobody who hands out addresses: the link-local ones of IPv6 are enough, for a first meeting too."""
+    programs()
+    with Lab(Network6('same-lan', 'same-lan', ipv4=())) as lab:
+        for person in (lab.left, lab.right):
+            person.do('config', 'set', 'name', person.name)
+        lab.introduce()
+        delivered = transfer(lab, file_of(lab))
+        must(delivered['path'] == 'lan', json.dumps(delivered))
