@@ -259,6 +259,7 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
   case PH_RENDEZVOUS_EVENT_ACCEPT_FAILED:
     ph_core_handle_invitation (meeting, event);
     break;
+  case PH_RENDEZVOUS_EVENT_KNOCKED:
   case PH_RENDEZVOUS_EVENT_SIGNAL_DELIVERED:
   case PH_RENDEZVOUS_EVENT_SIGNAL_FAILED: /* the connector's attempt runs out and is made again */
     break;

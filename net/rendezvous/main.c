@@ -31,6 +31,7 @@ typedef struct {
   char *tls_key;
   char *redis;
   int per_address_max;
+  gboolean no_knocks;
   gboolean version;
 } Options;
 
@@ -83,6 +84,8 @@ parse_options (int *argc, char ***argv, Options *options)
       {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_key, "Its private key (PEM)", "FILE"},
       {"max-per-address", 0, 0, G_OPTION_ARG_INT, &options->per_address_max,
        "Connections of one address (256)", "N"},
+      {"no-knocks", 0, 0, G_OPTION_ARG_NONE, &options->no_knocks,
+       "Do not connect back to clients that ask whether they can be reached", NULL},
       {"redis", 0, 0, G_OPTION_ARG_STRING, &options->redis, "Not there yet", "URL"},
       {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
       {0},
@@ -339,6 +342,7 @@ main (int argc, char **argv)
   g_auto (GStrv) origins = g_strv_builder_end (builder);
 
   config.certificate = certificate;
+  config.no_knocks = options.no_knocks;
   config.rooms = (PhRoomsConfig){
       .random = ph_system_random (),
       .trace = {log_event, NULL},

@@ -5,6 +5,7 @@
 #include "net/io/ph-clock.h"
 #include "net/io/ph-timer.h"
 #include "net/rendezvous/ph-bounded-stream.h"
+#include "net/rendezvous/ph-knocker.h"
 
 #include <libsoup/soup.h>
 #include <netinet/in.h>
@@ -36,6 +37,7 @@ struct _PhRoomsEdge {
   SoupServer *server; /* owned */
   GTlsCertificate *certificate; /* owned, or NULL */
   PhTimer *timer; /* owned */
+  PhKnocker *knocker; /* owned; NULL: devices are not connected to */
   PhAddr local;
   uint64_t next_id;
   GHashTable *conns; /* id -> Conn, owned */
@@ -122,6 +124,20 @@ local_origin (const PhRoomsEdge *self, GSocketAddress *address)
                           ph_addr_format (&local, text));
 }
 
+/* What a proxy says of itself: the address that we see is not the device's then. A device gains nothing by saying so
+ * of its own. */
+static bool
+came_through_proxy (SoupServerMessage *message)
+{
+  static const char *const marks[] = {"Forwarded", "Via", "X-Forwarded-For", "X-Real-IP"};
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (marks); i++)
+    if (soup_message_headers_get_one (headers, marks[i]) != NULL)
+      return true;
+  return false;
+}
+
 static void
 on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
               SoupWebsocketConnection *socket, void *user)
@@ -131,6 +147,7 @@ on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
   GSocket *raw = g_object_get_data (G_OBJECT (remote), "ph-socket");
   PhBoundedStream *stream = g_object_get_data (G_OBJECT (remote), "ph-stream");
   const PhAddr addr = to_addr (remote);
+  const PhAddr local = to_addr (soup_server_message_get_local_address (message));
   g_autofree char *origin = local_origin (self, soup_server_message_get_local_address (message));
 
   g_socket_set_timeout (raw, 0);
@@ -153,6 +170,8 @@ on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
   g_signal_connect (socket, "message", G_CALLBACK (on_message), conn);
   g_signal_connect (socket, "closed", G_CALLBACK (on_closed), conn);
   ph_rooms_handle_open (self->rooms, ph_clock_now (), conn->id, &addr, origin);
+  if (self->knocker != NULL && !came_through_proxy (message))
+    ph_rooms_allow_knocks (self->rooms, conn->id, &local);
   settle (self);
 }
 
@@ -290,11 +309,15 @@ static void
 settle (PhRoomsEdge *self)
 {
   PhRoomsOutput output;
+  PhRoomsKnock knock;
   const char *why;
 
   if (self->settling)
     return;
   self->settling = true;
+  while (ph_rooms_poll_knock (self->rooms, &knock))
+    if (self->knocker == NULL || !ph_knocker_knock (self->knocker, &knock))
+      ph_rooms_handle_knock_failed (self->rooms, ph_clock_now (), knock.number);
   while (ph_rooms_poll_output (self->rooms, &output)) {
     put_out (self, &output);
     g_free (output.text);
@@ -349,6 +372,8 @@ ph_rooms_edge_new (const PhRoomsEdgeConfig *config, GError **error)
   self->raw = g_rc_box_new0 (RawTable);
   self->raw->per_address = g_hash_table_new_full (ph_addr_hash, ph_addr_hash_equal, g_free, NULL);
   self->timer = ph_timer_new (g_main_context_get_thread_default (), on_timer, self);
+  if (!config->no_knocks)
+    self->knocker = ph_knocker_new ();
   self->server = soup_server_new ("server-header", "porthole-rendezvous", NULL);
   soup_server_remove_websocket_extension (self->server, SOUP_TYPE_WEBSOCKET_EXTENSION_DEFLATE);
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);
@@ -395,6 +420,7 @@ ph_rooms_edge_free (PhRoomsEdge *self)
     soup_server_disconnect (self->server);
   g_clear_object (&self->server);
   ph_timer_free (self->timer);
+  ph_knocker_free (self->knocker);
   ph_rooms_free (self->rooms);
   g_clear_object (&self->certificate);
   g_rc_box_release_full (self->raw, raw_table_clear);

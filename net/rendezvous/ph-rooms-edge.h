@@ -15,6 +15,7 @@ typedef struct {
   PhAddr listen;
   GTlsCertificate *certificate; /* NULL: ws:// */
   PhRoomsConfig rooms;
+  bool no_knocks; /* devices are not connected to */
 } PhRoomsEdgeConfig;
 
 typedef struct _PhRoomsEdge PhRoomsEdge;

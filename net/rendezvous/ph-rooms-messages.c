@@ -4,11 +4,9 @@
 #include "net/rendezvous/ph-turn-credentials.h"
 #include "net/signal/ph-base64.h"
 
-/* A refusal after which the connection goes on. `about` names what was refused: members of the request
- * are repeated, so that the client knows which. */
-static void
-refuse (PhRooms *self, PhTime now, PhRoomsConn *conn, PhRendezvousCode code, const char *text,
-        JsonObject *request)
+void
+ph_rooms_refuse (PhRooms *self, PhTime now, PhRoomsConn *conn, PhRendezvousCode code,
+                 const char *text, JsonObject *request)
 {
   static const char *const repeated[] = {"to", "id", "lookup"};
   JsonObject *message = ph_json_message ("error");
@@ -125,7 +123,8 @@ handle_watch (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message)
     unwatch (self, now, conn, &g_array_index (removed, PhDeviceId, i));
   for (unsigned i = 0; i < added->len; i++)
     if (!watch (self, now, conn, &g_array_index (added, PhDeviceId, i))) {
-      refuse (self, now, conn, PH_RENDEZVOUS_TOO_MANY_CONTACTS, "the watch list is full", message);
+      ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_TOO_MANY_CONTACTS, "the watch list is full",
+                       message);
       return;
     }
 }
@@ -234,6 +233,7 @@ handle_login (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message)
   JsonObject *welcome = ph_json_message ("welcome");
 
   add_ice (self, conn, welcome);
+  ph_rooms_knocks_announce (conn, welcome);
   ph_rooms_send (self, now, conn, welcome);
   ph_rooms_spread_presence (self, now, conn, true);
 }
@@ -285,7 +285,7 @@ handle_signal (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
   PhRoomsConn *other = ph_rooms_device (self, &to);
 
   if (other == NULL || other == conn || !ph_rooms_are_mutual (conn, other)) {
-    refuse (self, now, conn, PH_RENDEZVOUS_NOT_ONLINE, "not online", message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_NOT_ONLINE, "not online", message);
     return;
   }
 
@@ -313,11 +313,11 @@ handle_invite (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
   switch (ph_invitation_store_add (self->invitations, now, &lookup, &conn->key,
                                    ph_time_add (now, life_s * PH_SEC))) {
   case PH_INVITATION_TAKEN:
-    refuse (self, now, conn, PH_RENDEZVOUS_INVITATION_TAKEN, "in use, or ended", message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_INVITATION_TAKEN, "in use, or ended", message);
     return;
   case PH_INVITATION_TOO_MANY:
-    refuse (self, now, conn, PH_RENDEZVOUS_TOO_MANY_INVITATIONS, "too many open invitations",
-            message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_TOO_MANY_INVITATIONS,
+                     "too many open invitations", message);
     return;
   case PH_INVITATION_ADDED:
     break;
@@ -391,26 +391,27 @@ handle_accept (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message
   const PhStoredInvitation *invitation = ph_invitation_store_find (self->invitations, now, &lookup);
 
   if (invitation == NULL || invitation->state == PH_INVITATION_IS_WITHDRAWN) {
-    refuse (self, now, conn, PH_RENDEZVOUS_UNKNOWN_INVITATION, "expired, withdrawn or never made",
-            message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_UNKNOWN_INVITATION,
+                     "expired, withdrawn or never made", message);
     return;
   }
   if (invitation->state == PH_INVITATION_IS_ENDED) {
-    refuse (self, now, conn, PH_RENDEZVOUS_INVITATION_ENDED, "somebody gave a wrong answer to it",
-            message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_INVITATION_ENDED,
+                     "somebody gave a wrong answer to it", message);
     return;
   }
   /* Who has used it may ask again: the answer may have been lost with a connection. */
   if (invitation->state == PH_INVITATION_IS_USED
       && !ph_device_id_equal (&invitation->accepter, &conn->key)) {
-    refuse (self, now, conn, PH_RENDEZVOUS_INVITATION_USED, "already used", message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_INVITATION_USED, "already used", message);
     return;
   }
 
   PhRoomsConn *owner = ph_rooms_device (self, &invitation->owner);
 
   if (owner == NULL || owner == conn) {
-    refuse (self, now, conn, PH_RENDEZVOUS_INVITER_OFFLINE, "the inviter is not online", message);
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_INVITER_OFFLINE, "the inviter is not online",
+                     message);
     return;
   }
   remember_accepting (conn, &lookup);
@@ -489,7 +490,7 @@ ph_rooms_handle_message (PhRooms *self, PhTime now, PhRoomsConn *conn, const cha
   } handlers[] = {
       {"signal", handle_signal}, {"watch", handle_watch},   {"ping", handle_ping},
       {"ice", handle_ice},       {"invite", handle_invite}, {"withdraw", handle_withdraw},
-      {"accept", handle_accept}, {"answer", handle_answer},
+      {"accept", handle_accept}, {"answer", handle_answer}, {"knock", ph_rooms_handle_knock},
   };
 
   if (g_str_equal (type, "login")) {

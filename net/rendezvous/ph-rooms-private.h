@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Inside of PhRooms: ph-rooms.c has connections, time and output; ph-rooms-messages.c what clients
- * say. */
+ * say, but for ph-rooms-knock.c. */
 
 #pragma once
 
@@ -16,6 +16,8 @@ typedef struct {
   PhRooms *rooms; /* borrowed */
   uint64_t id;
   PhAddr address; /* of its budget: port 0, IPv6 cut to /64 */
+  PhAddr remote;
+  PhAddr local; /* unset: it is not knocked at */
   char *local_origin; /* owned, or NULL */
   bool logged_in;
   bool doomed; /* in rooms->doomed: does not keep up */
@@ -29,7 +31,10 @@ typedef struct {
   GArray *watched; /* of PhDeviceId, sorted; NULL while empty */
   PhLookupId accepting[PH_ROOMS_ACCEPTING_MAX];
   unsigned n_accepting;
+  bool knocking;
 } PhRoomsConn;
+
+typedef struct _PhRoomsPendingKnock PhRoomsPendingKnock;
 
 struct _PhRooms {
   PhRandom random;
@@ -52,6 +57,11 @@ struct _PhRooms {
   PhBucketTable *opens; /* by address */
   PhBucketTable *messages; /* by key */
   PhInvitationStore *invitations;
+  PhBucketTable *knocks_by_key;
+  PhBucketTable *knocks_by_address;
+  GQueue knocks; /* of PhRoomsPendingKnock, owned, by when they are due */
+  GQueue knocks_out; /* of PhRoomsKnock, owned */
+  uint64_t last_knock;
   PhTime sweep_at;
   GQueue output; /* of PhRoomsOutput, owned */
 };
@@ -62,6 +72,10 @@ void ph_rooms_send (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *me
 /* Tells the error, closes with its close code and frees the connection. */
 void ph_rooms_fail (PhRooms *self, PhTime now, PhRoomsConn *conn, PhRendezvousCode code,
                     const char *text);
+/* A refusal after which the connection goes on. `request` says what was refused: members of it are repeated, so
+ * that the client knows which. */
+void ph_rooms_refuse (PhRooms *self, PhTime now, PhRoomsConn *conn, PhRendezvousCode code,
+                      const char *text, JsonObject *request);
 /* Makes the connection its key's, in place of another that the key may have. */
 void ph_rooms_log_in (PhRooms *self, PhTime now, PhRoomsConn *conn);
 PhRoomsConn *ph_rooms_device (PhRooms *self, const PhDeviceId *key);
@@ -76,6 +90,18 @@ void ph_rooms_tell_presence (PhRooms *self, PhTime now, PhRoomsConn *to, const P
                              bool online);
 /* Tells those whom it is mutual with that it is online or not. */
 void ph_rooms_spread_presence (PhRooms *self, PhTime now, PhRoomsConn *conn, bool online);
+
+/* -knock.c */
+void ph_rooms_knocks_init (PhRooms *self);
+void ph_rooms_knocks_clear (PhRooms *self);
+/* Adds what the device has to know, if it may knock. */
+void ph_rooms_knocks_announce (const PhRoomsConn *conn, JsonObject *welcome);
+void ph_rooms_handle_knock (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject *message);
+void ph_rooms_knock_failed (PhRooms *self, PhTime now, uint64_t number);
+void ph_rooms_knocks_handle_timeout (PhRooms *self, PhTime now);
+void ph_rooms_knocks_sweep (PhRooms *self, PhTime now);
+bool ph_rooms_knocks_are_swept (const PhRooms *self);
+PhTime ph_rooms_knocks_next_timeout (const PhRooms *self);
 
 /* For the log: the first group of a device ID. */
 typedef struct {

@@ -29,6 +29,7 @@ ph_rooms_new (const PhRoomsConfig *config)
   self->opens = ph_bucket_table_new (PH_ROOMS_OPEN_BURST, PH_ROOMS_OPEN_RATE);
   self->messages = ph_bucket_table_new (PH_ROOMS_MESSAGE_BURST, PH_ROOMS_MESSAGE_RATE);
   self->invitations = ph_invitation_store_new ();
+  ph_rooms_knocks_init (self);
   self->sweep_at = PH_NEVER;
   g_queue_init (&self->waiting);
   g_queue_init (&self->doomed);
@@ -73,6 +74,7 @@ ph_rooms_free (PhRooms *self)
   ph_bucket_table_free (self->opens);
   ph_bucket_table_free (self->messages);
   ph_invitation_store_free (self->invitations);
+  ph_rooms_knocks_clear (self);
   g_strfreev (self->origins);
   g_strfreev (self->stun_uris);
   g_strfreev (self->turn_uris);
@@ -225,6 +227,7 @@ ph_rooms_handle_open (PhRooms *self, PhTime now, uint64_t connection, const PhAd
   g_assert (!g_hash_table_contains (self->conns, &connection));
   conn->rooms = self;
   conn->id = connection;
+  conn->remote = *remote;
   conn->address = budget_address (remote);
   conn->local_origin = g_strdup (local_origin);
   conn->login_by = ph_time_add (now, PH_RENDEZVOUS_LOGIN_MAX);
@@ -260,6 +263,25 @@ static PhRoomsConn *
 find_conn (PhRooms *self, uint64_t connection)
 {
   return g_hash_table_lookup (self->conns, &connection);
+}
+
+void
+ph_rooms_allow_knocks (PhRooms *self, uint64_t connection, const PhAddr *local)
+{
+  PhRoomsConn *conn = find_conn (self, connection);
+
+  if (conn == NULL)
+    return;
+  g_assert (!conn->logged_in);
+  conn->local = *local;
+}
+
+void
+ph_rooms_handle_knock_failed (PhRooms *self, PhTime now, uint64_t number)
+{
+  see_time (self, now);
+  ph_rooms_knock_failed (self, now, number);
+  close_doomed (self, now);
 }
 
 void
@@ -412,6 +434,7 @@ ph_rooms_handle_timeout (PhRooms *self, PhTime now)
   see_time (self, now);
   while ((conn = g_queue_peek_head (&self->waiting)) != NULL && now >= conn->login_by)
     ph_rooms_fail (self, now, conn, PH_RENDEZVOUS_LOGIN_TIMEOUT, "no log-in came");
+  ph_rooms_knocks_handle_timeout (self, now);
   close_doomed (self, now);
   if (now < self->sweep_at)
     return;
@@ -419,19 +442,25 @@ ph_rooms_handle_timeout (PhRooms *self, PhTime now)
   ph_bucket_table_sweep (self->opens, now);
   ph_bucket_table_sweep (self->messages, now);
   ph_invitation_store_sweep (self->invitations, now);
+  ph_rooms_knocks_sweep (self, now);
 }
 
 PhTime
 ph_rooms_next_timeout (const PhRooms *self, const char **ret_why)
 {
   const PhRoomsConn *conn = g_queue_peek_head ((GQueue *)&self->waiting);
+  const PhTime knock_at = ph_rooms_knocks_next_timeout (self);
 
+  if (knock_at <= self->sweep_at && (conn == NULL || knock_at <= conn->login_by)) {
+    *ret_why = "knock due";
+    return knock_at;
+  }
   if (conn != NULL && conn->login_by <= self->sweep_at) {
     *ret_why = "log-in due";
     return conn->login_by;
   }
   if (ph_bucket_table_size (self->opens) == 0 && ph_bucket_table_size (self->messages) == 0
-      && ph_invitation_store_size (self->invitations) == 0) {
+      && ph_invitation_store_size (self->invitations) == 0 && ph_rooms_knocks_are_swept (self)) {
     *ret_why = "idle";
     return PH_NEVER;
   }

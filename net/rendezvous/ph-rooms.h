@@ -7,7 +7,7 @@
  * each watches the other. Whatever a client does wrong is answered with a typed error; if it
  * cannot have been an honest client's, the connection ends with that error's close code.
  *
- * After any call the caller settles: _poll_output until false, then _next_timeout. */
+ * After any call the caller settles: _poll_output and _poll_knock until false, then _next_timeout. */
 
 #pragma once
 
@@ -33,6 +33,12 @@
  * keepalive ends it. */
 #define PH_ROOMS_OUT_BURST (1024 * 1024)
 #define PH_ROOMS_OUT_RATE (128 * 1024)
+/* Knocks a minute of one device and of one address (IPv6: /64); each a divisor of 60. A network that has just changed
+ * is asked about with four at most. */
+#define PH_ROOMS_KNOCKS_PER_KEY 6
+#define PH_ROOMS_KNOCKS_PER_ADDRESS 30
+/* Under way at once: each has a descriptor, for PH_RENDEZVOUS_KNOCK_TIME at most. */
+#define PH_ROOMS_KNOCKS_MAX 64
 /* How long TURN credentials are good. Clients ask anew at half of it. */
 #define PH_ROOMS_TURN_LIFE_S 7200
 
@@ -59,6 +65,14 @@ typedef struct {
   const char *close_reason; /* static */
 } PhRoomsOutput;
 
+/* A TCP connection to make: to a device, at the address it has connected from. */
+typedef struct {
+  uint64_t number;
+  PhAddr from; /* where its own connection has arrived; port 0 */
+  PhAddr to;
+  uint8_t greeting[PH_RENDEZVOUS_GREETING_LEN]; /* all that is said to it; nothing is read */
+} PhRoomsKnock;
+
 typedef struct {
   unsigned connections;
   unsigned devices;
@@ -76,6 +90,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhRooms, ph_rooms_free)
 void ph_rooms_handle_open (PhRooms *self, PhTime now, uint64_t connection, const PhAddr *remote,
                            const char *local_origin);
 /* The rest do nothing for a connection that the core has closed. */
+/* `connection` has arrived at `local` straight, through no proxy: its device may ask to be knocked at, if it is on
+ * the internet. To be said before it logs in. */
+void ph_rooms_allow_knocks (PhRooms *self, uint64_t connection, const PhAddr *local);
 void ph_rooms_handle_text (PhRooms *self, PhTime now, uint64_t connection, PhSlice text);
 /* A frame that the edge did not read: TOO_LARGE or UNSUPPORTED. */
 void
@@ -86,6 +103,12 @@ void ph_rooms_handle_timeout (PhRooms *self, PhTime now);
 /* Tells everybody and closes all connections. */
 void ph_rooms_shut_down (PhRooms *self, PhTime now);
 
+/* A knock could not even be tried, for want of a descriptor or a route. What became of it otherwise is not for the
+ * core to know. */
+void ph_rooms_handle_knock_failed (PhRooms *self, PhTime now, uint64_t number);
+
 bool ph_rooms_poll_output (PhRooms *self, PhRoomsOutput *ret_output);
+/* To be given up PH_RENDEZVOUS_KNOCK_TIME later. */
+bool ph_rooms_poll_knock (PhRooms *self, PhRoomsKnock *ret_knock);
 PhTime ph_rooms_next_timeout (const PhRooms *self, const char **ret_why);
 PhRoomsStats ph_rooms_stats (const PhRooms *self);

@@ -70,6 +70,7 @@ handle_welcome (PhRendezvousClient *self, PhTime now, JsonObject *message)
     return;
   }
   ph_client_event (self, PH_RENDEZVOUS_EVENT_ONLINE)->ice = read_ice (message);
+  ph_client_read_knock (self, message);
   ph_client_enter_online (self, now);
   schedule_renewal (self, now, message);
 }
@@ -174,6 +175,12 @@ handle_answered (PhRendezvousClient *self, PhTime now, JsonObject *message)
 }
 
 static void
+handle_knocked (PhRendezvousClient *self, PhTime now, JsonObject *message)
+{
+  ph_client_knock_ended (self, PH_RENDEZVOUS_OK);
+}
+
+static void
 handle_error (PhRendezvousClient *self, PhTime now, JsonObject *message)
 {
   const char *string = ph_json_string (message, "code");
@@ -196,6 +203,10 @@ handle_error (PhRendezvousClient *self, PhTime now, JsonObject *message)
   /* The signal is sent again when its time comes. */
   if (code == PH_RENDEZVOUS_NOT_ONLINE)
     return;
+  if (code == PH_RENDEZVOUS_KNOCK_REFUSED) {
+    ph_client_knock_ended (self, code);
+    return;
+  }
   if (about != NULL && read_lookup (message, &lookup)) {
     if (g_str_equal (about, "invite"))
       ph_client_invite_refused (self, &lookup, code);
@@ -225,6 +236,7 @@ ph_client_handle_message (PhRendezvousClient *self, PhTime now, const char *type
       {"invited", handle_invited, true},
       {"acceptance", handle_acceptance, true},
       {"answered", handle_answered, true},
+      {"knocked", handle_knocked, true},
       {"challenge", handle_challenge, false},
       {"welcome", handle_welcome, false},
       {"error", handle_error, false},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Inside of PhRendezvousClient: ph-rendezvous-client.c has the connection's state and time,
  * -messages.c what the server says, -signals.c contacts and their signals, -invitations.c invitations
- * and acceptances. */
+ * and acceptances, -knock.c whether the server gets through to us. */
 
 #pragma once
 
@@ -76,6 +76,9 @@ struct _PhRendezvousClient {
   PhTime probe_at; /* ONLINE: when to ask whether the server lives */
   PhTime dead_at; /* ONLINE: when it does not; PH_NEVER while nothing was asked */
   PhTime renew_at; /* ONLINE: when to ask for new credentials */
+  bool can_knock; /* this login's server does */
+  PhAddr knock_from, knock_to;
+  PhTime knock_by; /* when the knock under way is answered at the latest; PH_NEVER: none is */
   PhRendezvousCode server_code; /* what the server said before closing, or OK */
   char server_text[PH_RENDEZVOUS_TEXT_MAX];
 
@@ -112,6 +115,12 @@ void ph_client_enter_online (PhRendezvousClient *self, PhTime now);
 /* -messages.c; the message may end the connection */
 void ph_client_handle_message (PhRendezvousClient *self, PhTime now, const char *type,
                                JsonObject *message);
+
+/* -knock.c */
+void ph_client_read_knock (PhRendezvousClient *self, JsonObject *welcome);
+/* The knock under way, if there is one, came to this. */
+void ph_client_knock_ended (PhRendezvousClient *self, PhRendezvousCode code);
+void ph_client_knock_timeout (PhRendezvousClient *self, PhTime now);
 
 /* -signals.c */
 PhClientContact *ph_client_contact (PhRendezvousClient *self, const PhDeviceId *id);

@@ -2,6 +2,8 @@
 
 #include "net/signal/ph-rendezvous-protocol.h"
 
+#include "net/signal/ph-base64.h"
+
 static const struct {
   const char *text;
   uint16_t close_code; /* 0: the connection goes on, or the code never travels */
@@ -28,6 +30,7 @@ static const struct {
     [PH_RENDEZVOUS_INVITATION_ENDED] = {"invitation-ended", 0},
     [PH_RENDEZVOUS_INVITER_OFFLINE] = {"inviter-offline", 0},
     [PH_RENDEZVOUS_INVITATION_TAKEN] = {"invitation-taken", 0},
+    [PH_RENDEZVOUS_KNOCK_REFUSED] = {"knock-refused", 0},
     [PH_RENDEZVOUS_UNREACHABLE] = {"unreachable", 0},
     [PH_RENDEZVOUS_NOT_TRUSTED] = {"not-trusted", 0},
     [PH_RENDEZVOUS_NOT_A_RENDEZVOUS] = {"not-a-rendezvous", 0},
@@ -92,4 +95,19 @@ ph_rendezvous_login_message (const PhRendezvousLogin *login,
   ph_write_bytes (&w, login->epoch.nonce, PH_EPOCH_LEN);
   ph_write_bytes (&w, login->key.key, PH_DEVICE_ID_LEN);
   return ph_writer_ok (&w) ? ph_writer_len (&w) : 0;
+}
+
+void
+ph_rendezvous_greeting (const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN],
+                        uint8_t out[PH_RENDEZVOUS_GREETING_LEN])
+{
+  static const char words[] = "porthole/1 knock ";
+  char text[PH_BASE64_CHARS (PH_RENDEZVOUS_KNOCK_TOKEN_LEN) + 1];
+  PhWriter w = ph_writer (out, PH_RENDEZVOUS_GREETING_LEN);
+
+  ph_base64_encode (ph_slice (token, PH_RENDEZVOUS_KNOCK_TOKEN_LEN), text);
+  ph_write_u16 (&w, PH_RENDEZVOUS_GREETING_LEN - 2);
+  ph_write_bytes (&w, words, sizeof words - 1);
+  ph_write_bytes (&w, text, strlen (text));
+  g_assert (ph_writer_ok (&w) && ph_writer_len (&w) == PH_RENDEZVOUS_GREETING_LEN);
 }

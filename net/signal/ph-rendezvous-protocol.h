@@ -24,6 +24,14 @@
 /* Servers that a client is told. */
 #define PH_RENDEZVOUS_ICE_MAX 16
 
+/* A knock: the server connects to the device, at the address that it sees the device at, and says a greeting
+ * that holds the device's token. Lower ports are none that a Porthole listens on. */
+#define PH_RENDEZVOUS_KNOCK_PORT_MIN 1024
+#define PH_RENDEZVOUS_KNOCK_TOKEN_LEN 16
+/* The answer comes after this, whatever became of the connection: when tells no more than what. The kernel's
+ * SYN leaves at 0, 1 and 3 s. */
+#define PH_RENDEZVOUS_KNOCK_TIME (5 * PH_SEC)
+
 /* Everything that goes wrong, on the wire and in events. On the wire it is the string of
  * ph_rendezvous_code_string(); strings are never given another meaning. */
 typedef enum {
@@ -51,6 +59,7 @@ typedef enum {
   PH_RENDEZVOUS_INVITATION_ENDED, /* "invitation-ended": somebody gave a wrong answer to it */
   PH_RENDEZVOUS_INVITER_OFFLINE, /* "inviter-offline" */
   PH_RENDEZVOUS_INVITATION_TAKEN, /* "invitation-taken": the look-up ID is another device's */
+  PH_RENDEZVOUS_KNOCK_REFUSED, /* "knock-refused": this server, address or port, or too often */
 
   /* Found by the client. */
   PH_RENDEZVOUS_UNREACHABLE, /* "unreachable": name, network or server not there */
@@ -88,3 +97,9 @@ typedef struct {
 /* 0 if the origin is too long. */
 size_t ph_rendezvous_login_message (const PhRendezvousLogin *login,
                                     uint8_t out[PH_RENDEZVOUS_LOGIN_LEN_MAX]);
+
+/* u16 length, "porthole/1 knock " and the token in base64url: a frame as on any connection between peers (RFC 4571)
+ * that is none of theirs, and text without a line's end to whatever else listens there. */
+#define PH_RENDEZVOUS_GREETING_LEN 41
+void ph_rendezvous_greeting (const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN],
+                             uint8_t out[PH_RENDEZVOUS_GREETING_LEN]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The rendezvous client's core against a server that says anything: the input is lines, each a frame.
- * The client watches one contact, has an invitation open and accepts another. A line "+" lets time
- * pass, "-" closes. */
+ * The client watches one contact, has an invitation open and accepts another, and wants to be knocked at
+ * whenever it can. A line "+" lets time pass, "-" closes. */
 
 #include "net/signal/ph-rendezvous-client.h"
 
@@ -10,7 +10,9 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 static void
 settle (PhRendezvousClient *client, PhTime now)
 {
+  static const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN] = {1};
   PhRendezvousEvent event;
+  PhAddr from, to;
   const char *why;
   char *text;
 
@@ -22,6 +24,11 @@ settle (PhRendezvousClient *client, PhTime now)
   }
   while (ph_rendezvous_client_poll_event (client, &event))
     g_assert_true (g_utf8_validate (event.name, -1, NULL));
+  if (ph_rendezvous_client_can_knock (client, &from, &to)) {
+    g_assert_true (ph_addr_is_set (&from) && from.family == to.family);
+    ph_rendezvous_client_knock (client, now, 40000, token);
+    g_free (ph_rendezvous_client_poll_text (client));
+  }
   /* Nothing that was due stays due. */
   ph_rendezvous_client_handle_timeout (client, now);
   g_assert_true (ph_rendezvous_client_next_timeout (client, &why) > now);
@@ -34,7 +41,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   static const char *const hello[] = {
       "{\"type\":\"challenge\",\"protocol\":1,"
       "\"nonce\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-      "{\"type\":\"welcome\",\"ice\":[{\"uri\":\"stun:192.0.2.1\"}],\"life\":600}",
+      "{\"type\":\"welcome\",\"ice\":[{\"uri\":\"stun:192.0.2.1\"}],\"life\":600,"
+      "\"knock_from\":\"192.0.2.1\",\"knock_to\":\"198.51.100.1\"}",
   };
   PhIdentity us;
   PhIdentity them;

@@ -19,10 +19,18 @@ unix_time (void *user)
 }
 
 static char *
-drain (PhRooms *rooms, bool closed[N_CONNS])
+drain (PhRooms *rooms, PhTime now, bool closed[N_CONNS])
 {
   PhRoomsOutput out;
+  PhRoomsKnock knock;
   char *last = NULL;
+
+  while (ph_rooms_poll_knock (rooms, &knock)) {
+    g_assert_cmpint (knock.to.port, >=, PH_RENDEZVOUS_KNOCK_PORT_MIN);
+    g_assert_true (knock.to.ip[0] == 198 && knock.to.ip[3] < N_CONNS);
+    if (knock.number % 4 == 0)
+      ph_rooms_handle_knock_failed (rooms, now, knock.number);
+  }
 
   while (ph_rooms_poll_output (rooms, &out)) {
     g_assert_true (out.connection < N_CONNS);
@@ -48,7 +56,7 @@ log_in (PhRooms *rooms, uint64_t conn, const PhIdentity *identity, const char *w
   char key[64];
   char text[128];
   const char *type;
-  g_autofree char *challenge = drain (rooms, closed);
+  g_autofree char *challenge = drain (rooms, 1, closed);
   g_autoptr (JsonObject) message = ph_json_parse (ph_slice_string (challenge), &type);
 
   g_assert_true (ph_json_bytes (message, "nonce", login.server_nonce, 32));
@@ -67,7 +75,7 @@ log_in (PhRooms *rooms, uint64_t conn, const PhIdentity *identity, const char *w
     *c = 'A';
   ph_rooms_handle_text (rooms, 1, conn, ph_slice_string (frame));
 
-  g_autofree char *welcome = drain (rooms, closed);
+  g_autofree char *welcome = drain (rooms, 1, closed);
 
   g_assert_nonnull (welcome);
 }
@@ -98,13 +106,15 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     ph_base64_encode (ph_slice (identities[i].id.key, 32), keys[i]);
   }
   for (uint64_t conn = 0; conn < N_CONNS; conn++) {
+    const PhAddr local = ph_addr_ipv4 (192, 0, 2, 1, 8080);
     const PhAddr remote = ph_addr_ipv4 (198, 51, 100, (uint8_t)conn, 1);
 
     ph_rooms_handle_open (rooms, now, conn, &remote, ORIGIN);
+    ph_rooms_allow_knocks (rooms, conn, &local);
     if (conn < 2)
       log_in (rooms, conn, &identities[conn], keys[1 - conn], closed);
     else
-      g_free (drain (rooms, closed));
+      g_free (drain (rooms, now, closed));
   }
 
   while (size > 0) {
@@ -115,10 +125,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       ph_rooms_handle_close (rooms, now, data[0] / N_CONNS % N_CONNS);
     else if (len > 0)
       ph_rooms_handle_text (rooms, now, data[0] % N_CONNS, ph_slice (data + 1, len - 1));
-    g_free (drain (rooms, closed));
+    g_free (drain (rooms, now, closed));
     now += PH_SEC / 2;
     ph_rooms_handle_timeout (rooms, now);
-    g_free (drain (rooms, closed));
+    g_free (drain (rooms, now, closed));
     data += MIN (len + 1, size);
     size -= MIN (len + 1, size);
   }

@@ -28,6 +28,8 @@ world_init (World *w, const char *name, unsigned n_clients)
   w->now = 1000 * PH_SEC;
   w->next_conn = 1;
   w->n = n_clients;
+  w->remote = ph_addr_ipv4 (198, 51, 100, 1, 5000);
+  w->knocks = g_array_new (FALSE, TRUE, sizeof (PhRoomsKnock));
   w->config = (PhRoomsConfig){
       .random = w->random,
       .stun_uris = stun,
@@ -76,6 +78,7 @@ world_clear (World *w)
     g_clear_pointer (&party->wire, wire_free);
   }
   ph_rooms_free (w->rooms);
+  g_array_unref (w->knocks);
 }
 
 /* --- Settling ----------------------------------------------------------------------------------- */
@@ -93,7 +96,13 @@ static void
 settle_server (World *w)
 {
   PhRoomsOutput out;
+  PhRoomsKnock knock;
 
+  while (w->rooms != NULL && ph_rooms_poll_knock (w->rooms, &knock)) {
+    g_array_append_val (w->knocks, knock);
+    if (w->knocks_fail)
+      ph_rooms_handle_knock_failed (w->rooms, w->now, knock.number);
+  }
   while (w->rooms != NULL && ph_rooms_poll_output (w->rooms, &out)) {
     Party *party = party_of (w, out.connection);
 
@@ -108,7 +117,7 @@ settle_server (World *w)
 static void
 dial (World *w, Party *party)
 {
-  const PhAddr remote = ph_addr_ipv4 (198, 51, 100, 1, 5000);
+  const PhAddr local = ph_addr_ipv4 (192, 0, 2, 1, 8080);
 
   party->dials++;
   party->wire = g_new0 (Wire, 1);
@@ -117,7 +126,9 @@ dial (World *w, Party *party)
   party->wire->conn = w->next_conn++;
   if (w->rooms == NULL)
     return;
-  ph_rooms_handle_open (w->rooms, w->now, party->wire->conn, &remote, WORLD_ADDRESS);
+  ph_rooms_handle_open (w->rooms, w->now, party->wire->conn, &w->remote, WORLD_ADDRESS);
+  if (!w->no_knocks)
+    ph_rooms_allow_knocks (w->rooms, party->wire->conn, &local);
   settle_server (w);
 }
 

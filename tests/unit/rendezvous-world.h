@@ -51,6 +51,10 @@ typedef struct {
   uint64_t next_conn;
   Party parties[WORLD_CLIENTS_MAX];
   unsigned n;
+  PhAddr remote; /* where all clients come from */
+  bool no_knocks; /* clients have come through a proxy */
+  bool knocks_fail; /* the server has no route */
+  GArray *knocks; /* of PhRoomsKnock: those that it was asked for */
 } World;
 
 void world_init (World *w, const char *name, unsigned n_clients);

@@ -96,7 +96,8 @@ typedef struct {
   unsigned onlines;
   unsigned offlines;
   unsigned delivered;
-  PhRendezvousCode code; /* of the last OFFLINE */
+  unsigned knocked;
+  PhRendezvousCode code; /* of the last OFFLINE or KNOCKED */
   char *body; /* of the last signal */
   char *name; /* of the last ACCEPTED or INVITATION_USED */
 } Client;
@@ -112,6 +113,10 @@ on_event (void *user, PhTime now, const PhRendezvousEvent *event)
     break;
   case PH_RENDEZVOUS_EVENT_OFFLINE:
     client->offlines++;
+    client->code = event->code;
+    break;
+  case PH_RENDEZVOUS_EVENT_KNOCKED:
+    client->knocked++;
     client->code = event->code;
     break;
   case PH_RENDEZVOUS_EVENT_SIGNAL:
@@ -227,16 +232,26 @@ on_raw_connected (GObject *source, GAsyncResult *result, void *user)
 }
 
 static void
-raw_dial (Raw *raw, const PhRendezvousAddress *address, const char *protocol)
+raw_dial_with (Raw *raw, const PhRendezvousAddress *address, const char *protocol,
+               const char *header)
 {
   char *protocols[] = {(char *)protocol, NULL};
   g_autoptr (SoupMessage) message = soup_message_new ("GET", address->url);
 
+  if (header != NULL)
+    soup_message_headers_append (soup_message_get_request_headers (message), header,
+                                 "198.51.100.9");
   memset (raw, 0, sizeof *raw);
   raw->session = soup_session_new ();
   soup_session_websocket_connect_async (raw->session, message, NULL,
                                         protocol != NULL ? protocols : NULL, G_PRIORITY_DEFAULT,
                                         NULL, on_raw_connected, raw);
+}
+
+static void
+raw_dial (Raw *raw, const PhRendezvousAddress *address, const char *protocol)
+{
+  raw_dial_with (raw, address, protocol, NULL);
 }
 
 static void
@@ -380,6 +395,186 @@ test_address_gone (void)
   g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_LOST);
 
   client_clear (&alice);
+  server_stop (&server);
+}
+
+/* --- Knocks ------------------------------------------------------------------------------------- */
+
+/* Two addresses of the internet on this computer: the server's, and the one that clients come from. */
+static void
+make_internet (void)
+{
+  ip ("address replace 192.0.2.1/32 dev lo");
+  ip ("address replace 198.51.100.1/32 dev lo");
+  ip ("route replace local 192.0.2.1 dev lo table local src 198.51.100.1");
+}
+
+typedef struct {
+  GSocketListener *listener;
+  uint16_t port;
+  GSocketConnection *connection;
+  char from[PH_ADDR_STRING_MAX];
+  uint8_t bytes[2 * PH_RENDEZVOUS_GREETING_LEN];
+  gsize len;
+  bool closed;
+} Ear;
+
+static void
+on_heard (GObject *source, GAsyncResult *result, void *user)
+{
+  Ear *ear = user;
+
+  g_input_stream_read_all_finish (G_INPUT_STREAM (source), result, &ear->len, NULL);
+  ear->closed = true;
+}
+
+static void
+on_accepted (GObject *source, GAsyncResult *result, void *user)
+{
+  Ear *ear = user;
+  g_autoptr (GSocketAddress) remote = NULL;
+  g_autofree char *text = NULL;
+
+  ear->connection =
+      g_socket_listener_accept_finish (G_SOCKET_LISTENER (source), result, NULL, NULL);
+  if (ear->connection == NULL)
+    return;
+  remote = g_socket_connection_get_remote_address (ear->connection, NULL);
+  text =
+      g_inet_address_to_string (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote)));
+  g_strlcpy (ear->from, text, sizeof ear->from);
+  g_input_stream_read_all_async (g_io_stream_get_input_stream (G_IO_STREAM (ear->connection)),
+                                 ear->bytes, sizeof ear->bytes, G_PRIORITY_DEFAULT, NULL, on_heard,
+                                 ear);
+}
+
+static void
+ear_open (Ear *ear)
+{
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string ("198.51.100.1", 0);
+  g_autoptr (GSocketAddress) bound = NULL;
+  g_autoptr (GError) error = NULL;
+
+  memset (ear, 0, sizeof *ear);
+  ear->listener = g_socket_listener_new ();
+  g_socket_listener_add_address (ear->listener, address, G_SOCKET_TYPE_STREAM,
+                                 G_SOCKET_PROTOCOL_TCP, NULL, &bound, &error);
+  g_assert_no_error (error);
+  ear->port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound));
+  g_socket_listener_accept_async (ear->listener, NULL, on_accepted, ear);
+}
+
+static void
+ear_close (Ear *ear)
+{
+  g_socket_listener_close (ear->listener);
+  while (g_main_context_iteration (NULL, FALSE)) /* the accept that is cancelled */
+    ;
+  g_clear_object (&ear->connection);
+  g_clear_object (&ear->listener);
+}
+
+/* Who listens is connected to, hears the token and that it was all. Who does not is told so, as late. */
+static void
+test_knock (void)
+{
+  static const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN] = "what I have said";
+  uint8_t greeting[PH_RENDEZVOUS_GREETING_LEN];
+  PhAddr from, to;
+  Server server;
+  Client alice;
+  PhTime asked;
+  Ear ear;
+
+  make_internet ();
+  server = server_start (NULL, "192.0.2.1:0");
+  client_init (&alice, &server.address, "Alice");
+  client_start (&alice);
+  WAIT_FOR (alice.onlines == 1);
+  g_assert_true (ph_rendezvous_client_can_knock (core (&alice), &from, &to));
+
+  ear_open (&ear);
+  g_assert_true (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token));
+  ph_rendezvous_driver_settle (alice.driver);
+  WAIT_FOR (ear.closed);
+  ph_rendezvous_greeting (token, greeting);
+  g_assert_cmpmem (ear.bytes, ear.len, greeting, sizeof greeting);
+  g_assert_cmpstr (ear.from, ==, "192.0.2.1");
+  g_assert_cmpuint (alice.knocked, ==, 0);
+  WAIT_FOR (alice.knocked == 1);
+  g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_OK);
+  ear_close (&ear);
+
+  asked = ph_clock_now ();
+  g_assert_true (ph_rendezvous_client_knock (core (&alice), asked, ear.port, token));
+  ph_rendezvous_driver_settle (alice.driver);
+  WAIT_FOR (alice.knocked == 2);
+  g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_OK);
+  g_assert_cmpuint (ph_time_since (ph_clock_now (), asked), >=,
+                    PH_RENDEZVOUS_KNOCK_TIME - PH_SEC / 10);
+
+  /* In the midst of one the server ends, and so does the client. */
+  ear_open (&ear);
+  g_assert_true (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token));
+  ph_rendezvous_driver_settle (alice.driver);
+  WAIT_FOR (ear.connection != NULL);
+  ear_close (&ear);
+  server_stop (&server);
+  client_clear (&alice);
+}
+
+static bool
+may_knock (const PhRendezvousAddress *address, const char *header)
+{
+  PhIdentity identity;
+  const PhRandom random = ph_system_random ();
+  const PhRendezvousClientConfig config = {
+      .identity = &identity,
+      .address = *address,
+      .name = "",
+      .random = random,
+  };
+  g_autofree char *login = NULL;
+  PhRendezvousClient *client;
+  PhAddr from, to;
+  Raw raw;
+  bool may;
+
+  ph_identity_generate (&identity, &random);
+  client = ph_rendezvous_client_new (&config);
+  ph_rendezvous_client_start (client, 1);
+  g_assert_cmpint (ph_rendezvous_client_poll_request (client), ==, PH_RENDEZVOUS_REQUEST_CONNECT);
+  raw_dial_with (&raw, address, PH_RENDEZVOUS_SUBPROTOCOL, header);
+  WAIT_FOR (raw.heard != NULL);
+  ph_rendezvous_client_handle_open (client, 1);
+  ph_rendezvous_client_handle_text (client, 1, ph_slice_string (raw.heard));
+  login = ph_rendezvous_client_poll_text (client);
+  soup_websocket_connection_send_text (raw.socket, login);
+  WAIT_FOR (strstr (raw.heard, "welcome") != NULL);
+  ph_rendezvous_client_handle_text (client, 1, ph_slice_string (raw.heard));
+  g_assert_cmpint (ph_rendezvous_client_state (client), ==, PH_RENDEZVOUS_ONLINE);
+  may = ph_rendezvous_client_can_knock (client, &from, &to);
+  ph_rendezvous_client_free (client);
+  raw_close (&raw);
+  return may;
+}
+
+/* Whom the server does not see itself it does not knock at, and nobody if it shall not. */
+static void
+test_no_knock (void)
+{
+  static const char *const options[] = {"--no-knocks", NULL};
+  Server server;
+
+  make_internet ();
+  server = server_start (NULL, "192.0.2.1:0");
+  g_assert_true (may_knock (&server.address, NULL));
+  g_assert_false (may_knock (&server.address, "X-Forwarded-For"));
+  g_assert_false (may_knock (&server.address, "Via"));
+  g_assert_false (may_knock (&server.address, "Forwarded"));
+  server_stop (&server);
+  server = server_start (options, "192.0.2.1:0");
+  g_assert_false (may_knock (&server.address, NULL));
   server_stop (&server);
 }
 
@@ -640,6 +835,8 @@ main (int argc, char **argv)
   g_test_add_func ("/rendezvous-io/two-clients", test_two_clients);
   g_test_add_func ("/rendezvous-io/server-restarts", test_server_restarts);
   g_test_add_func ("/rendezvous-io/address-gone", test_address_gone);
+  g_test_add_func ("/rendezvous-io/knock", test_knock);
+  g_test_add_func ("/rendezvous-io/no-knock", test_no_knock);
   g_test_add_func ("/rendezvous-io/tls", test_tls);
   g_test_add_func ("/rendezvous-io/nobody-and-somebody-else", test_nobody_and_somebody_else);
   g_test_add_func ("/rendezvous-io/misuse", test_misuse);

@@ -167,6 +167,31 @@ log_in (Fixture *f, PhIdentity *identity)
   return conn;
 }
 
+/* However many want it, from wherever. */
+static void
+test_knocks_max (Fixture *f, const void *data)
+{
+  const Login how = {.origin = ORIGIN};
+  const PhAddr local = ph_addr_ipv4 (192, 0, 2, 1, 8080);
+  PhRoomsKnock knock;
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < PH_ROOMS_KNOCKS_MAX + 6; i++) {
+    const uint64_t conn = open_from (f, ph_addr_ipv4 (203, 0, 113, (uint8_t)i, 1000));
+    PhIdentity identity;
+
+    ph_rooms_allow_knocks (f->rooms, conn, &local);
+    ph_identity_generate (&identity, &f->random);
+    log_in_with (f, conn, &identity, &how);
+    ASSERT_HEARD (conn, "knock_from", "192.0.2.1");
+    say (f, conn, "{\"type\":\"knock\",\"port\":40000,\"token\":\"AAAAAAAAAAAAAAAAAAAAAA\"}");
+    ASSERT_HEARD (conn, "code", i < PH_ROOMS_KNOCKS_MAX ? NULL : "knock-refused");
+    while (ph_rooms_poll_knock (f->rooms, &knock))
+      n++;
+  }
+  g_assert_cmpuint (n, ==, PH_ROOMS_KNOCKS_MAX);
+}
+
 static void
 test_log_in_must_be_right (Fixture *f, const void *data)
 {
@@ -670,6 +695,7 @@ int
 main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
+  ADD ("knocks-max", test_knocks_max);
   ADD ("log-in-must-be-right", test_log_in_must_be_right);
   ADD ("log-in-replayed", test_log_in_replayed);
   ADD ("nonsense", test_nonsense);
