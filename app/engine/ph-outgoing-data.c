@@ -2,11 +2,6 @@
 
 #include "app/engine/ph-session-private.h"
 
-/* How often the rate of a link is measured; not more often than a round trip. */
-#define RATE_INTERVAL (20 * PH_MSEC)
-/* Queued beyond what is under way, in time: on a busy computer a thread that is ready to run, on either
- * side, may wait for so long. */
-#define QUEUED_AHEAD (20 * PH_MSEC)
 /* A transfer's part of the queue does not fall below this, however many there are. */
 #define QUEUED_SHARE_MIN (UINT64_C (256) << 10)
 /* A manifest travels in copies of this size. */
@@ -93,7 +88,7 @@ end_segment (PhOutgoing *out)
 
   flush (out, true);
   /* To be told when all of it is acknowledged. */
-  ph_link_set_low_mark (out->on->link, out->stream, 1);
+  ph_link_set_low_marks (out->on->link, out->stream, 1, 0);
   g_array_append_val (out->on->draining, draining);
   out->stream = -1;
   out->on = NULL;
@@ -210,9 +205,31 @@ note_sent (PhSession *self, uint64_t bytes)
     ph_pacer_take (self->pacer, self, bytes);
 }
 
+static uint64_t
+share (uint64_t all, unsigned sending)
+{
+  return MAX (all / MAX (sending, 1), QUEUED_SHARE_MIN);
+}
+
+/* Whether its part of what may be queued on the link is; then it is told when that is so no more. */
+static bool
+is_full (PhOutgoing *out, unsigned sending)
+{
+  const uint64_t queued_max = share (PH_SESSION_QUEUED_MAX, sending);
+  const uint64_t unsent_max = share (PH_SESSION_UNSENT_MAX, sending);
+  PhLink *link = out->on->link;
+
+  if (ph_link_stream_queued (link, out->stream) + out->gather_len < queued_max
+      && ph_link_stream_unsent (link, out->stream) + out->gather_len < unsent_max)
+    return false;
+  ph_link_set_low_marks (link, out->stream, queued_max - queued_max / 4,
+                         unsent_max - unsent_max / 4);
+  return true;
+}
+
 /* One chunk of one transfer. False: nothing more for the time being. */
 static bool
-step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, uint64_t mark)
+step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, unsigned sending)
 {
   PhSourceChunk chunk = {0};
   size_t len_max;
@@ -225,11 +242,8 @@ step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, uint64_t mar
     return false;
   if (out->stream < 0 && !open_segment (self, now, out, on))
     return false;
-  if (ph_link_stream_queued (on->link, out->stream) + out->gather_len >= mark) {
-    ph_link_set_low_mark (on->link, out->stream, mark - mark / 4);
+  if (is_full (out, sending))
     return false;
-  }
-
   if (!may_send (self, now, &len_max))
     return false;
 
@@ -279,7 +293,7 @@ pump_manifest (PhSession *self, PhTime now, PhOutgoing *out)
     out->manifest_stream = ph_session_open_stream (self, now, out->manifest_on);
     if (out->manifest_stream < 0)
       return;
-    ph_link_set_low_mark (link, out->manifest_stream, PH_SESSION_QUEUED_MIN / 2);
+    ph_link_set_low_marks (link, out->manifest_stream, 0, PH_SESSION_UNSENT_MAX / 2);
     ph_link_send (link, out->manifest_stream,
                   (PhBufSlice){ph_buf_new_copy (ph_slice (&type, 1)), 0, 1}, false);
     ph_link_send (link, out->manifest_stream,
@@ -287,7 +301,7 @@ pump_manifest (PhSession *self, PhTime now, PhOutgoing *out)
                                PH_TRANSFER_ID_LEN},
                   false);
   }
-  while (ph_link_stream_queued (link, out->manifest_stream) < PH_SESSION_QUEUED_MIN) {
+  while (ph_link_stream_unsent (link, out->manifest_stream) < PH_SESSION_UNSENT_MAX) {
     const size_t n = MIN (len - out->manifest_sent, MANIFEST_CHUNK);
     PhBuf *buf = ph_buf_new_copy (ph_slice (data + out->manifest_sent, n));
 
@@ -302,39 +316,6 @@ pump_manifest (PhSession *self, PhTime now, PhOutgoing *out)
 }
 
 /* --- All of them -------------------------------------------------------------------------------- */
-
-/* The highest rate seen lately: it falls slowly, as pauses are mostly the sources' or the sinks'. */
-static void
-measure_rate (PhPeerLink *on, PhTime now, const PhLinkStats *stats)
-{
-  const PhTime interval = ph_time_since (now, on->rate_at);
-
-  if (interval < MAX (stats->rtt, RATE_INTERVAL))
-    return;
-
-  const uint64_t rate = (stats->bytes_sent - on->rate_bytes) * 1000000 / (interval / PH_USEC);
-
-  on->rate = MAX (rate, on->rate - on->rate / 8);
-  on->rate_at = now;
-  on->rate_bytes = stats->bytes_sent;
-}
-
-/* Bytes to keep queued on `on` for each of `count` transfers. Congestion control has up to twice the
- * line's content under way; a third part lets the measured rate grow where only the queue limits it. */
-static uint64_t
-queue_mark (PhPeerLink *on, PhTime now, unsigned count)
-{
-  PhLinkStats stats = {0};
-
-  ph_link_stats (on->link, &stats);
-  measure_rate (on, now, &stats);
-
-  const uint64_t usec = (3 * MIN (stats.rtt, PH_SEC) + QUEUED_AHEAD) / PH_USEC;
-  const uint64_t all =
-      CLAMP (on->rate / 1000 * usec / 1000, PH_SESSION_QUEUED_MIN, PH_SESSION_QUEUED_MAX);
-
-  return MAX (all / MAX (count, 1), QUEUED_SHARE_MIN);
-}
 
 /* Forgets what is acknowledged. A link that is closed says nothing about that. */
 static void
@@ -385,15 +366,13 @@ ph_outgoing_pump (PhSession *self, PhTime now)
       sending++;
   }
 
-  const uint64_t mark = queue_mark (on, now, sending);
-
   while (more) {
     more = false;
     /* Each in turn, and the next time the one whose turn it would have been. */
     for (unsigned i = 0; i < self->outgoing->len && !self->paced; i++) {
       const unsigned turn = (self->turn + i) % self->outgoing->len;
 
-      more |= step (self, now, self->outgoing->pdata[turn], on, mark);
+      more |= step (self, now, self->outgoing->pdata[turn], on, sending);
       if (self->paced)
         self->turn = turn;
     }

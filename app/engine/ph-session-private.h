@@ -33,11 +33,6 @@ struct _PhPeerLink {
   PhPeerStream *peer_control; /* in `streams`, or NULL */
   GHashTable *streams; /* int64_t -> PhPeerStream, owned: streams of the peer */
   GArray *draining; /* PhDraining */
-
-  /* How fast it sends, to know how much to queue. */
-  uint64_t rate; /* bytes a second */
-  PhTime rate_at;
-  uint64_t rate_bytes; /* sent by then */
 };
 
 /* A data stream of ours that has its fin and may not be acknowledged yet. */

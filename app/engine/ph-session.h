@@ -56,11 +56,11 @@
 #define PH_SESSION_SEGMENTS_MAX 4u
 /* Control bytes queued on one link: a peer that asks and does not read is cut off. */
 #define PH_SESSION_CONTROL_QUEUED_MAX (1u << 20)
-/* Data queued on one link, all transfers together: what keeps the line full at the rate it shows, within
- * bounds. Less makes a pause take effect sooner, and the caches warmer; more is needed for long fast lines:
- * 1 Gbit/s and 100 ms hold 12 MiB. */
-#define PH_SESSION_QUEUED_MIN (UINT64_C (1) << 20)
+/* Data queued on one link, all transfers together: how much of it the line may hold (1 Gbit/s and 100 ms hold
+ * 12 MiB), and how much may wait to be sent. There is more to be had as soon as some of that is gone; less of
+ * it lets a pause take effect sooner, and a message get through, and leaves the bytes in the processor's cache. */
 #define PH_SESSION_QUEUED_MAX (UINT64_C (16) << 20)
+#define PH_SESSION_UNSENT_MAX (UINT64_C (1) << 20)
 
 typedef struct _PhSession PhSession;
 

@@ -58,10 +58,16 @@ ph_link_stream_queued (const PhLink *self, int64_t stream)
   return self->klass->stream_queued (self, stream);
 }
 
-void
-ph_link_set_low_mark (PhLink *self, int64_t stream, uint64_t bytes)
+uint64_t
+ph_link_stream_unsent (const PhLink *self, int64_t stream)
 {
-  self->klass->set_low_mark (self, stream, bytes);
+  return self->klass->stream_unsent (self, stream);
+}
+
+void
+ph_link_set_low_marks (PhLink *self, int64_t stream, uint64_t queued, uint64_t unsent)
+{
+  self->klass->set_low_marks (self, stream, queued, unsent);
 }
 
 void

@@ -12,8 +12,8 @@
  *
  * Flow control. The reader grants credit with ph_link_consumed(); what has arrived and is not yet
  * consumed is bounded by the window (per stream and for the link), so a slow disk slows the sender and
- * memory stays bounded. The writer asks ph_link_stream_queued() and stops queueing above a mark of
- * its own; PH_LINK_EVENT_DRAINED says when to go on.
+ * memory stays bounded. The writer asks ph_link_stream_queued() and ph_link_stream_unsent(), and stops queueing
+ * above marks of its own; PH_LINK_EVENT_DRAINED says when to go on.
  *
  * Identity. A link is for one expected device key. It becomes READY only after the peer has proved
  * to hold it and the peer's first application bytes have come (see design.md: success of the
@@ -52,7 +52,7 @@ typedef enum {
   PH_LINK_EVENT_STREAM_OPENED, /* the peer opened `stream` */
   PH_LINK_EVENT_STREAM_DATA, /* `data` (an owned reference: clear it) and/or `fin` on `stream` */
   PH_LINK_EVENT_STREAM_RESET, /* the peer gave `stream` up, in either direction, with `code` */
-  PH_LINK_EVENT_DRAINED, /* ph_link_stream_queued() of `stream` fell below its low mark */
+  PH_LINK_EVENT_DRAINED, /* what is queued or unsent of `stream` fell below its low mark */
   PH_LINK_EVENT_CLOSED, /* `error`, `code`, `reason`; the last event of a link */
 } PhLinkEventType;
 
@@ -85,7 +85,8 @@ typedef struct {
   int64_t (*open_stream) (PhLink *self);
   void (*send) (PhLink *self, int64_t stream, PhBufSlice data, bool fin);
   uint64_t (*stream_queued) (const PhLink *self, int64_t stream);
-  void (*set_low_mark) (PhLink *self, int64_t stream, uint64_t bytes);
+  uint64_t (*stream_unsent) (const PhLink *self, int64_t stream);
+  void (*set_low_marks) (PhLink *self, int64_t stream, uint64_t queued, uint64_t unsent);
   void (*consumed) (PhLink *self, int64_t stream, uint64_t bytes);
   void (*reset_stream) (PhLink *self, int64_t stream, uint64_t code);
   void (*close) (PhLink *self, PhTime now, uint64_t code, const char *reason);
@@ -124,8 +125,10 @@ int64_t ph_link_open_stream (PhLink *self);
 void ph_link_send (PhLink *self, int64_t stream, PhBufSlice data, bool fin);
 /* Bytes queued and not yet acknowledged. */
 uint64_t ph_link_stream_queued (const PhLink *self, int64_t stream);
-/* From when on PH_LINK_EVENT_DRAINED is told, once per crossing from above; default 0: never. */
-void ph_link_set_low_mark (PhLink *self, int64_t stream, uint64_t bytes);
+/* Those of them that have not gone out yet. */
+uint64_t ph_link_stream_unsent (const PhLink *self, int64_t stream);
+/* From when on PH_LINK_EVENT_DRAINED is told, once per crossing of either from above; default 0: never. */
+void ph_link_set_low_marks (PhLink *self, int64_t stream, uint64_t queued, uint64_t unsent);
 /* Grants credit for `bytes` of STREAM_DATA that are dealt with. */
 void ph_link_consumed (PhLink *self, int64_t stream, uint64_t bytes);
 /* Gives a stream up in the direction it has; queued bytes are dropped. */

@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include "net/link/ph-low-mark.h"
 #include "net/link/ph-receive-buffer.h"
 #include "net/quic/ph-quic.h"
 
@@ -60,8 +61,8 @@ typedef struct {
   size_t next_sent; /* bytes of `next` */
   uint64_t queued; /* not acknowledged */
   uint64_t unacked; /* of them sent */
-  uint64_t low_mark;
-  bool above_mark;
+  PhLowMark low_queued;
+  PhLowMark low_unsent;
   bool fin_queued;
   bool fin_sent;
   bool dead; /* given up by either side: nothing goes out */
@@ -190,7 +191,8 @@ bool ph_quic_stream_poll_event (PhQuicLink *self, PhLinkEvent *ret_event);
 int64_t ph_quic_open_stream (PhLink *link);
 void ph_quic_send (PhLink *link, int64_t id, PhBufSlice data, bool fin);
 uint64_t ph_quic_stream_queued (const PhLink *link, int64_t id);
-void ph_quic_set_low_mark (PhLink *link, int64_t id, uint64_t bytes);
+uint64_t ph_quic_stream_unsent (const PhLink *link, int64_t id);
+void ph_quic_set_low_marks (PhLink *link, int64_t id, uint64_t queued, uint64_t unsent);
 void ph_quic_consumed (PhLink *link, int64_t id, uint64_t bytes);
 void ph_quic_reset_stream (PhLink *link, int64_t id, uint64_t code);
 

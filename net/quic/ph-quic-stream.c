@@ -36,6 +36,13 @@ want_telling (PhQuicLink *self, PhQuicStream *stream)
   stream->in_telling = true;
 }
 
+static void
+tell_drained (PhQuicLink *self, PhQuicStream *stream)
+{
+  stream->tell_drained = true;
+  want_telling (self, stream);
+}
+
 /* --- Coming and going ------------------------------------------------------------------------- */
 
 PhQuicStream *
@@ -167,8 +174,8 @@ ph_quic_send (PhLink *link, int64_t id, PhBufSlice data, bool fin)
   g_assert (!stream->fin_queued);
   stream->fin_queued = fin;
   stream->queued += data.len;
-  if (stream->queued >= stream->low_mark)
-    stream->above_mark = true;
+  ph_low_mark_rose (&stream->low_queued, stream->queued);
+  ph_low_mark_rose (&stream->low_unsent, stream->queued - stream->unacked);
 
   if (data.len > 0) {
     PhQuicChunk *chunk = g_new0 (PhQuicChunk, 1);
@@ -196,6 +203,8 @@ ph_quic_stream_sent (PhQuicLink *self, PhQuicStream *stream, size_t bytes, bool 
   }
   self->unacked += bytes;
   stream->unacked += bytes;
+  if (ph_low_mark_fell (&stream->low_unsent, stream->queued - stream->unacked))
+    tell_drained (self, stream);
 
   while (bytes > 0) {
     const size_t left = stream->next->slice.len - stream->next_sent;
@@ -249,11 +258,8 @@ ph_quic_stream_acked (PhQuicLink *self, PhQuicStream *stream, uint64_t bytes)
     g_free (chunk);
   }
 
-  if (stream->above_mark && stream->queued < stream->low_mark) {
-    stream->above_mark = false;
-    stream->tell_drained = true;
-    want_telling (self, stream);
-  }
+  if (ph_low_mark_fell (&stream->low_queued, stream->queued))
+    tell_drained (self, stream);
 }
 
 uint64_t
@@ -264,15 +270,23 @@ ph_quic_stream_queued (const PhLink *link, int64_t id)
   return stream != NULL && !stream->dead ? stream->queued : 0;
 }
 
+uint64_t
+ph_quic_stream_unsent (const PhLink *link, int64_t id)
+{
+  const PhQuicStream *stream = ph_quic_stream_find (ph_quic_const (link), id);
+
+  return stream != NULL && !stream->dead ? stream->queued - stream->unacked : 0;
+}
+
 void
-ph_quic_set_low_mark (PhLink *link, int64_t id, uint64_t bytes)
+ph_quic_set_low_marks (PhLink *link, int64_t id, uint64_t queued, uint64_t unsent)
 {
   PhQuicStream *stream = ph_quic_stream_find (ph_quic (link), id);
 
   if (stream == NULL || !stream->local)
     return;
-  stream->low_mark = bytes;
-  stream->above_mark = stream->queued >= bytes;
+  ph_low_mark_set (&stream->low_queued, queued, stream->queued);
+  ph_low_mark_set (&stream->low_unsent, unsent, stream->queued - stream->unacked);
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #pragma once
 
+#include "net/link/ph-low-mark.h"
 #include "net/link/ph-receive-buffer.h"
 #include "net/tls/ph-tls-frame.h"
 #include "net/tls/ph-tls-link.h"
@@ -35,8 +36,8 @@ typedef struct {
   uint64_t sent;
   uint64_t arrived; /* of them, says the peer */
   uint64_t limit; /* how far `sent` may go */
-  uint64_t low_mark;
-  bool above_mark;
+  PhLowMark low_queued;
+  PhLowMark low_unsent;
   bool fin_queued;
   bool fin_sent;
   bool fin_arrived;
@@ -222,6 +223,7 @@ bool ph_tls_stream_poll_event (PhTlsLink *self, PhLinkEvent *ret_event);
 int64_t ph_tls_open_stream (PhLink *link);
 void ph_tls_send (PhLink *link, int64_t id, PhBufSlice data, bool fin);
 uint64_t ph_tls_stream_queued (const PhLink *link, int64_t id);
-void ph_tls_set_low_mark (PhLink *link, int64_t id, uint64_t bytes);
+uint64_t ph_tls_stream_unsent (const PhLink *link, int64_t id);
+void ph_tls_set_low_marks (PhLink *link, int64_t id, uint64_t queued, uint64_t unsent);
 void ph_tls_consumed (PhLink *link, int64_t id, uint64_t bytes);
 void ph_tls_reset_stream (PhLink *link, int64_t id, uint64_t code);

@@ -177,8 +177,8 @@ ph_tls_send (PhLink *link, int64_t id, PhBufSlice data, bool fin)
   g_assert (!stream->fin_queued);
   stream->fin_queued = fin;
   stream->queued += data.len;
-  if (stream->queued - stream->arrived >= stream->low_mark)
-    stream->above_mark = true;
+  ph_low_mark_rose (&stream->low_queued, stream->queued - stream->arrived);
+  ph_low_mark_rose (&stream->low_unsent, stream->queued - stream->sent);
   if (data.len > 0)
     g_queue_push_tail (&stream->chunks, g_memdup2 (&data, sizeof data));
   else
@@ -198,6 +198,8 @@ ph_tls_stream_sent (PhTlsLink *self, PhTlsStream *stream, size_t len, bool fin)
     stream->head_sent = 0;
   }
   stream->fin_sent = fin;
+  if (ph_low_mark_fell (&stream->low_unsent, stream->queued - stream->sent))
+    stream->tell_drained = true;
   /* The next frame is another stream's. */
   list_if (&self->sending, &stream->send_node, &stream->in_sending, false);
   ph_tls_stream_settle (self, stream);
@@ -213,10 +215,8 @@ ph_tls_stream_credit (PhTlsLink *self, PhTlsStream *stream, uint64_t arrived, ui
   stream->arrived = MAX (stream->arrived, arrived);
   stream->limit = MAX (stream->limit, limit);
   stream->fin_arrived = stream->fin_arrived || fin;
-  if (stream->above_mark && stream->queued - stream->arrived < stream->low_mark && !stream->dead) {
-    stream->above_mark = false;
+  if (!stream->dead && ph_low_mark_fell (&stream->low_queued, stream->queued - stream->arrived))
     stream->tell_drained = true;
-  }
   ph_tls_stream_settle (self, stream);
   ph_tls_stream_forget_if_done (self, stream);
   return true;
@@ -230,15 +230,23 @@ ph_tls_stream_queued (const PhLink *link, int64_t id)
   return stream != NULL && !stream->dead ? stream->queued - stream->arrived : 0;
 }
 
+uint64_t
+ph_tls_stream_unsent (const PhLink *link, int64_t id)
+{
+  const PhTlsStream *stream = find (ph_tls_const (link), id);
+
+  return stream != NULL && !stream->dead ? stream->queued - stream->sent : 0;
+}
+
 void
-ph_tls_set_low_mark (PhLink *link, int64_t id, uint64_t bytes)
+ph_tls_set_low_marks (PhLink *link, int64_t id, uint64_t queued, uint64_t unsent)
 {
   PhTlsStream *stream = find (ph_tls (link), id);
 
   if (stream == NULL || !stream->local)
     return;
-  stream->low_mark = bytes;
-  stream->above_mark = stream->queued - stream->arrived >= bytes;
+  ph_low_mark_set (&stream->low_queued, queued, stream->queued - stream->arrived);
+  ph_low_mark_set (&stream->low_unsent, unsent, stream->queued - stream->sent);
 }
 
 /* --- Reading ------------------------------------------------------------------------------------ */

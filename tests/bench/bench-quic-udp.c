@@ -59,7 +59,7 @@ take_event (Bench *self, PhLinkEvent *event, PhTime now)
     self->start = now;
     if (self->config.client) {
       self->stream = ph_link_open_stream (self->link);
-      ph_link_set_low_mark (self->link, self->stream, QUEUE_MOST - CHUNK);
+      ph_link_set_low_marks (self->link, self->stream, QUEUE_MOST - CHUNK, 0);
       feed (self);
     }
     break;

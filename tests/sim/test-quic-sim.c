@@ -78,7 +78,7 @@ on_ready (Peer *peer)
     out->id = ph_link_open_stream (peer->link);
     g_assert_cmpint (out->id, >=, 0);
     out->left = peer->to_send;
-    ph_link_set_low_mark (peer->link, out->id, LOW_MARK / 2);
+    ph_link_set_low_marks (peer->link, out->id, LOW_MARK / 2, 0);
     queue_more (peer, out);
   }
 }

@@ -2,6 +2,8 @@
 
 #include "tests/support/ph-fake-link.h"
 
+#include "net/link/ph-low-mark.h"
+
 const PhFakeOptions ph_fake_options_default = {
     .stream_window = 40000,
     .link_window = 90000,
@@ -14,7 +16,7 @@ typedef struct {
   /* Writer's side. */
   GQueue queue; /* PhBufSlice*, owned */
   uint64_t queued;
-  uint64_t low_mark;
+  PhLowMark low_marks[2]; /* everything queued is unsent */
   bool fin_queued;
   /* Both. */
   bool opened_told;
@@ -183,6 +185,8 @@ fake_send (PhLink *link, int64_t id, PhBufSlice data, bool fin)
   }
   stream->fin_queued = fin;
   stream->queued += data.len;
+  for (unsigned i = 0; i < G_N_ELEMENTS (stream->low_marks); i++)
+    ph_low_mark_rose (&stream->low_marks[i], stream->queued);
   if (data.len > 0)
     g_queue_push_tail (&stream->queue, g_memdup2 (&data, sizeof data));
   else
@@ -199,12 +203,13 @@ fake_stream_queued (const PhLink *link, int64_t id)
 }
 
 static void
-fake_set_low_mark (PhLink *link, int64_t id, uint64_t bytes)
+fake_set_low_marks (PhLink *link, int64_t id, uint64_t queued, uint64_t unsent)
 {
   FakeStream *stream = find (fake (link), id);
 
   g_assert (stream != NULL);
-  stream->low_mark = bytes;
+  ph_low_mark_set (&stream->low_marks[0], queued, stream->queued);
+  ph_low_mark_set (&stream->low_marks[1], unsent, stream->queued);
 }
 
 static void
@@ -284,7 +289,8 @@ static const PhLinkClass fake_class = {
     .open_stream = fake_open_stream,
     .send = fake_send,
     .stream_queued = fake_stream_queued,
-    .set_low_mark = fake_set_low_mark,
+    .stream_unsent = fake_stream_queued,
+    .set_low_marks = fake_set_low_marks,
     .consumed = fake_consumed,
     .reset_stream = fake_reset_stream,
     .close = fake_close,
@@ -357,7 +363,6 @@ move_piece (PhFakePair *pair, FakeLink *from, FakeLink *to, FakeStream *stream)
   stream->opened_told = true;
 
   PhLinkEvent *event = tell (to, PH_LINK_EVENT_STREAM_DATA, stream->id);
-  const uint64_t before = stream->queued;
 
   if (n > 0) {
     event->data = (PhBufSlice){ph_buf_ref (head->buf), head->off, (size_t)n};
@@ -371,8 +376,10 @@ move_piece (PhFakePair *pair, FakeLink *from, FakeLink *to, FakeStream *stream)
   to->unread += n;
   event->fin = stream->fin_queued && stream->queued == 0;
   stream->over = event->fin;
-  if (before >= stream->low_mark && stream->queued < stream->low_mark)
-    tell (from, PH_LINK_EVENT_DRAINED, stream->id);
+  for (unsigned i = 0; i < G_N_ELEMENTS (stream->low_marks); i++) {
+    if (ph_low_mark_fell (&stream->low_marks[i], stream->queued))
+      tell (from, PH_LINK_EVENT_DRAINED, stream->id);
+  }
   return (size_t)n;
 }
 

@@ -330,7 +330,7 @@ test_flow_control (void)
   g_assert_cmpuint (t.side[1].n_closed, ==, 0);
 
   /* A mark below what is queued is told when it is crossed, once. */
-  ph_link_set_low_mark (t.side[0].link, 6, 2 * MIB);
+  ph_link_set_low_marks (t.side[0].link, 6, 2 * MIB, 0);
   t.side[1].hold = false;
   GHashTableIter iter;
   void *value;
@@ -362,7 +362,7 @@ test_queued (void)
   PhLink *link = t.side[0].link;
   const int64_t stream = ph_link_open_stream (link);
 
-  ph_link_set_low_mark (link, stream, 1000);
+  ph_link_set_low_marks (link, stream, 1000, 0);
   ph_test_quic_send (link, stream, 0, 3000, false);
   g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 3000);
   ph_test_quic_settle (&t); /* sent, not acknowledged */
@@ -389,6 +389,35 @@ static bool
 one_reset (PhTestQuic *t)
 {
   return t->side[0].n_reset + t->side[1].n_reset > 0;
+}
+
+/* What flow control holds back is unsent: told when that falls below its own mark, while all of it is queued. */
+static void
+test_unsent (void)
+{
+  PhTestQuic t;
+
+  ph_test_quic_init (&t, "unsent");
+  t.config[1].stream_window = 50000;
+  ph_test_quic_connect (&t);
+
+  PhLink *link = t.side[0].link;
+  const int64_t stream = ph_link_open_stream (link);
+
+  t.side[1].hold = true;
+  ph_link_set_low_marks (link, stream, 0, 60000);
+  ph_test_quic_send (link, stream, 0, 100000, false);
+  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 100000);
+  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
+  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 50000);
+  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
+
+  ph_link_set_low_marks (link, stream, 0, 50000);
+  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
+  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
+  ph_link_reset_stream (link, stream, 1);
+  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 0);
+  ph_test_quic_clear (&t);
 }
 
 static void
@@ -806,6 +835,7 @@ main (int argc, char **argv)
   g_test_add_func ("/quic/fat-line", test_fat_line);
   g_test_add_func ("/quic/flow-control", test_flow_control);
   g_test_add_func ("/quic/queued", test_queued);
+  g_test_add_func ("/quic/unsent", test_unsent);
   g_test_add_func ("/quic/reset", test_reset);
   g_test_add_func ("/quic/reset-returns-credit", test_reset_returns_credit);
   g_test_add_func ("/quic/close", test_close);

@@ -161,7 +161,7 @@ test_backpressure (void)
                     w->options.stream_window);
 }
 
-/* What is queued on the link stays below the mark, whatever is there to send. */
+/* What waits on the link to be sent stays below the mark, whatever is there to send. */
 static void
 test_queue_is_bounded (void)
 {
@@ -180,8 +180,8 @@ test_queue_is_bounded (void)
     most = MAX (most, ph_fake_link_queued (pair->a));
     ph_session_world_step (w);
   } while (sent->told[PH_SESSION_EVENT_DELIVERED] == 0);
-  g_assert_cmpuint (most, >=, PH_SESSION_QUEUED_MIN / 2);
-  g_assert_cmpuint (most, <, PH_SESSION_QUEUED_MAX + 200000);
+  g_assert_cmpuint (most, >=, PH_SESSION_UNSENT_MAX / 2);
+  g_assert_cmpuint (most, <, PH_SESSION_UNSENT_MAX + 200000);
   check_delivered (w, sent);
 }
 
@@ -312,7 +312,7 @@ test_pause (void)
     PhMemoryFiles *files = ph_memory_files_new (w->random);
     PhPeerTransfer *sent;
 
-    ph_memory_files_fill_one (files, 12 * PH_SESSION_QUEUED_MIN);
+    ph_memory_files_fill_one (files, 12 * PH_SESSION_UNSENT_MAX);
     ph_session_world_connect (w);
     sent = ph_session_peer_offer (w->a, w->now, files);
     ph_session_world_until (w, &sent->told[PH_SESSION_EVENT_STARTED], 1);

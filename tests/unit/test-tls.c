@@ -248,7 +248,7 @@ test_queued (void)
   PhLink *link = t.side[0].link;
   const int64_t stream = ph_link_open_stream (link);
 
-  ph_link_set_low_mark (link, stream, 1000);
+  ph_link_set_low_marks (link, stream, 1000, 0);
   ph_test_quic_send (link, stream, 0, 3000, false);
   g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 3000);
   ph_test_quic_settle (&t); /* sent, not arrived */
@@ -266,6 +266,35 @@ test_queued (void)
   ph_link_send (link, stream, (PhBufSlice){ph_buf_ref (buf), 0, 10}, false);
   ph_link_send (link, 12345678, (PhBufSlice){ph_buf_ref (buf), 0, 10}, false);
   g_assert_true (g_atomic_ref_count_compare (&buf->refs, 1));
+  ph_test_quic_clear (&t);
+}
+
+/* What flow control holds back is unsent: told when that falls below its own mark, while all of it is queued. */
+static void
+test_unsent (void)
+{
+  PhTestQuic t;
+
+  ph_test_tls_init (&t, "unsent");
+  t.tls_config[1].stream_window = 50000;
+  ph_test_quic_connect (&t);
+
+  PhLink *link = t.side[0].link;
+  const int64_t stream = ph_link_open_stream (link);
+
+  t.side[1].hold = true;
+  ph_link_set_low_marks (link, stream, 0, 60000);
+  ph_test_quic_send (link, stream, 0, 100000, false);
+  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 100000);
+  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
+  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 50000);
+  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
+
+  ph_link_set_low_marks (link, stream, 0, 50000);
+  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
+  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
+  ph_link_reset_stream (link, stream, 1);
+  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 0);
   ph_test_quic_clear (&t);
 }
 
@@ -614,6 +643,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tls/flow-control", test_flow_control);
   g_test_add_func ("/tls/fat-line", test_fat_line);
   g_test_add_func ("/tls/queued", test_queued);
+  g_test_add_func ("/tls/unsent", test_unsent);
   g_test_add_func ("/tls/reset", test_reset);
   g_test_add_func ("/tls/reset-returns-credit", test_reset_returns_credit);
   g_test_add_func ("/tls/close", test_close);
