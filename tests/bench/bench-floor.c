@@ -3,9 +3,7 @@
  * (the key is in this file), no loss recovery, no hash. What QUIC with GnuTLS cannot go below.
  *
  *   bench-floor take ADDR:PORT FILE    prints a line when it listens
- *   bench-floor send ADDR:PORT FILE [BATCH]
- *
- * BATCH is how many datagrams a system call takes: 44, which are 64 KiB, unless told; 1 is a mover without GSO.
+ *   bench-floor send ADDR:PORT FILE
  *
  * A window of 4 MiB, told forward by the receiver after every 256 KiB, keeps the socket buffers from
  * overflowing; a datagram lost all the same ends both with an error after a silence of 5 s. */
@@ -29,7 +27,7 @@
 #define COUNTER 8
 #define TAG 16
 #define PAYLOAD (SEGMENT - COUNTER - TAG)
-#define BATCH_MAX 44u /* datagrams a sendmsg: 64 KiB */
+#define BATCH 44u /* datagrams a sendmsg: 64 KiB */
 #define PIECE (256 * 1024)
 #define WINDOW (4u << 20)
 #define SOCKET_BUFFER (16 << 20)
@@ -89,14 +87,14 @@ await_input (int fd)
     fail ("silence");
 }
 
-/* Encrypts up to `batch` packets from the front of `data` into `out`; returns how much of it they took. */
+/* Encrypts up to BATCH packets from the front of `data` into `out`; returns how much of it they took. */
 static size_t
-seal_batch (gnutls_aead_cipher_hd_t cipher, unsigned batch, uint64_t *counter, const uint8_t *data,
-            size_t len, uint8_t *out, size_t *ret_len)
+seal_batch (gnutls_aead_cipher_hd_t cipher, uint64_t *counter, const uint8_t *data, size_t len,
+            uint8_t *out, size_t *ret_len)
 {
   size_t taken = 0, made = 0;
 
-  for (unsigned i = 0; i < batch && taken < len; i++) {
+  for (unsigned i = 0; i < BATCH && taken < len; i++) {
     const size_t part = MIN (len - taken, (size_t)PAYLOAD);
     size_t sealed = SEGMENT - COUNTER;
     uint8_t nonce[12];
@@ -136,13 +134,13 @@ send_all (int fd, const uint8_t *bytes, size_t len)
 #define ALL (1ull << 63)
 
 static void
-run_sender (const char *address, const char *path, unsigned batch)
+run_sender (const char *address, const char *path)
 {
   struct sockaddr_in remote;
   const int fd = open_socket (address, &remote);
   const int file = open (path, O_RDONLY | O_CLOEXEC);
   g_autofree uint8_t *piece = g_malloc (PIECE);
-  g_autofree uint8_t *out = g_malloc ((size_t)batch * SEGMENT);
+  g_autofree uint8_t *out = g_malloc ((size_t)BATCH * SEGMENT);
   gnutls_aead_cipher_hd_t cipher = new_cipher ();
   uint64_t counter = 0, sent = 0, acked = 0;
   ssize_t got;
@@ -151,8 +149,7 @@ run_sender (const char *address, const char *path, unsigned batch)
     fail (path);
   while ((got = read (file, piece, PIECE)) > 0) {
     for (size_t at = 0, made; at < (size_t)got;) {
-      const size_t taken =
-          seal_batch (cipher, batch, &counter, piece + at, (size_t)got - at, out, &made);
+      const size_t taken = seal_batch (cipher, &counter, piece + at, (size_t)got - at, out, &made);
 
       while (sent + taken > acked + WINDOW) {
         await_input (fd);
@@ -271,14 +268,12 @@ run_taker (const char *address, const char *path)
 int
 main (int argc, char **argv)
 {
-  const unsigned batch = argc == 5 ? (unsigned)atoi (argv[4]) : BATCH_MAX;
-
-  if ((argc == 4 || argc == 5) && strcmp (argv[1], "send") == 0 && batch > 0 && batch <= BATCH_MAX)
-    run_sender (argv[2], argv[3], batch);
+  if (argc == 4 && strcmp (argv[1], "send") == 0)
+    run_sender (argv[2], argv[3]);
   else if (argc == 4 && strcmp (argv[1], "take") == 0)
     run_taker (argv[2], argv[3]);
   else {
-    fputs ("usage: bench-floor take ADDR:PORT FILE | send ADDR:PORT FILE [BATCH]\n", stderr);
+    fputs ("usage: bench-floor take ADDR:PORT FILE | send ADDR:PORT FILE\n", stderr);
     return 2;
   }
   return 0;

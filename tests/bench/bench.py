@@ -12,8 +12,9 @@ Cases:
     tree        20,000 files in the shape of a kernel's source tree: most are small, a few are large
     lossy-50ms  as 1gib, over a line of 100 Mbit/s, a round trip of 50 ms and 0.1 % loss in either direction
     lossy-100ms the same with 100 ms and 1 %. Both end after --seconds: what has arrived by then counts
-    relay       one file between two networks that only a relay (coturn) joins; beside it a UDP mover without
-                GSO over one wire
+    relay       one file between two networks that only a relay (coturn) joins; beside it a plain UDP mover without
+                GSO over one wire, and the same through the relay: the ratio of that one is the share of what
+                the relay can pass
     resume      a file of ten times --size, cut at nine tenths by killing the sender, the receiver or both: the time
                 until it goes on, and what is sent twice
     first-byte  one file of 1 KiB, process start to exit; for Porthole also the time to the first byte
@@ -33,8 +34,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 from movers import Porthole  # noqa: E402
 from network import LabError, Network, Wire  # noqa: E402
-from peers import (MagicWormhole, OwnMover, Plain, RsyncDaemon, RsyncSsh, Scp, Syncthing, floor,  # noqa: E402
-                   tls_movers, udp_mover)
+from peers import (MagicWormhole, OwnMover, Plain, RelayedUdpMover, RsyncDaemon, RsyncSsh, Scp,  # noqa: E402
+                   Syncthing, UdpMover, floor, tls_movers)
 from programs import Lab, missing_programs  # noqa: E402
 from resume import resume_once  # noqa: E402
 from time_spent import TOOLS, profile  # noqa: E402
@@ -187,10 +188,11 @@ def bench_lossy(case, arguments, round_trip_ms, loss_ppm):
 
 def bench_relay(arguments):
     with Lab(Network('symmetric', 'symmetric')) as lab, Lab(Wire()) as wire:
-        movers = chosen(arguments, [udp_mover(wire), Porthole(lab, relayed=True)])
+        movers = chosen(arguments, [UdpMover(wire), RelayedUdpMover(lab), Porthole(lab, relayed=True)])
+        lab.set_up()
         for mover in movers:
             mover.set_up()
-        for person in (lab.left, lab.right) if lab.rendezvous else ():
+        for person in (lab.left, lab.right):
             person.do('config', 'set', 'guess-ports', 'false')
         source = lab.work / 'relayed.bin'
         write_random(source, min(arguments.size, RELAYED_BYTES))

@@ -5,6 +5,8 @@
 Servers are started for one connection, as inetd would, wherever the program can be served so: then the
 whole cost of both ends can be waited for."""
 
+import base64
+import hmac
 import json
 import os
 import secrets
@@ -19,6 +21,7 @@ from pathlib import Path
 
 from measure import Cost, MemoryWatch, cpu_seconds, ends_within, wait_for
 from network import LabError
+from programs import STUN_PORT
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -166,36 +169,62 @@ class OwnMover(Peer):
         self.taker_options = options if both else ()
 
     def move(self, source):
-        program = self.program
         address = f'{self.network.right.address}:7001'
+        return self.pair(('right', ['take', address, self.folder / source.name, *self.taker_options]),
+                         lambda _line: ('left', ['send', address, source, *self.options]))
+
+    def pair(self, first, second):
+        """Times `second`, which is told the line that `first` prints when it is there. Both are (side, arguments)."""
         cost = Cost()
+        side, arguments = first
         with MemoryWatch() as memory:
-            right = self.network.start(self.network.right, [program, 'take', address, self.folder / source.name, *self.taker_options],
+            there = self.network.start(getattr(self.network, side), [self.program, *arguments],
                                        stdout=subprocess.PIPE, text=True)
-            memory.add('right', right.pid)
-            right.stdout.readline()  # it listens
+            memory.add(side, there.pid)
+            side, arguments = second(there.stdout.readline().strip())
             start = time.monotonic()
-            left = self.network.start(self.network.left, [program, 'send', address, source, *self.options])
-            memory.add('left', left.pid)
-            status, cost.cpu_seconds = wait_for(left, RUN_SECONDS)
+            other = self.network.start(getattr(self.network, side), [self.program, *arguments])
+            memory.add(side, other.pid)
+            status, cost.cpu_seconds = wait_for(other, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
-            right_status, right_cpu = wait_for(right, START_SECONDS)
-            right.stdout.close()
-            cost.cpu_seconds += right_cpu
-        if status != 0 or right_status != 0:
-            raise LabError(f'{self.name} ended with status {status}, {right_status}')
+            there_status, there_cpu = wait_for(there, START_SECONDS)
+            there.stdout.close()
+            cost.cpu_seconds += there_cpu
+        if status != 0 or there_status != 0:
+            raise LabError(f'{self.name} ended with status {status}, {there_status}')
         memory.tell(cost)
         return cost
+
+
+class UdpMover(OwnMover):
+    """A file over plain UDP, a system call for each datagram."""
+
+    def __init__(self, lab, name='udp-no-gso'):
+        super().__init__(lab, name, 'bench-udp')
+
+    def move(self, source):
+        address = f'{self.network.right.address}:7001'
+        return self.pair(('right', ['take', self.folder / source.name, 'listen', address]),
+                         lambda there: ('left', ['send', source, 'to', there]))
+
+
+class RelayedUdpMover(UdpMover):
+    """The same through the lab's coturn, over a channel of the sender's: what the relay can pass."""
+
+    def __init__(self, lab):
+        super().__init__(lab, 'udp-relayed')
+
+    def move(self, source):
+        user = f'{int(time.time()) + RUN_SECONDS}:bench'
+        password = base64.b64encode(hmac.digest(self.lab.turn_secret.read_bytes(), user.encode(), 'sha1')).decode()
+        relay = ['relay', f'{self.network.public.address}:{STUN_PORT}', user, password, self.network.right.public]
+        return self.pair(('left', ['send', source, *relay]),
+                         lambda there: ('right', ['take', self.folder / source.name, 'to', there]))
 
 
 def floor(lab):
     """An encrypted GSO loop without a protocol: what QUIC with GnuTLS cannot go below."""
     return OwnMover(lab, 'floor', 'bench-floor')
-
-
-def udp_mover(lab):
-    """The same with a system call for each datagram."""
-    return OwnMover(lab, 'udp-no-gso', 'bench-floor', '1')
 
 
 def tls_movers(lab):
