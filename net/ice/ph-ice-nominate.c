@@ -191,6 +191,12 @@ is_worth_tcp (const IcePair *selected)
   return (least != 0 ? least : selected->rtt) < LAN_TCP_RTT_MAX;
 }
 
+static int
+relays_on_the_way (const IcePair *pair)
+{
+  return (pair->seen.type == PH_CANDIDATE_RELAY) + (pair->remote->type == PH_CANDIDATE_RELAY);
+}
+
 /* Whether `pair` should take the place of `selected`. */
 static bool
 is_better (PhTime now, const IcePair *pair, const IcePair *selected)
@@ -205,6 +211,9 @@ is_better (PhTime now, const IcePair *pair, const IcePair *selected)
     return true;
   if (kind != selected_kind)
     return kind < selected_kind;
+  /* Each relay copies every packet, and its buffers are small. */
+  if (relays_on_the_way (pair) != relays_on_the_way (selected))
+    return relays_on_the_way (pair) < relays_on_the_way (selected);
   if (ice_pair_is_tcp (pair) != ice_pair_is_tcp (selected))
     return ice_pair_is_tcp (pair) && is_worth_tcp (selected);
 

@@ -275,6 +275,54 @@ test_renomination_by_round_trip (void)
   g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
 }
 
+/* What one relay can carry does not go through two, which are first when the checks to one are lost. */
+static const Socket *relays[2];
+
+static bool
+drop_direct (World *w, const Packet *packet)
+{
+  const bool from_relay = packet->from == relays[A] || packet->from == relays[B];
+  const bool to_relay = ph_addr_equal (&packet->to, &relays[A]->addr)
+                        || ph_addr_equal (&packet->to, &relays[B]->addr);
+
+  return from_relay && to_relay ? false : w->now < slow_until || (!from_relay && !to_relay);
+}
+
+static void
+test_one_relay_is_enough (void)
+{
+  g_autoptr (World) w = world_new ();
+  const PhAddr server = addr ("203.0.113.9:3478");
+
+  w->drop = drop_direct;
+  slow_until = w->now + 1 * PH_SEC;
+  for (unsigned i = 0; i < 2; i++) {
+    const Socket *own = add_socket (w, i, i == A ? "192.0.2.1:1000" : "192.0.2.2:2000", NULL);
+    PhCandidate relayed;
+
+    relays[i] = add_socket (w, i, i == A ? "203.0.113.9:5000" : "203.0.113.9:5001", NULL);
+    relayed = ph_candidate_relay (relays[i]->addr, own->addr, relays[i]->id, server);
+    tell (w, i, host (own));
+    tell (w, i, relayed);
+    ph_ice_agent_allow_renomination (w->agents[i]);
+  }
+  introduce (w);
+  run_for (w, 900 * PH_MSEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==, relays[A]->id);
+  run_for (w, 5 * PH_SEC);
+
+  const PhIcePair pair = assert_connected (w);
+
+  g_assert_true ((pair.socket == relays[A]->id)
+                 != ph_addr_equal (&pair.remote_addr, &relays[B]->addr));
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
+
+  /* And it stays, though it is slower at times. */
+  w->queue = shared_queue;
+  run_for (w, 600 * PH_SEC);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
+}
+
 static void
 test_failure (void)
 {
@@ -711,6 +759,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/ice/patience/long", GUINT_TO_POINTER (1000), test_patience);
   g_test_add_func ("/ice/loss", test_loss);
   g_test_add_func ("/ice/renomination-by-round-trip", test_renomination_by_round_trip);
+  g_test_add_func ("/ice/one-relay-is-enough", test_one_relay_is_enough);
   g_test_add_func ("/ice/failure", test_failure);
   g_test_add_func ("/ice/consent", test_consent);
   g_test_add_func ("/ice/consent-with-loss", test_consent_with_loss);
