@@ -20,8 +20,9 @@ void ph_transfer_pause (GtkWidget *widget, PhClient *client, PhTransferItem *tra
 void ph_transfer_resume (GtkWidget *widget, PhClient *client, PhTransferItem *transfer);
 void ph_transfer_cancel (GtkWidget *widget, PhClient *client, PhTransferItem *transfer);
 void ph_transfer_send_again (GtkWidget *widget, PhClient *client, PhTransferItem *transfer);
-/* What was received: the file, or the folder if there are several. */
+/* What was received: the file, or the folder if there are several. Programs are never opened. */
 void ph_transfer_open (GtkWidget *widget, PhClient *client, PhTransferItem *transfer);
+/* In the desktop's file manager, which points at it; where there is none, whatever opens folders. */
 void ph_transfer_show_in_folder (GtkWidget *widget, PhClient *client, PhTransferItem *transfer);
 void ph_transfer_details (GtkWidget *widget, PhClient *client, PhTransferItem *transfer);
 /* Takes an ended one out of the history; a toast offers to undo that. */

@@ -7,8 +7,10 @@ One server and one bus serve programs in different network namespaces: both list
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -164,13 +166,37 @@ class Desktop:
         """For what lasts as long as the desktop."""
         return self._folder.name
 
+    def _bus(self, method, *arguments):
+        """Asks the session bus itself; returns what it says, as text, or None if it refuses."""
+        done = subprocess.run(['gdbus', 'call', '--session', '--dest', 'org.freedesktop.DBus', '--object-path', '/org/freedesktop/DBus',
+                               '--method', f'org.freedesktop.DBus.{method}', *arguments], check=False, capture_output=True, text=True,
+                              timeout=60)
+        return done.stdout if done.returncode == 0 else None
+
     def add_service(self, name, argv):
         """From here on the session bus starts this program when somebody calls that name."""
         argv = [shutil.which(argv[0]), *argv[1:]]  # the bus does not look in PATH
         path = self._services / f'{name}.service'
         path.write_text(f'[D-BUS Service]\nName={name}\nExec={shlex.join(str(word) for word in argv)}\n', encoding='utf-8')
-        subprocess.run(['gdbus', 'call', '--session', '--dest', 'org.freedesktop.DBus', '--object-path', '/org/freedesktop/DBus',
-                        '--method', 'org.freedesktop.DBus.ReloadConfig'], check=True, capture_output=True, timeout=60)
+        if self._bus('ReloadConfig') is None:
+            raise LabError('the session bus does not read its services')
+
+    @contextlib.contextmanager
+    def without_service(self, name):
+        """Meanwhile nobody answers to that name, as where that program is not installed."""
+        installed = Path('/usr/share/dbus-1/services', f'{name}.service')
+        hidden = installed.exists() and subprocess.run(['mount', '--bind', '/dev/null', str(installed)], check=True)
+        self._bus('ReloadConfig')
+        told = self._bus('GetConnectionUnixProcessID', name)
+        if told:
+            os.kill(int(re.search(r'\d+(?=,)', told)[0]), signal.SIGTERM)
+            wait_for(f'{name} to end', lambda: self._bus('GetNameOwner', name) is None)
+        try:
+            yield
+        finally:
+            if hidden:
+                subprocess.run(['umount', str(installed)], check=True)
+            self._bus('ReloadConfig')
 
     def notifications(self, app_id):
         """{id: notification} that this program has on the screen."""

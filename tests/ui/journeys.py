@@ -32,7 +32,7 @@ def asan_journey(function):
 
 def chosen(names, build, long):
     """(name, function of the desktop) of the journeys so named, or of all that run this build."""
-    import activation, contacts, drags, entry, load, monkey, prefix, sending, windows  # noqa: F401, E401  they register themselves
+    import activation, contacts, drags, entry, load, monkey, opening, past, prefix, sending, windows  # noqa: F401, E401  they register themselves
     known = [name for name, _, _ in JOURNEYS]
     for name in names:
         if name not in known:

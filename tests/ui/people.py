@@ -66,9 +66,10 @@ class Window(Pilot):
 class Household:
     """A lab with a desktop: the servers run, left and right each can open a window."""
 
-    def __init__(self, desktop, network=None, build='release'):
+    def __init__(self, desktop, network=None, build='release', animations=False):
         self.desktop = desktop
         self.build = build
+        self.animations = animations  # of the toolkit: without them nothing has to be waited for
         self.lab = Lab(network or Network('port-restricted', 'address-restricted'))
         self.windows = []
         self.not_ours = None
@@ -106,12 +107,12 @@ class Household:
     def right(self):
         return self.lab.right
 
-    def settings(self, person, animations=False):
-        """What a person's toolkit is set to: without animations nothing has to be waited for."""
+    def settings(self, person):
+        """What a person's toolkit is set to."""
         folder = Path(person.env['XDG_CONFIG_HOME'], 'gtk-4.0')
         folder.mkdir(parents=True, exist_ok=True)
         Path(folder, 'settings.ini').write_text(
-            f'[Settings]\ngtk-enable-animations={int(animations)}\ngtk-cursor-blink=0\n'
+            f'[Settings]\ngtk-enable-animations={int(self.animations)}\ngtk-cursor-blink=0\n'
             # GNOME's own: two buttons more cut the titles of a narrow window.
             'gtk-decoration-layout=:close\n', encoding='utf-8')
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Windows, pages and dialogs: from the first start to the preferences."""
 
-import hashlib
 import re
 
 from desktop import wait_for
@@ -156,51 +155,6 @@ def numbers_in_words(desktop):
         desktop.key('Return')
         window.tab_to(re.compile('Download'), 'spin button')
         must(home.left_setting('speed-limit-up') == '123456', 'a limit was rounded')
-
-
-@journey
-def history(desktop):
-    """What was sent is found again with its hashes, what was missed is listed, and all is forgotten when it is cleared."""
-    with household(desktop, 'history') as home:
-        home.introduce()
-        for name in ('Apples.txt', 'Pears.txt'):
-            path = home.lab.work / name
-            path.write_text(name, encoding='utf-8')
-            receiving = home.right.receive()
-            home.left.do('send', home.left.contact, path, timeout=60)
-            receiving.expect_exit(0, 30)
-        window = home.open(home.left)
-        offer = home.lab.work / 'Plums.txt'
-        offer.write_text('plums', encoding='utf-8')
-        home.open(home.right)
-        offered = home.right.do('send', home.right.contact, offer, '--queue').last_event('queued')
-        window.wait_text('Wants to send you something')
-        home.right.do('cancel', offered['transfer'])  # before anybody answered
-        window.wait_gone(re.compile('Wants to send you something'))
-
-        window.action('history')
-        dialog = window.wait('History', 'dialog')
-        window.wait('Plums.txt', 'list item', within=dialog)
-        window.press('Menu', 'toggle button', within=dialog)
-        window.press('Missed Offers Only', seconds=10)
-        wait_for('Apples.txt to go', lambda: not window.find('Apples.txt', 'list item', dialog))
-        window.wait('Plums.txt', 'list item', within=dialog)
-        window.press('Menu', 'toggle button', within=dialog)
-        window.press('Missed Offers Only', seconds=10)
-        window.wait('Apples.txt', 'list item')
-        window.wait('Pears.txt', 'list item')
-        window.press('Search', 'toggle button', within=dialog)
-        window.type_into(window.wait(re.compile('Search'), 'entry', within=dialog), 'Pear')
-        wait_for('Apples.txt to go', lambda: not window.find('Apples.txt', 'list item', dialog))
-        window.activate(window.wait('Pears.txt', 'list item', within=dialog))
-        digest = hashlib.sha256(b'Pears.txt').hexdigest()
-        wait_for('the hash of the file', lambda: window.sees(digest[:8]) or window.sees(digest[:4]))
-        desktop.key('Escape')  # out of the details, and then out of the search
-        window.press('Menu', 'toggle button', within=window.wait('History', 'dialog'))
-        window.press('Clear History…', seconds=10)
-        window.press('Clear', 'button')
-        window.wait('Nothing Found', within=dialog)  # of what was searched for
-        must(not [event for event in home.left.do('history').events if event['event'] == 'transfer'], 'it is still there')
 
 
 @journey
