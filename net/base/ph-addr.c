@@ -176,6 +176,8 @@ scope_ipv4 (const uint8_t *ip)
     return PH_SCOPE_PRIVATE;
   if (ip[0] == 169 && ip[1] == 254)
     return PH_SCOPE_LINK_LOCAL;
+  if (ip[0] == 192 && ip[1] == 0 && ip[2] == 0 && (ip[3] & 0xf8) == 0)
+    return PH_SCOPE_CONTINUITY;
   if (ip[0] == 100 && (ip[1] & 0xc0) == 64)
     return PH_SCOPE_SHARED;
   if (ip[0] == 0 || ip[0] >= 224)

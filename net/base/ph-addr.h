@@ -15,11 +15,12 @@ typedef struct {
   uint8_t ip[16]; /* network order; IPv4 uses the first four bytes, the rest is zero */
 } PhAddr;
 
-/* What an address is good for, RFC 6890 and RFC 6598. */
+/* What an address is good for, RFC 6890, RFC 6598 and RFC 7335. */
 typedef enum {
   PH_SCOPE_UNUSABLE, /* unspecified, multicast, broadcast, reserved */
   PH_SCOPE_LOOPBACK,
   PH_SCOPE_LINK_LOCAL, /* 169.254/16, fe80::/10 */
+  PH_SCOPE_CONTINUITY, /* 192.0.0.0/29: IPv4 of one computer alone, carried over IPv6 (ph-nat64.h) */
   PH_SCOPE_PRIVATE, /* RFC 1918, fc00::/7 */
   PH_SCOPE_SHARED, /* 100.64/10: behind a carrier NAT */
   PH_SCOPE_GLOBAL,

@@ -89,6 +89,13 @@ ph_connector_tell_end (PhConnector *self)
   ph_ice_agent_end_local (self->agent, self->now);
 }
 
+void
+ph_connector_tell_candidate (PhConnector *self, const PhCandidate *candidate)
+{
+  if (ph_candidate_is_told (candidate))
+    g_array_append_vals (self->candidates_due, candidate, 1);
+}
+
 static void
 offer_candidates (PhConnector *self)
 {
@@ -97,7 +104,7 @@ offer_candidates (PhConnector *self)
 
   for (size_t i = 0; i < n; i++) {
     if (ph_ice_agent_add_local_candidate (self->agent, self->now, &candidates[i]))
-      g_array_append_val (self->candidates_due, candidates[i]);
+      ph_connector_tell_candidate (self, &candidates[i]);
   }
   ph_connector_tell_end (self);
 }
@@ -130,7 +137,8 @@ ph_connector_repeat_params (PhConnector *self, uint64_t echo)
   self->params_due = true;
   self->echo = echo;
   g_array_set_size (self->candidates_due, 0);
-  g_array_append_vals (self->candidates_due, candidates, (guint)n);
+  for (size_t i = 0; i < n; i++)
+    ph_connector_tell_candidate (self, &candidates[i]);
   self->end_due = self->local_ended;
 }
 

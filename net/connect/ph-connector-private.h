@@ -120,6 +120,8 @@ void ph_connector_attempt_start (PhConnector *self, PhTime now, uint64_t echo);
 void ph_connector_attempt_end (PhConnector *self);
 void ph_connector_attempt_fail (PhConnector *self, PhConnectorFailure failure);
 void ph_connector_attempt_rebuild (PhConnector *self);
+/* The peer is to be told of a candidate, if it is one that means something to it. */
+void ph_connector_tell_candidate (PhConnector *self, const PhCandidate *candidate);
 void ph_connector_repeat_params (PhConnector *self, uint64_t echo);
 void ph_connector_schedule_retry (PhConnector *self);
 void ph_connector_say_bye (PhConnector *self);

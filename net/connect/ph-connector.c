@@ -134,7 +134,7 @@ ph_connector_add_candidate (PhConnector *self, PhTime now, const PhCandidate *ca
   if (self->agent == NULL)
     return;
   if (ph_ice_agent_add_local_candidate (self->agent, now, candidate))
-    g_array_append_vals (self->candidates_due, candidate, 1);
+    ph_connector_tell_candidate (self, candidate);
   ph_connector_tell_end (self);
 }
 

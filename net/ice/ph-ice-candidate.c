@@ -195,6 +195,12 @@ ph_candidate_usable (const PhAddr *addr, bool allow_loopback)
   return scope != PH_SCOPE_LOOPBACK || allow_loopback;
 }
 
+bool
+ph_candidate_is_told (const PhCandidate *candidate)
+{
+  return ph_addr_scope (&candidate->addr) != PH_SCOPE_CONTINUITY;
+}
+
 const char *
 ph_candidate_type_name (PhCandidateType type)
 {

@@ -64,6 +64,8 @@ uint32_t ph_candidate_prflx_priority (const PhCandidate *local);
 
 /* Whether packets may be sent there: a unicast address and a port, not loopback unless allowed. */
 bool ph_candidate_usable (const PhAddr *addr, bool allow_loopback);
+/* Whether a peer is told of it: not of an address that only this computer has a use for. */
+bool ph_candidate_is_told (const PhCandidate *candidate);
 /* "host", "srflx", "prflx", "mapped", "relay". */
 const char *ph_candidate_type_name (PhCandidateType type);
 

@@ -379,7 +379,7 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
 {
   PhCandidate *remote;
 
-  if (candidate->transport == PH_CANDIDATE_TCP_ACTIVE
+  if (candidate->transport == PH_CANDIDATE_TCP_ACTIVE || !ph_candidate_is_told (candidate)
       || !ph_candidate_usable (&candidate->addr, self->config.allow_loopback))
     return false;
 

@@ -27,10 +27,58 @@ host_socket (const PhSimHost *self, uint32_t id)
   return g_hash_table_lookup (self->by_id, GUINT_TO_POINTER (id));
 }
 
+/* --- Behind a translator ------------------------------------------------------------------------ */
+
+static PhAddr
+with_port (PhAddr ip, uint16_t port)
+{
+  ip.port = port;
+  return ip;
+}
+
+void
+ph_sim_host_set_nat64 (PhSimHost *self, PhSimIface *iface, const PhNat64Way *way)
+{
+  g_assert_true (ph_sim_iface_has_address (iface, &way->base));
+  ph_sim_iface_add_address (iface, &way->own);
+  self->node.way = *way;
+}
+
+void
+sim_node_send (PhSimNode *node, PhSimIface *iface, PhSimPacket *packet)
+{
+  const PhNat64Way *way = &node->way;
+
+  sim_fate (node->sim, PH_SIM_SENT, node, packet);
+  if (way->prefix.len > 0 && ph_addr_equal_ip (&packet->src, &way->own)) {
+    if (!ph_nat64_synthesise (&way->prefix, &packet->dst, &packet->dst)) {
+      ph_sim_packet_drop (node, PH_SIM_DROP_ROUTE, packet);
+      return;
+    }
+    packet->src = with_port (way->base, packet->src.port);
+  }
+  ph_sim_iface_send (iface, packet);
+}
+
+/* The way back of sim_node_send(). */
+static void
+host_translate (const PhSimHost *self, PhSimPacket *packet)
+{
+  const PhNat64Way *way = &self->node.way;
+
+  if (way->prefix.len > 0 && ph_addr_equal_ip (&packet->dst, &way->base)
+      && ph_nat64_extract (&way->prefix, &packet->src, &packet->src))
+    packet->dst = with_port (way->own, packet->dst.port);
+}
+
+/* --- What arrives ------------------------------------------------------------------------------- */
+
 static void
 host_deliver (PhSimNode *node, PhSimIface *in, PhSimPacket *packet)
 {
   PhSimHost *self = (PhSimHost *)node;
+
+  host_translate (self, packet);
 
   if (packet->proto == PH_SIM_TCP && self->tcp != NULL
       && ph_sim_iface_has_address (in, &packet->dst)) {
@@ -219,8 +267,7 @@ ph_sim_host_send (PhSimHost *self, const PhTransmit *tx)
 
     packet->ttl = tx->ttl != 0 ? tx->ttl : socket->ttl;
     packet->ecn = tx->ecn;
-    sim_fate (self->node.sim, PH_SIM_SENT, &self->node, packet);
-    ph_sim_iface_send (iface, packet);
+    sim_node_send (&self->node, iface, packet);
     if (segment == 0)
       break;
   }

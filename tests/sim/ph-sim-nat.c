@@ -15,6 +15,8 @@
 /* TCP and UDP have ports, and so mappings, of their own. Within the box an address of TCP has this scope, which
  * no address that is routed has else. */
 #define SCOPE_TCP 6
+/* Likewise an inside address that speaks with an IPv4 address by way of `nat64`. */
+#define SCOPE_NAT64 64
 
 /* What a mapping is looked up by; the parts that do not matter are zero. */
 typedef struct {
@@ -102,6 +104,8 @@ nat_expiry (const PhSimNat *self)
 static bool
 nat_translates (const PhSimNat *self, const PhAddr *addr)
 {
+  if ((addr->scope & SCOPE_NAT64) != 0)
+    return true;
   return addr->family == PH_FAMILY_IPV4 && !self->config.no_translation;
 }
 
@@ -250,7 +254,7 @@ pick_outside (PhSimNat *self, const PhAddr *inside, PhSimPorts ports, PhAddr *ou
     return true;
   }
   *outside = pick_outside_ip (self, inside);
-  outside->scope = inside->scope;
+  outside->scope = inside->scope & SCOPE_TCP;
   switch (ports) {
   case PH_SIM_PORT_PRESERVE:
     return pick_preserved (self, inside, outside);
@@ -439,6 +443,8 @@ nat_inbound (PhSimNat *self, PhSimPacket *packet)
   if ((packet->flags & PH_SIM_TCP_RST) != 0)
     mapping_forbid (mapping, &packet->src);
   packet->dst = mapping->key.inside;
+  if ((packet->dst.scope & SCOPE_NAT64) != 0)
+    ph_nat64_synthesise (&self->config.nat64, &packet->src, &packet->src);
   if (nat_hop (self, packet))
     nat_send (self->inside, packet);
 }
@@ -483,8 +489,13 @@ nat_outbound (PhSimNat *self, PhSimPacket *packet)
 static void
 nat_forward (PhSimNat *self, PhSimPacket *packet, bool outbound)
 {
+  const bool nat64 = outbound && self->config.nat64.len > 0
+                     && ph_nat64_extract (&self->config.nat64, &packet->dst, &packet->dst);
+
   if (packet->proto == PH_SIM_TCP)
     packet->src.scope = packet->dst.scope = SCOPE_TCP;
+  if (nat64)
+    packet->src.scope |= SCOPE_NAT64;
   if (outbound)
     nat_outbound (self, packet);
   else
@@ -637,8 +648,9 @@ ph_sim_nat_config_format (const PhSimNatConfig *config)
   static const char *const ports[] = {"preserve", "sequential", "random", "chunk"};
 
   return g_strdup_printf (
-      "%s/%s %s%s%s%s%s%s", dependence[config->mapping], dependence[config->filtering],
+      "%s/%s %s%s%s%s%s%s%s", dependence[config->mapping], dependence[config->filtering],
       ports[config->ports], config->hairpin ? " hairpin" : "",
       config->poisonable ? " poisonable" : "", config->no_translation ? " firewall" : "",
-      config->udp_blocked ? " udp-blocked" : "", config->pool > 1 ? " pool" : "");
+      config->nat64.len > 0 ? " NAT64" : "", config->udp_blocked ? " udp-blocked" : "",
+      config->pool > 1 ? " pool" : "");
 }

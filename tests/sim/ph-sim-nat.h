@@ -8,6 +8,8 @@
  * What a description leaves zero is the plainest NAT there is: endpoint-independent mapping and filtering,
  * ports preserved, no hairpin, mappings for 120 s, no limit. Strangers' packets vanish in silence.
  *
+ * With `nat64` IPv6 to addresses under that prefix leaves as IPv4, by the same rules (RFC 6146), and comes back.
+ *
  * TCP is treated like UDP, with mappings of its own: as RFC 5382 wants it where the description is EI, with
  * simultaneous open let through. Connections are not followed but for resets, which end what let them in. */
 
@@ -47,6 +49,7 @@ typedef struct {
    * packets to that stranger then leave from another port. */
   bool poisonable;
   bool no_translation; /* IPv4 passes with its address: a firewall only */
+  PhNat64Prefix nat64; /* len 0: none */
   bool udp_blocked;
   bool tcp_refuses; /* a stranger's SYN is answered with a reset */
   unsigned pool; /* outside addresses, counted up from the first; 0 means 1 */

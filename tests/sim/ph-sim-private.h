@@ -47,6 +47,9 @@ void segment_free (void *segment);
 /* The interface of the node that has `ip`; NULL: none. */
 PhSimIface *sim_node_iface (const PhSimNode *node, const PhAddr *ip);
 
+/* What a socket of the node sends: tells its fate, and takes the packet. */
+void sim_node_send (PhSimNode *node, PhSimIface *iface, PhSimPacket *packet);
+
 /* TCP of a host, made on first use. */
 typedef struct _PhSimTcp PhSimTcp;
 

@@ -54,6 +54,7 @@ tell_candidates (const PhSimDevice *device, PhSlice body)
 
       ph_candidate_read (&one, &candidate);
       g_assert_true (ph_reader_done (&one));
+      g_assert_true (ph_candidate_is_told (&candidate));
       ph_sim_world_tell (device->stack->world, device->who, &candidate.addr);
     }
   }

@@ -71,8 +71,7 @@ send_segment (PhSimTcp *self, const PhAddr *local, const PhAddr *remote, uint8_t
   packet->flags = flags;
   packet->seq = seq;
   packet->ack = ack;
-  sim_fate (self->node->sim, PH_SIM_SENT, self->node, packet);
-  ph_sim_iface_send (iface, packet);
+  sim_node_send (self->node, iface, packet);
 }
 
 static void

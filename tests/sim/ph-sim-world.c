@@ -93,16 +93,39 @@ build_box (PhSimWorld *self, const char *name, const PhSimNatConfig *config, con
   return nat;
 }
 
+/* No IPv4 but the translator's. Its IPv6 address is for that alone, unless the plan has IPv6. */
+static void
+build_nat64_host (PhSimWorld *self, const PhSimPlan *plan, int who, const char *ip6, Place *place)
+{
+  const PhNat64Way way = {
+      .prefix = plan->side[who].own->nat64,
+      .own = ph_nat64_own (0),
+      .base = address (ip6),
+  };
+
+  self->iface[who] = ph_sim_host_attach (self->host[who], place->segment, &way.base);
+  ph_sim_host_set_nat64 (self->host[who], self->iface[who], &way);
+  self->ip[who] = way.own;
+  if (plan->ipv6)
+    self->ip6[who] = way.base;
+}
+
 static void
 build_host (PhSimWorld *self, const PhSimPlan *plan, int who, const char *ip, const char *ip6,
             Place *place)
 {
-  self->ip[who] = address (ip);
+  const PhSimNatConfig *own = plan->side[who].own;
+
   self->host[who] = ph_sim_host_new (self->sim, who == PH_SIM_LEFT ? "left" : "right");
-  self->iface[who] = ph_sim_host_attach (self->host[who], place->segment, &self->ip[who]);
-  if (plan->ipv6) {
-    self->ip6[who] = address (ip6);
-    ph_sim_iface_add_address (self->iface[who], &self->ip6[who]);
+  if (own != NULL && own->nat64.len > 0) {
+    build_nat64_host (self, plan, who, ip6, place);
+  } else {
+    self->ip[who] = address (ip);
+    self->iface[who] = ph_sim_host_attach (self->host[who], place->segment, &self->ip[who]);
+    if (plan->ipv6) {
+      self->ip6[who] = address (ip6);
+      ph_sim_iface_add_address (self->iface[who], &self->ip6[who]);
+    }
   }
   if (place->line == NULL)
     place->line = self->iface[who];

@@ -8,7 +8,8 @@
  *
  * Both homes use the same private addresses, as homes do. What a host was told, heard and sent to
  * is recorded: a host must not send to an address that nobody named and nothing came from. The STUN
- * server is known to both. Home boxes with `no_translation` have public addresses behind them. */
+ * server is known to both. Home boxes with `no_translation` have public addresses behind them, those with `nat64`
+ * a host that has only IPv6. */
 
 #pragma once
 

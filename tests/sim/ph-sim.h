@@ -27,6 +27,7 @@
 #include "net/base/ph-datagram.h"
 #include "net/base/ph-random.h"
 #include "net/base/ph-time.h"
+#include "net/nat/ph-nat64.h"
 
 #include <glib.h>
 
@@ -177,6 +178,7 @@ struct _PhSimNode {
   PhSim *sim;
   char *name;
   GPtrArray *ifaces; /* PhSimIface, owned */
+  PhNat64Way way; /* of a host behind a translator, see ph_sim_host_set_nat64() */
 };
 
 /* Hands a node to the world. */
@@ -207,6 +209,10 @@ PhSimIface *ph_sim_host_attach (PhSimHost *self, PhSimSegment *segment, const Ph
 /* The interface's address of that family is replaced, as on a new network. Sockets bound to the old
  * one stay open, and neither send nor receive. */
 void ph_sim_host_change_address (PhSimHost *self, PhSimIface *iface, const PhAddr *ip);
+/* The interface has `way`'s base, and behind it is a translator: sockets can be bound to `way`'s own IPv4 address
+ * too, which no other host of the segment has. Between them and the interface packets change as net/io changes
+ * them; observers see IPv4. */
+void ph_sim_host_set_nat64 (PhSimHost *self, PhSimIface *iface, const PhNat64Way *way);
 const char *ph_sim_host_name (const PhSimHost *self);
 
 /* Binds a UDP socket to one of the host's addresses (port 0: a free one from 32768 on) and returns its id,

@@ -161,6 +161,15 @@ draw_side (Case *self, const PhRandom *random, int who, unsigned kind)
     side->carrier = &scene->carrier[who];
 }
 
+static PhAddr
+nat64_net (void)
+{
+  PhAddr net;
+
+  g_assert_true (ph_addr_parse ("64:ff9b::", 0, &net));
+  return net;
+}
+
 static Theory
 ask_oracle (const PhSimPlan *plan)
 {
@@ -202,6 +211,11 @@ case_draw (Case *self, uint64_t seed)
   for (int who = 0; who < 2; who++)
     draw_side (self, &random, who, self->kinds[who ^ turned]);
   self->tcp = ph_random_below (&random, 2) == 0;
+  /* To the peer, and by the oracle's rules, a translator from IPv6 is a NAT like any other. */
+  for (int who = 0; who < 2; who++) {
+    if (ph_random_below (&random, 8) == 0)
+      self->scene.own[who].nat64 = (PhNat64Prefix){.net = nat64_net (), .len = 96};
+  }
   self->theory = ask_oracle (plan);
 }
 

@@ -66,6 +66,36 @@ client_receive (void *user, PhTime now, const PhDatagram *in)
   world->answered_from = in->remote;
 }
 
+static PhAddr
+ip6 (const char *text)
+{
+  PhAddr addr;
+
+  g_assert_true (ph_addr_parse (text, 0, &addr));
+  return addr;
+}
+
+/* `ret_ip` is what its sockets are bound to. */
+static PhSimHost *
+attach_inside (World *world, const char *name, const PhSimNatConfig *config, uint8_t last,
+               PhAddr *ret_ip)
+{
+  PhSimHost *host = ph_sim_host_new (world->sim, name);
+  PhNat64Way way = {.prefix = config->nat64, .own = ph_nat64_own (last - 2u)};
+
+  ph_sim_host_set_receive (host, client_receive, world);
+  if (config->nat64.len > 0) {
+    way.base = ip6 ("2001:db8:1::");
+    way.base.ip[15] = last;
+    ph_sim_host_set_nat64 (host, ph_sim_host_attach (host, world->home, &way.base), &way);
+    *ret_ip = way.own;
+  } else {
+    *ret_ip = ph_addr_ipv4 (192, 168, 1, last, 0);
+    ph_sim_host_attach (host, world->home, ret_ip);
+  }
+  return host;
+}
+
 static World *
 world_new (const PhSimNatConfig *config)
 {
@@ -87,14 +117,8 @@ world_new (const PhSimNatConfig *config)
     world->server_socket[i] = ph_sim_host_open (world->server, &world->server_addr[i], NULL);
   }
   ph_sim_host_set_receive (world->server, server_receive, world);
-  world->client = ph_sim_host_new (world->sim, "client");
-  world->client_ip = ph_addr_ipv4 (192, 168, 1, 2, 0);
-  ph_sim_host_attach (world->client, world->home, &world->client_ip);
-  ph_sim_host_set_receive (world->client, client_receive, world);
-  world->other = ph_sim_host_new (world->sim, "other");
-  world->other_ip = ph_addr_ipv4 (192, 168, 1, 3, 0);
-  ph_sim_host_attach (world->other, world->home, &world->other_ip);
-  ph_sim_host_set_receive (world->other, client_receive, world);
+  world->client = attach_inside (world, "client", config, 2, &world->client_ip);
+  world->other = attach_inside (world, "other", config, 3, &world->other_ip);
   return world;
 }
 
@@ -164,11 +188,15 @@ classify_filtering (World *world)
 static void
 test_nine_kinds (void)
 {
-  for (int kind = 0; kind < 9 * 4; kind++) {
+  const PhNat64Prefix well_known = {.net = ip6 ("64:ff9b::"), .len = 96};
+  const PhNat64Prefix none = {.len = 0};
+
+  for (int kind = 0; kind < 2 * 9 * 4; kind++) {
     const PhSimNatConfig config = {
+        .nat64 = kind >= 9 * 4 ? well_known : none,
         .mapping = (PhSimDependence)(kind % 3),
         .filtering = (PhSimDependence)(kind / 3 % 3),
-        .ports = (PhSimPorts)(kind / 9),
+        .ports = (PhSimPorts)(kind / 9 % 4),
     };
     g_autoptr (World) world = world_new (&config);
     g_autofree char *name = ph_sim_nat_config_format (&config);
@@ -191,6 +219,33 @@ sample_ports (World *world, uint16_t ret_ports[SERVERS])
     g_assert_true (probe (world, world->client, socket, i, i));
     ret_ports[i] = world->mapped.port;
   }
+}
+
+/* Two hosts behind one translator: packets turn round there, and each sees the other's IPv4 address. */
+static void
+test_nat64_hairpin (void)
+{
+  const PhSimNatConfig config = {
+      .nat64 = {.net = ip6 ("2001:db8:64::"), .len = 64},
+      .filtering = PH_SIM_APD,
+      .hairpin = true,
+  };
+  g_autoptr (World) world = world_new (&config);
+  const uint32_t a = open_client (world);
+  const uint32_t b = ph_sim_host_open (world->other, &world->other_ip, NULL);
+  PhAddr first, second;
+
+  g_assert_true (probe (world, world->client, a, 0, 0));
+  first = world->mapped;
+  g_assert_true (probe (world, world->other, b, 0, 0));
+  second = world->mapped;
+  ph_sim_host_send_bytes (world->other, b, &first, ph_slice_string ("opens"));
+  world_settle (world);
+  g_assert_cmpuint (world->reached, ==, 0);
+  ph_sim_host_send_bytes (world->client, a, &second, ph_slice_string ("comes in"));
+  world_settle (world);
+  g_assert_cmpuint (world->reached, ==, 1);
+  g_assert_true (ph_addr_equal (&world->reached_from, &first));
 }
 
 static void
@@ -540,6 +595,7 @@ main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
   g_test_add_func ("/sim-nat/nine-kinds", test_nine_kinds);
+  g_test_add_func ("/sim-nat/nat64-hairpin", test_nat64_hairpin);
   g_test_add_func ("/sim-nat/preserved-ports", test_preserved_ports);
   g_test_add_func ("/sim-nat/sequential-ports", test_sequential_ports);
   g_test_add_func ("/sim-nat/other-traffic-uses-up-ports", test_other_traffic_uses_up_ports);

@@ -106,23 +106,16 @@ test_addr_scope (void)
     const char *text;
     PhScope scope;
   } cases[] = {
-      {"127.0.0.1", PH_SCOPE_LOOPBACK},
-      {"10.1.2.3", PH_SCOPE_PRIVATE},
-      {"172.16.0.1", PH_SCOPE_PRIVATE},
-      {"172.32.0.1", PH_SCOPE_GLOBAL},
-      {"192.168.1.1", PH_SCOPE_PRIVATE},
-      {"169.254.1.1", PH_SCOPE_LINK_LOCAL},
-      {"100.64.0.1", PH_SCOPE_SHARED},
-      {"100.128.0.1", PH_SCOPE_GLOBAL},
-      {"0.0.0.0", PH_SCOPE_UNUSABLE},
-      {"224.0.0.1", PH_SCOPE_UNUSABLE},
-      {"255.255.255.255", PH_SCOPE_UNUSABLE},
-      {"::1", PH_SCOPE_LOOPBACK},
-      {"::", PH_SCOPE_UNUSABLE},
-      {"fe80::1", PH_SCOPE_LINK_LOCAL},
-      {"fd00::1", PH_SCOPE_PRIVATE},
-      {"ff02::1", PH_SCOPE_UNUSABLE},
-      {"2001:db8::1", PH_SCOPE_GLOBAL},
+      {"127.0.0.1", PH_SCOPE_LOOPBACK},   {"10.1.2.3", PH_SCOPE_PRIVATE},
+      {"172.16.0.1", PH_SCOPE_PRIVATE},   {"172.32.0.1", PH_SCOPE_GLOBAL},
+      {"192.168.1.1", PH_SCOPE_PRIVATE},  {"169.254.1.1", PH_SCOPE_LINK_LOCAL},
+      {"192.0.0.0", PH_SCOPE_CONTINUITY}, {"192.0.0.7", PH_SCOPE_CONTINUITY},
+      {"192.0.0.8", PH_SCOPE_GLOBAL},     {"100.64.0.1", PH_SCOPE_SHARED},
+      {"100.128.0.1", PH_SCOPE_GLOBAL},   {"0.0.0.0", PH_SCOPE_UNUSABLE},
+      {"224.0.0.1", PH_SCOPE_UNUSABLE},   {"255.255.255.255", PH_SCOPE_UNUSABLE},
+      {"::1", PH_SCOPE_LOOPBACK},         {"::", PH_SCOPE_UNUSABLE},
+      {"fe80::1", PH_SCOPE_LINK_LOCAL},   {"fd00::1", PH_SCOPE_PRIVATE},
+      {"ff02::1", PH_SCOPE_UNUSABLE},     {"2001:db8::1", PH_SCOPE_GLOBAL},
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
