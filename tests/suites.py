@@ -206,6 +206,7 @@ def run_fuzz(tally, seconds):
 def run_lab(tally, long, suite='lab'):
     import interop  # noqa: F401, registers its scenarios, as those below do
     import ipv6  # noqa: F401
+    import nat64  # noqa: F401
     import scenarios
     names = scenarios.names(long, suite)
     workers = min(2, os.cpu_count() or 1)

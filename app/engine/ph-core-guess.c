@@ -44,15 +44,11 @@ static void
 open_sockets (PhCore *self, const uint8_t key[PH_KEY_LEN], const PhAddr *local, unsigned n)
 {
   for (unsigned i = 0; i < n; i++) {
-    g_autoptr (GError) error = NULL;
-    PhUdp *udp = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket, local,
-                             PH_UDP_DEFAULT, &callbacks, self, &error);
+    PhUdp *udp = ph_core_udp_new (self, local, &callbacks, self);
 
     /* Fewer sockets are fewer chances, no failure. */
-    if (udp == NULL) {
-      g_debug ("no socket to guess ports with: %s", error->message);
+    if (udp == NULL)
       return;
-    }
     g_ptr_array_add (self->guess_sockets, udp);
     ph_endpoint_add_fresh_socket (self->endpoint, ph_core_now (self), key, ph_udp_id (udp),
                                   ph_udp_local (udp));

@@ -279,6 +279,7 @@ PhMeeting *
 ph_core_add_meeting (PhCore *self, const PhRendezvousAddress *address)
 {
   g_autofree char *name = ph_core_setting (self, "name");
+  const PhNat64Prefix nat64 = ph_core_nat64_prefix (self);
   PhMeeting *meeting;
 
   if (self->meetings->len >= PH_STORE_RENDEZVOUS_MAX)
@@ -297,6 +298,7 @@ ph_core_add_meeting (PhCore *self, const PhRendezvousAddress *address)
   meeting->address = *address;
   meeting->status = PH_STATUS_CONNECTING;
   meeting->driver = ph_rendezvous_driver_new (&config, handle_event, meeting);
+  ph_rendezvous_driver_set_nat64 (meeting->driver, &nat64);
   g_ptr_array_add (self->meetings, meeting);
 
   PhRendezvousClient *client = ph_rendezvous_driver_client (meeting->driver);

@@ -53,21 +53,14 @@ start (PhCore *core, PhTime now, const PhAddr *server)
 {
   const PhUdp *target = ph_core_find_socket (core, core->mapped_socket);
   PhNatInboundRun *self;
-  PhAddr any_port;
 
   if (target == NULL || server->family != ph_udp_local (target)->family)
     return;
   self = g_new0 (PhNatInboundRun, 1);
   self->core = core;
-  any_port = *ph_udp_local (target);
-  any_port.port = 0;
   for (size_t i = 0; i < G_N_ELEMENTS (self->sockets); i++) {
-    g_autoptr (GError) error = NULL;
-
-    self->sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++core->last_socket,
-                                   &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
+    self->sockets[i] = ph_core_udp_new (core, ph_udp_local (target), &udp_callbacks, self);
     if (self->sockets[i] == NULL) {
-      g_debug ("no socket to try the mapped port with: %s", error->message);
       run_free (self);
       return;
     }

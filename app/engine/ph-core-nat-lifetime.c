@@ -57,19 +57,12 @@ run_free (PhNatLifetimeRun *self)
 static bool
 start (PhNatLifetimeRun *self, PhTime now)
 {
-  PhAddr any_port = self->asked.mapping_local;
-
-  any_port.port = 0;
   for (size_t i = 0; i < G_N_ELEMENTS (self->sockets); i++) {
-    g_autoptr (GError) error = NULL;
-
     g_clear_pointer (&self->sockets[i], ph_udp_free);
-    self->sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++self->core->last_socket,
-                                   &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
-    if (self->sockets[i] == NULL) {
-      g_debug ("no socket to measure with: %s", error->message);
+    self->sockets[i] =
+        ph_core_udp_new (self->core, &self->asked.mapping_local, &udp_callbacks, self);
+    if (self->sockets[i] == NULL)
       return false;
-    }
     self->config.sockets[i] = ph_udp_id (self->sockets[i]);
   }
   self->config.server = self->asked.servers[self->server];

@@ -67,7 +67,6 @@ PhNatTcpRun *
 ph_nat_tcp_run_new (PhCore *core, PhTime now, const PhAddr *local, const PhAddr *servers, size_t n)
 {
   static const PhTcpCallbacks callbacks = {new_id, event, received, batch_done, writable};
-  g_autoptr (GError) error = NULL;
   PhNatTcpRun *self = g_new0 (PhNatTcpRun, 1);
   PhNatTcpConfig config = {
       .port = ++core->last_socket,
@@ -75,13 +74,10 @@ ph_nat_tcp_run_new (PhCore *core, PhTime now, const PhAddr *local, const PhAddr 
       .random = core->random,
       .trace = &core->trace,
   };
-  PhAddr any_port = *local;
 
-  any_port.port = 0;
   self->core = core;
   self->tcp = ph_tcp_new (g_main_context_get_thread_default (), &callbacks, self);
-  if (!ph_tcp_listen (self->tcp, config.port, &any_port, &error)) {
-    g_debug ("no port for the TCP mapping: %s", error->message);
+  if (!ph_core_tcp_listen (core, self->tcp, config.port, local)) {
     ph_nat_tcp_run_free (self);
     return NULL;
   }

@@ -129,18 +129,10 @@ end_run (PhNatRun *run)
 static bool
 open_sockets (PhCore *self, PhNatRun *run, const PhAddr *local)
 {
-  PhAddr any_port = *local;
-
-  any_port.port = 0;
   for (size_t i = 0; i < G_N_ELEMENTS (run->sockets); i++) {
-    g_autoptr (GError) error = NULL;
-
-    run->sockets[i] = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket,
-                                  &any_port, PH_UDP_DEFAULT, &udp_callbacks, self, &error);
-    if (run->sockets[i] == NULL) {
-      g_debug ("no socket for the NAT discovery: %s", error->message);
+    run->sockets[i] = ph_core_udp_new (self, local, &udp_callbacks, self);
+    if (run->sockets[i] == NULL)
       return false;
-    }
   }
   return true;
 }
@@ -453,6 +445,8 @@ char *
 ph_core_nat_report (PhCore *self)
 {
   const PhNatVerdict *verdict = &self->nat_verdict;
+  const PhNat64Prefix nat64 = ph_core_nat64_prefix (self);
+  char text[PH_ADDR_STRING_MAX];
   PhCandidate candidates[PH_ICE_LOCAL_MAX];
   const size_t n =
       ph_gatherer_candidates (ph_endpoint_gatherer (self->endpoint), candidates, PH_ICE_LOCAL_MAX);
@@ -484,6 +478,7 @@ ph_core_nat_report (PhCore *self)
   json_builder_add_boolean_value (json, ipv6);
   add_answer (json, "ipv6_reaches_out", ipv6_answer (self));
   add_string (json, "ipv6_filtering", ph_nat_dependence_name (self->nat_runs[1].verdict.filtering));
+  add_string (json, "nat64", nat64.len > 0 ? ph_nat64_prefix_format (&nat64, text) : NULL);
   add_lifetime (self, json);
   add_string (json, "portmap", ph_core_portmap_protocol (self));
   add_answer (json, "portmap_open", self->mapped_open);

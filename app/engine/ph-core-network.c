@@ -87,24 +87,29 @@ ph_core_network_transmit (PhCore *self, PhTime now)
   return sent;
 }
 
-static void
-add_socket (PhCore *self, PhTime now, const PhInterface *interface)
+/* NULL: there is none. */
+static PhUdp *
+add_socket (PhCore *self, PhTime now, const PhAddr *local)
 {
-  g_autoptr (GError) error = NULL;
   PhUdp *udp;
 
   if (self->sockets->len >= PH_GATHERER_SOCKETS_MAX)
-    return;
-  udp = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket, &interface->addr,
-                    PH_UDP_DEFAULT, &udp_callbacks, self, &error);
-  if (udp == NULL) {
-    g_debug ("no socket: %s", error->message);
-    return;
-  }
+    return NULL;
+  udp = ph_core_udp_new (self, local, &udp_callbacks, self);
+  if (udp == NULL)
+    return NULL;
   g_ptr_array_add (self->sockets, udp);
   ph_endpoint_add_socket (self->endpoint, now, ph_udp_id (udp), ph_udp_local (udp));
-  ph_core_tcp_add_port (self, now, &interface->addr);
-  if (!interface->point_to_point)
+  ph_core_tcp_add_port (self, now, local);
+  return udp;
+}
+
+static void
+add_interface (PhCore *self, PhTime now, const PhInterface *interface)
+{
+  const PhUdp *udp = add_socket (self, now, &interface->addr);
+
+  if (udp != NULL && !interface->point_to_point)
     ph_core_nearby_add_socket (self, now, udp, interface->index);
 }
 
@@ -128,6 +133,21 @@ has_socket (const PhCore *self, const PhAddr *addr)
   return false;
 }
 
+/* Last, since a path without a translator is the better one. */
+static bool
+add_ways (PhCore *self, PhTime now)
+{
+  PhAddr locals[PH_NAT64_PREFIXES_MAX];
+  const size_t n = ph_core_nat64_locals (self, locals);
+  bool changed = false;
+
+  for (size_t i = 0; i < n; i++) {
+    if (!has_socket (self, &locals[i]))
+      changed |= add_socket (self, now, &locals[i]) != NULL;
+  }
+  return changed;
+}
+
 /* One socket for each address that this computer has. */
 static bool
 update_sockets (PhCore *self, PhTime now)
@@ -138,7 +158,7 @@ update_sockets (PhCore *self, PhTime now)
   for (guint i = self->sockets->len; i-- > 0;) {
     PhUdp *udp = self->sockets->pdata[i];
 
-    if (!has_address (interfaces, ph_udp_local (udp))) {
+    if (!has_address (interfaces, ph_udp_local (udp)) && !ph_core_nat64_is_current (self, udp)) {
       ph_endpoint_remove_socket (self->endpoint, now, ph_udp_id (udp));
       ph_core_nearby_remove_socket (self, now, ph_udp_id (udp));
       ph_core_tcp_remove_port (self, now, ph_udp_local (udp));
@@ -150,11 +170,11 @@ update_sockets (PhCore *self, PhTime now)
     const PhInterface *interface = &g_array_index (interfaces, PhInterface, i);
 
     if (!has_socket (self, &interface->addr)) {
-      add_socket (self, now, interface);
+      add_interface (self, now, interface);
       changed = true;
     }
   }
-  return changed;
+  return add_ways (self, now) || changed;
 }
 
 static void
@@ -175,9 +195,17 @@ interfaces_changed (void *user)
   PhCore *self = user;
   const PhTime now = ph_core_now (self);
 
+  ph_nat64_finder_look (self->nat64);
   if (update_sockets (self, now))
     network_changed (self, now);
   ph_core_settle (self);
+}
+
+void
+ph_core_network_renew (PhCore *self, PhTime now)
+{
+  update_sockets (self, now);
+  network_changed (self, now);
 }
 
 void
@@ -185,8 +213,8 @@ ph_core_network_woke (PhCore *self, PhTime now)
 {
   if (!self->connected)
     return;
-  update_sockets (self, now);
-  network_changed (self, now);
+  ph_nat64_finder_look (self->nat64);
+  ph_core_network_renew (self, now);
 }
 
 void
@@ -194,6 +222,7 @@ ph_core_network_start (PhCore *self)
 {
   g_autoptr (GError) error = NULL;
 
+  ph_core_nat64_start (self);
   ph_core_nearby_update (self);
   ph_core_tcp_start (self);
   update_sockets (self, ph_core_now (self));
@@ -225,6 +254,7 @@ ph_core_network_stop (PhCore *self)
   ph_core_portmap_stop (self);
   cancel_lookups (self);
   g_clear_pointer (&self->monitor, ph_interface_monitor_free);
+  ph_core_nat64_stop (self);
 }
 
 /* --- STUN servers ------------------------------------------------------------------------------- */
@@ -235,7 +265,11 @@ looked_up (void *user, const PhAddr *addrs, size_t n, const GError *error)
   PhLookup *lookup = user;
   PhCore *self = lookup->core;
 
-  g_array_append_vals (self->stun_addrs, addrs, (guint)n);
+  for (size_t i = 0; i < n; i++) {
+    const PhAddr addr = ph_core_nat64_plain (self, &addrs[i]);
+
+    g_array_append_val (self->stun_addrs, addr);
+  }
   g_ptr_array_remove (self->lookups, lookup);
   if (error != NULL)
     g_debug ("STUN server: %s", error->message);
@@ -316,7 +350,8 @@ void
 ph_core_network_check_reports (PhCore *self, PhTime now)
 {
   const bool told =
-      self->lookups->len == 0 && !ph_core_relay_is_looking (self) && !may_get_servers (self)
+      self->lookups->len == 0 && (self->nat64 == NULL || !ph_nat64_finder_is_looking (self->nat64))
+      && !ph_core_relay_is_looking (self) && !may_get_servers (self)
       && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint)) && !ph_core_nat_is_pending (self)
       && !ph_core_portmap_is_pending (self) && !self->probe_wanted && !ph_core_is_probing (self);
 

@@ -154,7 +154,6 @@ forget_port (PhCore *self, PhTime now, PhMapper *mapper, uint32_t id, PhPortmapP
 static void
 add_mapper (PhCore *self, PhTime now, const PhUdp *socket, const PhAddr *gateway)
 {
-  g_autoptr (GError) error = NULL;
   PhMapper *mapper = g_new0 (PhMapper, 1);
   PhAddr any_port = *ph_udp_local (socket);
   PhPortmapConfig config = {.random = self->random, .trace = &self->trace, .gateway = *gateway};
@@ -163,10 +162,8 @@ add_mapper (PhCore *self, PhTime now, const PhUdp *socket, const PhAddr *gateway
   mapper->core = self;
   mapper->local = *ph_udp_local (socket);
   mapper->gateway = *gateway;
-  mapper->udp = ph_udp_new (g_main_context_get_thread_default (), ++self->last_socket, &any_port,
-                            PH_UDP_DEFAULT, &udp_callbacks, mapper, &error);
+  mapper->udp = ph_core_udp_new (self, &any_port, &udp_callbacks, mapper);
   if (mapper->udp == NULL) {
-    g_debug ("no socket for port mapping: %s", error->message);
     g_free (mapper);
     return;
   }

@@ -4,6 +4,7 @@
  *   ph-core.c           commands in, settling, the wake-up of file workers
  *   ph-core-network.c   sockets, interfaces, STUN servers
  *   ph-core-probe.c     servers being tried
+ *   ph-core-nat64.c     IPv4 from a network that has only IPv6
  *   ph-core-nat.c       what kind of NAT this is, and the network report
  *   ph-core-nat-tcp.c   how it maps TCP
  *   ph-core-nat-inbound.c   whether what routers open is open
@@ -40,6 +41,7 @@
 #include "net/connect/ph-endpoint.h"
 #include "net/io/ph-interfaces.h"
 #include "net/io/ph-multicast.h"
+#include "net/io/ph-nat64-finder.h"
 #include "net/io/ph-rendezvous-driver.h"
 #include "net/io/ph-resolver.h"
 #include "net/io/ph-stream.h"
@@ -254,6 +256,7 @@ struct _PhCore {
   PhTime armed; /* what it was last set to */
   GSource *wake; /* file workers set it ready */
   PhInterfaceMonitor *monitor;
+  PhNat64Finder *nat64; /* owned; NULL while not connected */
   GPtrArray *lookups; /* PhLookup, owned */
   GArray *stun_addrs; /* PhAddr */
   GPtrArray *relay_lookups; /* PhRelayLookup, owned */
@@ -351,6 +354,27 @@ PhUdp *ph_core_find_socket (const PhCore *self, uint32_t id);
 void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
 void ph_core_network_check_reports (PhCore *self, PhTime now);
 PhTime ph_core_network_next_timeout (const PhCore *self);
+
+/* Sockets as addresses are, and all paths anew. */
+void ph_core_network_renew (PhCore *self, PhTime now);
+
+/* ph-core-nat64.c */
+void ph_core_nat64_start (PhCore *self);
+void ph_core_nat64_stop (PhCore *self);
+/* The first translator's; len 0: none. */
+PhNat64Prefix ph_core_nat64_prefix (const PhCore *self);
+/* The local addresses that there are besides the interfaces'; returns how many. */
+size_t ph_core_nat64_locals (const PhCore *self, PhAddr ret[PH_NAT64_PREFIXES_MAX]);
+/* Whether the socket is bound to such an address, and that still stands for the same. */
+bool ph_core_nat64_is_current (const PhCore *self, const PhUdp *udp);
+/* At any port of a local address, theirs or an interface's. NULL, false: the log says why. */
+PhUdp *
+ph_core_udp_new (PhCore *self, const PhAddr *local, const PhUdpCallbacks *callbacks, void *user);
+bool ph_core_tcp_listen (const PhCore *self, PhTcp *tcp, uint32_t id, const PhAddr *local);
+/* The address that a translator's stands for, which DNS64 may have made; any other as it is. */
+PhAddr ph_core_nat64_plain (const PhCore *self, const PhAddr *addr);
+/* The way back, for what leaves from no address of ours in particular. */
+PhAddr ph_core_nat64_reach (const PhCore *self, const PhAddr *addr);
 
 /* ph-core-relay.c */
 void ph_core_relay_init (PhCore *self);

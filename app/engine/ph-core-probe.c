@@ -282,14 +282,16 @@ looked_up (void *user, const PhAddr *addrs, size_t n, const GError *error)
       self->kind != PH_SERVER_RENDEZVOUS
       && (self->server.kind == PH_ICE_SERVER_STUN || self->server.kind == PH_ICE_SERVER_TURN_UDP);
 
+  const PhAddr addr = n > 0 ? ph_core_nat64_reach (self->core, &addrs[0]) : (PhAddr){0};
+
   self->resolve = NULL;
   self->begun_at = now;
   if (n == 0)
     badly (self, _ ("Its name is not known. Check the address, and that you are online"));
   else if (udp)
-    begin_udp (self, now, &addrs[0]);
+    begin_udp (self, now, &addr);
   else
-    self->stream = ph_stream_new (SOCKET, &addrs[0], NULL, &stream_callbacks, self);
+    self->stream = ph_stream_new (SOCKET, &addr, NULL, &stream_callbacks, self);
   ph_core_settle (self->core);
 }
 
@@ -328,9 +330,12 @@ log_in (PhProbe *self, PhTime now)
       .random = self->core->random,
   };
 
+  const PhNat64Prefix nat64 = ph_core_nat64_prefix (self->core);
+
   ph_identity_generate (&self->identity, &self->core->random);
   self->begun_at = now;
   self->driver = ph_rendezvous_driver_new (&config, meeting_event, self);
+  ph_rendezvous_driver_set_nat64 (self->driver, &nat64);
   ph_rendezvous_client_start (ph_rendezvous_driver_client (self->driver), now);
   ph_rendezvous_driver_settle (self->driver);
 }

@@ -71,10 +71,11 @@ ph_core_relay_settle (PhCore *self)
 
   while (ph_endpoint_poll_stream (self->endpoint, &wish)) {
     const bool tls = wish.server.transport == PH_RELAY_TLS;
+    const PhAddr addr = ph_core_nat64_reach (self, &wish.server.addr);
 
-    g_ptr_array_add (self->relay_streams,
-                     ph_stream_new (wish.socket, &wish.server.addr, tls ? wish.server.host : NULL,
-                                    &stream_callbacks, self));
+    g_ptr_array_add (
+        self->relay_streams,
+        ph_stream_new (wish.socket, &addr, tls ? wish.server.host : NULL, &stream_callbacks, self));
     busy = true;
   }
   for (uint32_t id; (id = ph_endpoint_poll_unused (self->endpoint)) != 0;) {
@@ -146,8 +147,8 @@ looked_up (void *user, const PhAddr *addrs, size_t n, const GError *error)
 
   lookup->resolve = NULL;
   lookup->n_addrs = MIN (n, G_N_ELEMENTS (lookup->addrs));
-  if (lookup->n_addrs > 0)
-    memcpy (lookup->addrs, addrs, lookup->n_addrs * sizeof *addrs);
+  for (size_t i = 0; i < lookup->n_addrs; i++)
+    lookup->addrs[i] = ph_core_nat64_plain (lookup->core, &addrs[i]);
   if (error != NULL)
     g_debug ("TURN server: %s", error->message);
   tell_servers (lookup->core);

@@ -56,13 +56,10 @@ ph_core_tcp_start (PhCore *self)
 void
 ph_core_tcp_add_port (PhCore *self, PhTime now, const PhAddr *addr)
 {
-  g_autoptr (GError) error = NULL;
   const uint32_t id = ++self->last_socket;
 
-  if (!ph_tcp_listen (self->tcp, id, addr, &error)) {
-    g_debug ("no TCP port: %s", error->message);
+  if (!ph_core_tcp_listen (self, self->tcp, id, addr))
     return;
-  }
   if (ph_endpoint_add_port (self->endpoint, now, id, ph_tcp_local (self->tcp, id)))
     g_array_append_val (self->tcp_ports, id);
   else

@@ -3,6 +3,7 @@
 #include "net/io/ph-rendezvous-driver.h"
 
 #include "net/io/ph-clock.h"
+#include "net/io/ph-nat64-address.h"
 #include "net/io/ph-timer.h"
 #include "net/io/ph-websocket.h"
 
@@ -12,6 +13,7 @@ struct _PhRendezvousDriver {
   PhTimer *timer; /* owned */
   PhRendezvousEventFunc func;
   void *user;
+  PhNat64Prefix nat64; /* len 0: none */
   bool settling;
   bool again; /* something came in while settling */
 };
@@ -90,13 +92,26 @@ ph_rendezvous_driver_client (PhRendezvousDriver *self)
   return self->client;
 }
 
+/* Only a literal address is our business: names are the DNS64's. */
+static GSocketConnectable *
+reach (const PhRendezvousDriver *self, const PhRendezvousAddress *address)
+{
+  PhAddr literal;
+
+  if (self->nat64.len == 0 || !ph_addr_parse (strstr (address->origin, "://") + 3, 0, &literal))
+    return NULL;
+  return ph_nat64_address_new (&self->nat64, &literal);
+}
+
 static void
 dial (PhRendezvousDriver *self)
 {
   static const PhWebsocketCallbacks callbacks = {on_open, on_text, on_ended};
   const PhRendezvousAddress *address = ph_rendezvous_client_address (self->client);
+  g_autoptr (GSocketConnectable) reached_at = reach (self, address);
   const PhWebsocketConfig config = {
       .url = address->url,
+      .address = reached_at,
       .subprotocol = PH_RENDEZVOUS_SUBPROTOCOL,
       .pin = address->has_pin ? address->pin : NULL,
       .frame_max = PH_RENDEZVOUS_FRAME_MAX,
@@ -145,6 +160,12 @@ ph_rendezvous_driver_settle (PhRendezvousDriver *self)
   }
   self->settling = false;
   ph_timer_arm (self->timer, ph_rendezvous_client_next_timeout (self->client, &why));
+}
+
+void
+ph_rendezvous_driver_set_nat64 (PhRendezvousDriver *self, const PhNat64Prefix *prefix)
+{
+  self->nat64 = *prefix;
 }
 
 void

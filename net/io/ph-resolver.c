@@ -76,19 +76,35 @@ collect (GList *found, uint16_t port, PhAddr addrs[PH_RESOLVE_MAX])
 }
 
 static void
-lookup_done (GObject *resolver, GAsyncResult *result, gpointer user)
+take_answer (PhResolve *self, GList *found, GError *take_error)
 {
-  PhResolve *self = user;
-  g_autoptr (GError) error = NULL;
   PhAddr addrs[PH_RESOLVE_MAX];
-  GList *found = g_resolver_lookup_by_name_finish (G_RESOLVER (resolver), result, &error);
   size_t n = collect (found, self->port, addrs);
 
   g_resolver_free_addresses (found);
-  if (n == 0 && error == NULL)
-    g_set_error_literal (&error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND,
-                         "the name has no address");
-  finish (self, addrs, n, g_steal_pointer (&error));
+  if (n == 0 && take_error == NULL)
+    take_error = g_error_new_literal (G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND,
+                                      "the name has no address");
+  finish (self, addrs, n, take_error);
+}
+
+static void
+lookup_done (GObject *resolver, GAsyncResult *result, gpointer user)
+{
+  GError *error = NULL;
+  GList *found = g_resolver_lookup_by_name_finish (G_RESOLVER (resolver), result, &error);
+
+  take_answer (user, found, error);
+}
+
+static void
+lookup_ipv6_done (GObject *resolver, GAsyncResult *result, gpointer user)
+{
+  GError *error = NULL;
+  GList *found =
+      g_resolver_lookup_by_name_with_flags_finish (G_RESOLVER (resolver), result, &error);
+
+  take_answer (user, found, error);
 }
 
 static void
@@ -122,6 +138,23 @@ ph_resolve (GMainContext *context, const char *host_port, uint16_t port_default,
   }
   self->port = g_network_address_get_port (G_NETWORK_ADDRESS (parsed));
   look_up (self, context, g_network_address_get_hostname (G_NETWORK_ADDRESS (parsed)));
+  return self;
+}
+
+PhResolve *
+ph_resolve_ipv6 (GMainContext *context, const char *name, PhResolveFunc done, void *user)
+{
+  PhResolve *self = g_new0 (PhResolve, 1);
+  g_autoptr (GResolver) resolver = g_resolver_get_default ();
+
+  self->done = done;
+  self->user = user;
+  self->cancellable = g_cancellable_new ();
+  g_main_context_push_thread_default (context);
+  g_resolver_lookup_by_name_with_flags_async (resolver, name,
+                                              G_RESOLVER_NAME_LOOKUP_FLAGS_IPV6_ONLY,
+                                              self->cancellable, lookup_ipv6_done, self);
+  g_main_context_pop_thread_default (context);
   return self;
 }
 

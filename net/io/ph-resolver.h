@@ -22,5 +22,8 @@ typedef void (*PhResolveFunc) (void *user, const PhAddr *addrs, size_t n, const 
  * default one). */
 PhResolve *ph_resolve (GMainContext *context, const char *host_port, uint16_t port_default,
                        PhResolveFunc done, void *user);
+/* The IPv6 addresses of a name, with port 0; what the system thinks of IPv4 does not matter. */
+PhResolve *
+ph_resolve_ipv6 (GMainContext *context, const char *name, PhResolveFunc done, void *user);
 /* The callback will not be called any more; frees. */
 void ph_resolve_cancel (PhResolve *self);

@@ -83,6 +83,18 @@ ph_tcp_connection_tell (PhTcpConnection *self, PhConnectionEventType type)
   self->tcp->callbacks.event (self->tcp->user, &event);
 }
 
+bool
+ph_tcp_connection_note_local (PhTcpConnection *self)
+{
+  if (!ph_tcp_socket_name (self->fd, &self->local))
+    return false;
+  if (ph_addr_is_set (&self->own)) {
+    self->own.port = self->local.port;
+    self->local = self->own;
+  }
+  return true;
+}
+
 /* --- Connecting -------------------------------------------------------------------------------- */
 
 static PhConnectionEventType
@@ -123,7 +135,7 @@ connected (PhTcpConnection *self)
 
   if (error == 0 && getsockopt (self->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
     error = errno;
-  if (error != 0 || !ph_tcp_socket_name (self->fd, &self->local)) {
+  if (error != 0 || !ph_tcp_connection_note_local (self)) {
     fail (self, error);
     return;
   }
@@ -342,6 +354,8 @@ ph_tcp_connection_new (PhTcp *tcp, uint32_t id, PhTcpPort *port, int fd, const P
   self->state = state;
   self->id = id;
   self->port = port != NULL ? port->id : 0;
+  if (port != NULL && port->way.prefix.len > 0)
+    self->own = port->way.own;
   self->fd = fd;
   self->remote = *remote;
   self->source = g_source_new (&source_funcs, sizeof (ConnectionSource));

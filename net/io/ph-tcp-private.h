@@ -15,6 +15,8 @@ typedef struct {
   uint32_t id;
   int fd;
   PhAddr local;
+  PhAddr bound; /* `local`, but on a way */
+  PhNat64Way way; /* prefix.len 0: none */
   unsigned n_accepted; /* connections that are still there */
   GSource *source; /* what waits for strangers, or for descriptors to take them with */
 } PhTcpPort;
@@ -37,6 +39,7 @@ typedef struct {
   int error; /* of connecting, to be told */
   PhAddr local;
   PhAddr remote;
+  PhAddr own; /* the IP of `local` on a way; unset: as the kernel says */
   GSource *source;
   void *tag; /* of `fd` in `source`; NULL: none */
   bool dispatching;
@@ -77,6 +80,8 @@ void ph_tcp_connection_close (PhTcpConnection *self);
 /* Lets the kernel end it. */
 void ph_tcp_connection_leave (PhTcpConnection *self);
 PhTcpResult ph_tcp_connection_send (PhTcpConnection *self, const uint8_t *data, size_t len);
+/* Notes the local address; false, with errno: there is none. */
+bool ph_tcp_connection_note_local (PhTcpConnection *self);
 void ph_tcp_connection_tell (PhTcpConnection *self, PhConnectionEventType type);
 
 /* --- ph-tcp-socket.c --- */

@@ -97,22 +97,23 @@ ph_tcp_find_port (const PhTcp *self, uint32_t id)
 }
 
 static void
-take_accepted (PhTcpPort *port, int fd, const PhAddr *remote)
+take_accepted (PhTcpPort *port, int fd, PhAddr remote)
 {
   PhTcp *self = port->tcp;
   PhTcpConnection *connection;
 
-  if (port->n_accepted >= PH_TCP_ACCEPTED_MAX || !ph_addr_is_set (remote)) {
+  if (port->n_accepted >= PH_TCP_ACCEPTED_MAX || !ph_addr_is_set (&remote)
+      || (port->way.prefix.len > 0 && !ph_nat64_extract (&port->way.prefix, &remote, &remote))) {
     ph_tcp_socket_reset_on_close (fd);
     close (fd);
     return;
   }
   ph_tcp_socket_opened (fd);
-  connection = ph_tcp_connection_new (self, self->callbacks.new_id (self->user), port, fd, remote,
+  connection = ph_tcp_connection_new (self, self->callbacks.new_id (self->user), port, fd, &remote,
                                       PH_TCP_OPEN);
   connection->accepted = true;
   port->n_accepted++;
-  ph_tcp_socket_name (fd, &connection->local);
+  ph_tcp_connection_note_local (connection);
   ph_tcp_connection_tell (connection, PH_CONNECTION_ACCEPTED);
 }
 
@@ -164,9 +165,7 @@ ph_tcp_accept (PhTcpPort *port)
       return;
     }
 
-    const PhAddr remote = ph_sockaddr_to_addr (&name.sa);
-
-    take_accepted (port, fd, &remote);
+    take_accepted (port, fd, ph_sockaddr_to_addr (&name.sa));
   }
 }
 
@@ -199,8 +198,8 @@ fail (GError **error, const PhAddr *local, int err)
   return false;
 }
 
-bool
-ph_tcp_listen (PhTcp *self, uint32_t id, const PhAddr *local, GError **error)
+static bool
+listen_at (PhTcp *self, uint32_t id, const PhAddr *local, const PhNat64Way *way, GError **error)
 {
   const int fd = ph_tcp_socket_new_bound (local);
   PhTcpPort *port;
@@ -213,15 +212,33 @@ ph_tcp_listen (PhTcp *self, uint32_t id, const PhAddr *local, GError **error)
   port->tcp = self;
   port->id = id;
   port->fd = fd;
-  if (listen (fd, BACKLOG) != 0 || !ph_tcp_socket_name (fd, &port->local)) {
+  if (listen (fd, BACKLOG) != 0 || !ph_tcp_socket_name (fd, &port->bound)) {
     fail (error, local, errno);
     close (fd);
     g_free (port);
     return false;
   }
+  port->local = port->bound;
+  if (way != NULL) {
+    port->way = *way;
+    port->local = way->own;
+    port->local.port = port->bound.port;
+  }
   watch (port);
   g_ptr_array_add (self->ports, port);
   return true;
+}
+
+bool
+ph_tcp_listen (PhTcp *self, uint32_t id, const PhAddr *local, GError **error)
+{
+  return listen_at (self, id, local, NULL, error);
+}
+
+bool
+ph_tcp_listen_on_way (PhTcp *self, uint32_t id, const PhNat64Way *way, GError **error)
+{
+  return listen_at (self, id, &way->base, way, error);
 }
 
 void
@@ -246,15 +263,19 @@ open_connection (PhTcp *self, const PhConnectionOp *op)
 {
   PhTcpPort *port = ph_tcp_find_port (self, op->port);
   PhTcpConnection *connection;
+  PhAddr to = op->remote;
   PhSockaddr name;
-  const socklen_t len = ph_sockaddr_from_addr (&op->remote, &name);
+  socklen_t len = 0;
   int error = 0;
   int fd = -1;
 
   g_assert (find (self, op->socket) == NULL);
-  if (op->port != 0 && port == NULL)
-    error = ENETUNREACH; /* the port is gone */
-  else if ((fd = port != NULL ? ph_tcp_socket_new_bound (&port->local)
+  if (port == NULL || port->way.prefix.len == 0
+      || ph_nat64_synthesise (&port->way.prefix, &to, &to))
+    len = ph_sockaddr_from_addr (&to, &name);
+  if (len == 0 || (op->port != 0 && port == NULL))
+    error = ENETUNREACH; /* nothing leads there, or the port is gone */
+  else if ((fd = port != NULL ? ph_tcp_socket_new_bound (&port->bound)
                               : ph_tcp_socket_new (op->remote.family))
            < 0)
     error = errno;

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "net/base/ph-connection.h"
+#include "net/nat/ph-nat64.h"
 
 #include <gio/gio.h>
 
@@ -62,6 +63,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhTcp, ph_tcp_free)
 
 /* A port with the id `id` at `local` (its port 0: any). Errors are of G_IO_ERROR, as ph_udp_new()'s. */
 bool ph_tcp_listen (PhTcp *self, uint32_t id, const PhAddr *local, GError **error);
+/* The same on a way through a NAT64 translator, as ph_udp_new_on_way(). */
+bool ph_tcp_listen_on_way (PhTcp *self, uint32_t id, const PhNat64Way *way, GError **error);
 /* Its connections stay. */
 void ph_tcp_unlisten (PhTcp *self, uint32_t id);
 /* The bound address of a port or the local one of a connection; NULL: no such socket. */

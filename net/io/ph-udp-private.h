@@ -9,6 +9,7 @@ struct _PhUdp {
   int fd;
   uint32_t id;
   PhAddr local;
+  PhNat64Way way; /* prefix.len 0: none */
   bool gso;
   bool closed; /* freed within a callback: the dispatch that runs it lets go of the memory */
   bool dispatching;

@@ -117,6 +117,9 @@ split (PhUdp *self, Arena *arena, size_t i)
     self->stats.truncated++;
     return;
   }
+  /* Not by way of the translator: nobody knows this port by that address. */
+  if (self->way.prefix.len > 0 && !ph_nat64_extract (&self->way.prefix, &remote, &remote))
+    return;
   self->stats.bytes_received += left;
   if (segment == 0)
     segment = left;

@@ -38,7 +38,7 @@ set_options (PhUdp *self, PhUdpFlags flags)
   set_buffer (self->fd, SO_RCVBUFFORCE, SO_RCVBUF);
   set_buffer (self->fd, SO_SNDBUFFORCE, SO_SNDBUF);
   set_option (self->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-  if (self->local.family == PH_FAMILY_IPV4) {
+  if (self->local.family == PH_FAMILY_IPV4 && self->way.prefix.len == 0) {
     struct in_addr out;
 
     /* Multicast leaves by the interface that has this address, whatever the routes say. */
@@ -149,9 +149,9 @@ attach (PhUdp *self, GMainContext *context)
 
 /* --- Public -------------------------------------------------------------------------------------- */
 
-PhUdp *
-ph_udp_new (GMainContext *context, uint32_t id, const PhAddr *local, PhUdpFlags flags,
-            const PhUdpCallbacks *callbacks, void *user, GError **error)
+static PhUdp *
+udp_new (GMainContext *context, uint32_t id, const PhAddr *local, const PhNat64Way *way,
+         PhUdpFlags flags, const PhUdpCallbacks *callbacks, void *user, GError **error)
 {
   PhUdp *self;
 
@@ -160,15 +160,37 @@ ph_udp_new (GMainContext *context, uint32_t id, const PhAddr *local, PhUdpFlags 
   self->id = id;
   self->callbacks = *callbacks;
   self->user = user;
+  if (way != NULL)
+    self->way = *way;
   if (!open_socket (self, local, error)) {
     if (self->fd >= 0)
       close (self->fd);
     g_free (self);
     return NULL;
   }
+  if (way != NULL) {
+    const uint16_t port = self->local.port;
+
+    self->local = way->own;
+    self->local.port = port;
+  }
   set_options (self, flags);
   attach (self, context);
   return self;
+}
+
+PhUdp *
+ph_udp_new (GMainContext *context, uint32_t id, const PhAddr *local, PhUdpFlags flags,
+            const PhUdpCallbacks *callbacks, void *user, GError **error)
+{
+  return udp_new (context, id, local, NULL, flags, callbacks, user, error);
+}
+
+PhUdp *
+ph_udp_new_on_way (GMainContext *context, uint32_t id, const PhNat64Way *way,
+                   const PhUdpCallbacks *callbacks, void *user, GError **error)
+{
+  return udp_new (context, id, &way->base, way, PH_UDP_DEFAULT, callbacks, user, error);
 }
 
 void
@@ -196,13 +218,28 @@ ph_udp_local (const PhUdp *self)
   return &self->local;
 }
 
+const PhNat64Way *
+ph_udp_way (const PhUdp *self)
+{
+  return self->way.prefix.len > 0 ? &self->way : NULL;
+}
+
+/* Where packets to `remote` go, in its place; false: nowhere from here. */
+static bool
+address (const PhUdp *self, PhAddr *remote)
+{
+  if (self->way.prefix.len > 0)
+    return ph_nat64_synthesise (&self->way.prefix, remote, remote);
+  return remote->family == self->local.family;
+}
+
 PhUdpResult
 ph_udp_send (PhUdp *self, const PhTransmit *tx)
 {
   PhTransmit rest = *tx;
   PhUdpResult result;
 
-  if (self->kept.len > 0 || tx->remote.family != self->local.family) {
+  if (self->kept.len > 0 || !address (self, &rest.remote)) {
     self->stats.soft_errors++;
     return PH_UDP_ERROR;
   }

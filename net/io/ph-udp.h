@@ -17,6 +17,7 @@
 #pragma once
 
 #include "net/base/ph-datagram.h"
+#include "net/nat/ph-nat64.h"
 
 #include <gio/gio.h>
 
@@ -65,6 +66,11 @@ typedef enum {
  * them ADDRESS_IN_USE, NOT_FOUND (this computer does not have the address) and PERMISSION_DENIED. */
 PhUdp *ph_udp_new (GMainContext *context, uint32_t id, const PhAddr *local, PhUdpFlags flags,
                    const PhUdpCallbacks *callbacks, void *user, GError **error);
+/* The same on a way through a NAT64 translator (ph-nat64.h): bound to the way's IPv6 address, while its local
+ * address and those of everybody else are of IPv4. What it cannot translate it does not send, and what
+ * does not come from the translator it does not receive. */
+PhUdp *ph_udp_new_on_way (GMainContext *context, uint32_t id, const PhNat64Way *way,
+                          const PhUdpCallbacks *callbacks, void *user, GError **error);
 /* Closes at once; a kept transmit is dropped. May be called in a callback. */
 void ph_udp_free (PhUdp *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhUdp, ph_udp_free)
@@ -72,6 +78,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhUdp, ph_udp_free)
 uint32_t ph_udp_id (const PhUdp *self);
 /* The bound address, with its real port. */
 const PhAddr *ph_udp_local (const PhUdp *self);
+/* NULL: it is an ordinary socket. */
+const PhNat64Way *ph_udp_way (const PhUdp *self);
 /* tx->socket is not looked at. tx->data is read before this returns. */
 PhUdpResult ph_udp_send (PhUdp *self, const PhTransmit *tx);
 bool ph_udp_is_blocked (const PhUdp *self);

@@ -183,7 +183,8 @@ ph_websocket_new (const PhWebsocketConfig *config, const PhWebsocketCallbacks *c
   self->cancel = g_cancellable_new ();
   /* A session for one connection: nothing is pooled, and freeing it ends everything. The owner has its
    * own idea of how long things may take. */
-  self->session = soup_session_new_with_options ("timeout", 0, "idle-timeout", 0, NULL);
+  self->session = soup_session_new_with_options ("timeout", 0, "idle-timeout", 0,
+                                                 "remote-connectable", config->address, NULL);
   /* Compression spends memory on small frames and lets a small one grow large. */
   soup_session_remove_feature_by_type (self->session, SOUP_TYPE_WEBSOCKET_EXTENSION_MANAGER);
   self->message = soup_message_new (SOUP_METHOD_GET, config->url);

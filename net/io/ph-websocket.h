@@ -28,6 +28,7 @@ typedef struct {
   const char *subprotocol; /* the server must choose it */
   const uint8_t *pin; /* 32 bytes: SHA-256 of the server's SubjectPublicKeyInfo, instead of the
                        * authorities' judgement; NULL: the authorities' */
+  GSocketConnectable *address; /* where to connect, in place of the URL's host; NULL: there */
   size_t frame_max; /* larger frames end the connection with 1009 */
 } PhWebsocketConfig;
 

@@ -155,6 +155,13 @@ ph_nat64_prefix_equal (const PhNat64Prefix *a, const PhNat64Prefix *b)
   return a->len == b->len && ph_addr_equal_ip (&a->net, &b->net);
 }
 
+bool
+ph_nat64_way_equal (const PhNat64Way *a, const PhNat64Way *b)
+{
+  return ph_nat64_prefix_equal (&a->prefix, &b->prefix) && ph_addr_equal (&a->own, &b->own)
+         && ph_addr_equal (&a->base, &b->base);
+}
+
 const char *
 ph_nat64_prefix_format (const PhNat64Prefix *prefix, char out[PH_ADDR_STRING_MAX])
 {

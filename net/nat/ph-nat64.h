@@ -49,5 +49,6 @@ bool ph_nat64_extract (const PhNat64Prefix *prefix, const PhAddr *ipv6, PhAddr *
 PhAddr ph_nat64_own (unsigned i);
 
 bool ph_nat64_prefix_equal (const PhNat64Prefix *a, const PhNat64Prefix *b);
+bool ph_nat64_way_equal (const PhNat64Way *a, const PhNat64Way *b);
 /* "64:ff9b::/96" into `out`, which is returned. */
 const char *ph_nat64_prefix_format (const PhNat64Prefix *prefix, char out[PH_ADDR_STRING_MAX]);
