@@ -296,6 +296,8 @@ ph_network_details (PhNetworkItem *network)
                                                       : not_known ());
   if (*public6 != '\0')
     ph_detail_add_take (details, "IPv6", ipv6_words (network));
+  if (*ph_network_item_text (network, "nat64") != '\0')
+    ph_detail_add (details, "IPv4", _ ("Works, by way of this network’s translator (NAT64)"));
   ph_detail_add (details, "UDP", udp_words (network));
   ph_detail_add (details, "TCP", tcp_words (network));
   ph_detail_add_take (details, _ ("Port mapping"), mapping_words (network));

@@ -126,7 +126,10 @@ test_facts (void)
       "\"ipv6_reaches_out\":false,\"mapping_lifetime_s\":null}");
   g_autoptr (PhNetworkItem) blocked =
       make_report ("{\"type\":\"udp-blocked\",\"portmap\":false,\"hairpin\":false}");
+  g_autoptr (PhNetworkItem) translated =
+      make_report ("{\"type\":\"port-restricted\",\"nat64\":\"64:ff9b::/96\"}");
 
+  assert_detail (translated, "IPv4", "Works, by way of this network’s translator (NAT64)");
   assert_detail (network, "UDP", "Works");
   assert_detail (network, "TCP", "Direct connections work with most networks");
   assert_detail (network, "Port mapping", "Your router opens a port when asked (NAT-PMP)");
