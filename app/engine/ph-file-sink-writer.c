@@ -22,6 +22,9 @@
  * when it is hashed. */
 #define RUN_BYTES (256u << 10)
 #define RUN_PIECES 512u
+/* What is written is told this often, while there is more of it: a quarter of what a link lets wait, so that the
+ * sender has credit again long before the last of it is written. */
+#define TELL_BYTES (1u << 20)
 /* Writeback is started this far behind, so that a sync finds little left to do. */
 #define WRITEBACK_BYTES (8u << 20)
 
@@ -422,12 +425,42 @@ apply (PhFileSink *self, const PhSinkItem *item, Run *run, bool *ret_finish)
   g_assert_not_reached ();
 }
 
+/* `bytes` of this generation are dealt with: the owner gets its credit for them. */
+static void
+tell_written (PhFileSink *self, bool ok, uint64_t bytes, unsigned generation, bool finish)
+{
+  bool told;
+
+  g_mutex_lock (&self->lock);
+  if (ok)
+    publish_position (self);
+
+  const bool tell = ok && bytes > 0 && generation == self->generation;
+
+  if (tell)
+    self->written += bytes;
+  if (finish)
+    self->finish_asked = true;
+  told = tell || (finish && self->placed);
+  g_mutex_unlock (&self->lock);
+  if (told && self->ready != NULL)
+    self->ready (self->user);
+}
+
+static void
+drop_items (GArray *batch, guint from, guint to)
+{
+  for (guint i = from; i < to; i++)
+    ph_buf_slice_clear (&g_array_index (batch, PhSinkItem, i).data);
+}
+
 /* Works off `batch` and empties it. False: failed. */
 static bool
 work_off (PhFileSink *self, GArray *batch, bool *ret_finish)
 {
   uint64_t bytes = 0;
   unsigned generation = 0;
+  guint dropped = 0;
   bool ok = true;
   Run run;
 
@@ -442,28 +475,17 @@ work_off (PhFileSink *self, GArray *batch, bool *ret_finish)
     /* Only this thread changes drop_below. It does so with the run written off. */
     if (ok && item->generation >= self->drop_below)
       ok = apply (self, item, &run, ret_finish);
+    if (ok && run.n == 0 && bytes >= TELL_BYTES) {
+      tell_written (self, ok, bytes, generation, false);
+      drop_items (batch, dropped, i + 1);
+      dropped = i + 1;
+      bytes = 0;
+    }
   }
   ok = ok && flush (self, &run);
-  for (guint i = 0; i < batch->len; i++)
-    ph_buf_slice_clear (&g_array_index (batch, PhSinkItem, i).data);
+  drop_items (batch, dropped, batch->len);
   g_array_set_size (batch, 0);
-
-  g_mutex_lock (&self->lock);
-  if (ok)
-    publish_position (self);
-
-  const bool tell = ok && bytes > 0 && generation == self->generation;
-
-  if (tell)
-    self->written += bytes;
-  if (*ret_finish)
-    self->finish_asked = true;
-
-  const bool told = tell || (*ret_finish && self->placed);
-
-  g_mutex_unlock (&self->lock);
-  if (told && self->ready != NULL)
-    self->ready (self->user);
+  tell_written (self, ok, bytes, generation, *ret_finish);
   return ok;
 }
 

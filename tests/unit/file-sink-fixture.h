@@ -90,6 +90,7 @@ typedef struct {
   GMutex lock;
   GCond cond;
   bool is_ready;
+  unsigned readies; /* how often the sink had something to tell */
 } Fixture;
 
 static inline void
@@ -99,6 +100,7 @@ on_ready (void *user)
 
   g_mutex_lock (&f->lock);
   f->is_ready = true;
+  f->readies++;
   g_cond_signal (&f->cond);
   g_mutex_unlock (&f->lock);
 }

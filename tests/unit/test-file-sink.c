@@ -149,6 +149,35 @@ test_out_of_order (Fixture *f, gconstpointer data)
   assert_tree (f, "tree", "z.txt");
 }
 
+/* Credit for what is written comes back while more of what was queued is still to be written: a sender whose window
+ * is full must not wait for the last of it. */
+static void
+test_told_in_parts (Fixture *f, gconstpointer data)
+{
+  const uint64_t size = UINT64_C (8) << 20;
+  unsigned told;
+
+  add (f, "large", (int64_t)size);
+  start (f);
+  /* The writer tells for the first time, and waits until all of it is there. */
+  g_mutex_lock (&f->lock);
+  g_assert_true (send_bytes (f, 0, 0, size, 64 << 10));
+  g_mutex_unlock (&f->lock);
+  while (f->written < size) {
+    g_mutex_lock (&f->lock);
+    while (!f->is_ready)
+      g_cond_wait (&f->cond, &f->lock);
+    f->is_ready = false;
+    g_mutex_unlock (&f->lock);
+    poll_events (f);
+    g_assert_cmpint (f->error, ==, PH_STORAGE_OK);
+  }
+  g_mutex_lock (&f->lock);
+  told = f->readies - f->durables;
+  g_mutex_unlock (&f->lock);
+  g_assert_cmpuint (told, >=, 4);
+}
+
 /* --- Resume -------------------------------------------------------------------------------------- */
 
 /* The link changes again and again, and now and then the sender's prefix is another. */
@@ -441,6 +470,7 @@ main (int argc, char **argv)
   ADD ("existing", 0, test_existing);
   ADD ("unsafe-names", 0, test_unsafe_names);
   ADD ("out-of-order", 0, test_out_of_order);
+  ADD ("told-in-parts", 0, test_told_in_parts);
   ADD ("new-links", 0, test_new_links);
   ADD ("stop-and-go-on", 0, test_stop_and_go_on);
   ADD ("older-checkpoint", 0, test_older_checkpoint);
