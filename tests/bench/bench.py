@@ -11,13 +11,23 @@ Cases:
     small       100,000 files of 1 to 16 KiB in 1,000 folders (--files for fewer)
     tree        20,000 files in the shape of a kernel's source tree: most are small, a few are large
     lossy-50ms  as 1gib, over a line of 100 Mbit/s, a round trip of 50 ms and 0.1 % loss in either direction
-    lossy-100ms the same with 100 ms and 1 %. Both end after --seconds: what has arrived by then counts
+    lossy-100ms the same with 100 ms and 1 %
+    clean       the same with 50 ms and no loss. All three end after --seconds: what has arrived by then counts
+    gigabit     as 1gib, over a line of 1 Gbit/s (tc tbf): how much of the line is used, and of a core at either end
+    gigabit-100ms   over the same line with a round trip of 100 ms: how much of it is used from 3 s after the first byte
     relay       one file between two networks that only a relay (coturn) joins; beside it a plain UDP mover without
                 GSO over one wire, and the same through the relay: the ratio of that one is the share of what
                 the relay can pass
     resume      a file of ten times --size, cut at nine tenths by killing the sender, the receiver or both: the time
                 until it goes on, and what is sent twice
     first-byte  one file of 1 KiB, process start to exit; for Porthole also the time to the first byte
+    drop        one file of 1 KiB between two programs that are online, over a round trip of 50 ms: from dropping it to
+                the first byte written, with no session yet and with one
+    synced      10,000 files of 1 KiB onto a disk, everything synced; beside it movers that sync after every 1,000 files
+                and never. Where there is no disk it is left out
+    memory      private memory beyond that of a program that waits, for --size and for eight times as much
+    hash        as 1gib, and the same without the SHA-256 of the file (a library that is preloaded leaves it out)
+    idle        a rendezvous server with --clients clients that are online and do nothing: memory, share of a core
 """
 
 import argparse
@@ -32,9 +42,14 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / 'lab')]
 
+from disk import batch_movers, disk_folder  # noqa: E402
+from drop import ROUND_TRIP_MS, drop_twice  # noqa: E402
+from idle import idle  # noqa: E402
+from lines import Watched, line_percent  # noqa: E402
+from memory import idle_mib, move_sparse  # noqa: E402
 from movers import Porthole  # noqa: E402
 from network import LabError, Network, Wire  # noqa: E402
-from peers import (MagicWormhole, OwnMover, Plain, RelayedUdpMover, RsyncDaemon, RsyncSsh, Scp,  # noqa: E402
+from peers import (BUILT, MagicWormhole, OwnMover, Plain, RelayedUdpMover, RsyncDaemon, RsyncSsh, Scp,  # noqa: E402
                    Syncthing, UdpMover, floor, tls_movers)
 from programs import Lab, missing_programs  # noqa: E402
 from resume import resume_once  # noqa: E402
@@ -42,6 +57,9 @@ from time_spent import TOOLS, profile  # noqa: E402
 from trees import PIECE, compare, write_random  # noqa: E402
 
 LINE_KBIT = 100_000  # of the slow lines: 100 Mbit/s
+GIGABIT = 10 ** 9
+FOUND_SPEED_SECONDS = 3  # what congestion control has to find the speed of a long line
+SYNCED_FILES = 10_000
 RELAYED_BYTES = 256 << 20
 SEED = 20  # of the sizes and contents of trees
 
@@ -58,12 +76,14 @@ def empty(folder):
             entry.unlink()
 
 
-def rounds(movers, source, runs, case):
-    """{program: [Cost of each round]}; whoever does not deliver the bytes has no figures."""
+def rounds(movers, source, runs, case, settle=lambda: None):
+    """{program: [Cost of each round]}; whoever does not deliver the bytes has no figures. `settle` is called before
+    each."""
     costs = {mover.name: [] for mover in movers}
     for number in range(runs):
         for mover in movers:
             target = mover.folder / source.name
+            settle()
             cost = mover.move(source)
             if cost.bytes is None:
                 compare(source, target)
@@ -167,7 +187,7 @@ def portholes(lab):
     return [Porthole(lab), Porthole(lab, 'porthole-udp', only='udp'), Porthole(lab, 'porthole-tcp', only='tcp')]
 
 
-def bench_lossy(case, arguments, round_trip_ms, loss_ppm):
+def bench_slow(case, arguments, round_trip_ms, loss_ppm):
     with Lab(Wire(slow=True)) as lab:
         movers = chosen(arguments, [Scp(lab, 'scp'), Plain(lab, 'tcp-cubic', 'cubic'), Plain(lab, 'tcp-bbr', 'bbr'),
                                     *portholes(lab)])
@@ -184,6 +204,111 @@ def bench_lossy(case, arguments, round_trip_ms, loss_ppm):
             yield row
         for mover in movers:
             mover.tear_down()
+
+
+def gigabit_movers(lab):
+    return [Plain(lab, 'tcp-cubic', 'cubic'), Plain(lab, 'tcp-bbr', 'bbr'), *portholes(lab)]
+
+
+def bench_gigabit(arguments):
+    with Lab(Wire(rate='1gbit')) as lab:
+        movers = chosen(arguments, [Scp(lab, 'scp-aes128gcm', cipher='aes128-gcm@openssh.com'), *gigabit_movers(lab)])
+        for mover in movers:
+            mover.set_up()
+        source = lab.work / 'one-gib.bin'
+        write_random(source, arguments.size)
+        costs = rounds(movers, source, arguments.runs, 'gigabit')
+        for row in rows('gigabit', arguments.size, costs):
+            row['line_percent'] = line_percent(arguments.size / row['seconds'], GIGABIT)
+            for end in ('sender', 'receiver'):
+                row[f'{end}_core_percent'] = round(100 * statistics.median(
+                    getattr(cost, f'{end}_cpu_seconds') / cost.seconds for cost in costs[row['program']]), 1)
+            yield row
+
+
+def bench_gigabit_far(arguments):
+    with Lab(Wire(slow=True, rate='1gbit')) as lab:
+        movers = [Watched(mover, FOUND_SPEED_SECONDS) for mover in chosen(arguments, gigabit_movers(lab))]
+        for mover in movers:
+            mover.set_up()
+        lab.network.box.tell('delay 50')
+        source = lab.work / 'one-gib.bin'
+        write_random(source, arguments.size)
+        costs = rounds(movers, source, arguments.runs, 'gigabit-100ms')
+        for row in rows('gigabit-100ms', arguments.size, costs):
+            if late := median(costs[row['program']], 'late_bytes_per_second'):
+                row['late_line_percent'] = line_percent(late, GIGABIT)
+            yield row
+
+
+def bench_drop(arguments):
+    with Lab(Wire(slow=True)) as lab:
+        Porthole(lab).set_up()
+        lab.network.box.tell(f'delay {ROUND_TRIP_MS // 2}')
+        source = lab.work / 'small.bin'
+        write_random(source, 1024)
+        costs = {'no session': [], 'session': []}
+        for number in range(arguments.runs):
+            for name, cost in zip(costs, drop_twice(lab, source)):
+                costs[name].append(cost)
+                say(f'drop {number + 1}/{arguments.runs} {name}: {cost.start_to_first_byte_ms:.0f} ms')
+        for row in rows('drop', 1024, costs):
+            row['round_trip_ms'] = ROUND_TRIP_MS
+            yield row
+
+
+def bench_synced(arguments):
+    if (folder := disk_folder()) is None:
+        say('synced: left out, for there is no disk here, only memory')
+        return
+    with Lab(Wire(), work=folder) as lab:
+        movers = chosen(arguments, [*batch_movers(lab), Porthole(lab)])
+        for mover in movers:
+            mover.set_up()
+        source = lab.work / 'synced'
+        source.mkdir()
+        count = min(SYNCED_FILES, arguments.files)
+        size = write_tree(source, [1024] * count, 100)
+        for row in rows('synced', size, rounds(movers, source, arguments.runs, 'synced', settle=os.sync)):
+            row['files_per_second'] = round(count / row['seconds'])
+            yield row
+
+
+def bench_memory(arguments):
+    with Lab(Wire(nic=arguments.nic)) as lab:
+        Porthole(lab).set_up()
+        waits = {'sender': idle_mib(lab.left), 'receiver': idle_mib(lab.right)}
+        source = lab.work / 'sparse.bin'
+        for size in (arguments.size, 8 * arguments.size):
+            with open(source, 'wb') as file:
+                os.truncate(file.fileno(), size)
+            for name, protocol in (('porthole-udp', 'udp'), ('porthole-tcp', 'tcp')):
+                if arguments.program and name not in arguments.program:
+                    continue
+                costs = [move_sparse(lab, source, protocol) for _ in range(arguments.runs)]
+                for row in rows('memory', size, {f'{name} {size >> 20} MiB': costs}):
+                    for end, idle_at in waits.items():
+                        row[f'{end}_above_idle_mib'] = round(row[f'{end}_rss_mib'] - idle_at, 1)
+                    yield row
+
+
+def bench_hash(arguments):
+    with Lab(Wire(nic=arguments.nic)) as lab:
+        movers = chosen(arguments, [Porthole(lab), Porthole(lab, 'porthole-no-hash', preload=BUILT / 'libbench-no-hash.so')])
+        for mover in movers:
+            mover.set_up()
+        source = lab.work / 'one-gib.bin'
+        write_random(source, arguments.size)
+        for row in rows('hash', arguments.size, rounds(movers, source, arguments.runs, 'hash')):
+            if row['program'] == 'porthole-no-hash' and row['ratio']:
+                row['hash_costs_percent'] = round(100 * (1 - row['ratio']), 1)
+            yield row
+
+
+def bench_idle(arguments):
+    for name, tls in (('rendezvous-ws', False), ('rendezvous-wss', True)):
+        with Lab(Wire()) as lab:
+            yield {'case': 'idle', 'program': name, 'ratio': None, 'runs': 1, **idle(lab, arguments.clients, tls)}
 
 
 def bench_relay(arguments):
@@ -223,10 +348,18 @@ def bench_resume(arguments):
 # One after the other over one wire, and those that make a network of their own.
 WIRE_CASES = {'1gib': bench_1gib, 'small': bench_small, 'tree': bench_tree, 'first-byte': bench_first_byte}
 OWN_CASES = {
-    'lossy-50ms': lambda arguments: bench_lossy('lossy-50ms', arguments, 50, 1_000),
-    'lossy-100ms': lambda arguments: bench_lossy('lossy-100ms', arguments, 100, 10_000),
+    'lossy-50ms': lambda arguments: bench_slow('lossy-50ms', arguments, 50, 1_000),
+    'lossy-100ms': lambda arguments: bench_slow('lossy-100ms', arguments, 100, 10_000),
+    'clean': lambda arguments: bench_slow('clean', arguments, 50, 0),
+    'gigabit': bench_gigabit,
+    'gigabit-100ms': bench_gigabit_far,
     'relay': bench_relay,
     'resume': bench_resume,
+    'drop': bench_drop,
+    'synced': bench_synced,
+    'memory': bench_memory,
+    'hash': bench_hash,
+    'idle': bench_idle,
 }
 CASES = (*WIRE_CASES, *OWN_CASES)
 
@@ -256,24 +389,39 @@ def show_profile(tool, arguments):
             print('\n'.join([f'--- {title}', *lines, '']), flush=True)
 
 
+# What only some cases measure, as the table tells it.
+NOTES = {
+    'start_to_first_byte_ms': 'first byte {:.0f} ms', 'files_per_second': '{} files a second',
+    'line_percent': '{} % of the line', 'late_line_percent': '{} % of the line later on',
+    'sender_core_percent': 'sender {} % of a core', 'receiver_core_percent': 'receiver {} %',
+    'sender_above_idle_mib': 'sender {} MiB above idle', 'receiver_above_idle_mib': 'receiver {} MiB',
+    'hash_costs_percent': 'the hash costs {} %', 'sent_again_percent': '{} % sent again',
+    'resident_mib': 'resident {} MiB', 'kib_per_client': '{} KiB a client', 'core_percent': '{} % of a core',
+}
+
+
 def table(case_rows):
     say()
-    say(f'{"case":<12}{"program":<16}{"seconds":>9}{"ratio":>8}{"MB/s":>9}{"CPU s":>8}{"MiB":>7}{"first byte":>12}')
+    say(f'{"case":<14}{"program":<21}{"seconds":>9}{"ratio":>8}{"MB/s":>9}{"CPU s":>8}{"MiB":>7}')
     for row in case_rows:
-        first = f'{row["start_to_first_byte_ms"]:.0f} ms' if 'start_to_first_byte_ms' in row else ''
-        ratio = f'{row["ratio"]:.2f}' if row['ratio'] else ''
-        say(f'{row["case"]:<12}{row["program"]:<16}{row["seconds"]:>9.3f}{ratio:>8}{row["mb_per_second"]:>9.1f}'
-            f'{row["cpu_seconds"]:>8.2f}{row["rss_mib"]:>7.0f}{first:>12}')
+        def cell(name, width, digits):
+            return f'{row[name]:>{width}.{digits}f}' if row.get(name) is not None else ' ' * width
+
+        notes = ', '.join(what.format(row[name]) for name, what in NOTES.items() if name in row)
+        say(f'{row["case"]:<14}{row["program"]:<21}{cell("seconds", 9, 3)}{cell("ratio", 8, 2)}'
+            f'{cell("mb_per_second", 9, 1)}{cell("cpu_seconds", 8, 2)}{cell("rss_mib", 7, 0)}  {notes}'.rstrip())
     say('ratio: its seconds over those of porthole; CPU s: both ends; MiB: peak private memory of the larger end;\n'
-        'first byte: from starting the sender until the receiver tells of it, connecting included')
+        'first byte: from starting the sender (drop: from dropping the file) until there is one at the receiver')
 
 
 def main():
-    parser = argparse.ArgumentParser(prog='./run bench', description='Cases: ' + ', '.join(CASES))
+    parser = argparse.ArgumentParser(prog='./run bench', description=__doc__.partition('\n\n')[2],
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--json', action='store_true', help='one object a row on standard output')
     parser.add_argument('--runs', type=int, default=5, help='rounds; the median is reported (5)')
     parser.add_argument('--size', type=int, default=1 << 30, help='bytes of the file of 1gib')
     parser.add_argument('--files', type=int, default=100_000, help='files of small, and at most those of tree')
+    parser.add_argument('--clients', type=int, default=10_000, help='of idle')
     parser.add_argument('--seconds', type=float, default=30, help='what a program has on a slow line; 0: until it is done')
     parser.add_argument('--nic', action='store_true', help='cut segments as a network card would see them')
     parser.add_argument('--program', action='append', help='only this program; may be repeated')

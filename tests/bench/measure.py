@@ -14,12 +14,18 @@ SAMPLE_SECONDS = 0.02
 @dataclass
 class Cost:
     seconds: float = 0.0
-    cpu_seconds: float = 0.0  # user and system, both sides
+    sender_cpu_seconds: float = 0.0  # user and system
+    receiver_cpu_seconds: float = 0.0
     sender_rss_mib: float = 0.0  # peak anonymous memory
     receiver_rss_mib: float = 0.0
     first_byte_ms: float | None = None  # from accepting, as the program says
     start_to_first_byte_ms: float | None = None  # from starting the sender to the receiver telling of a byte
+    late_bytes_per_second: float | None = None  # when it has found its speed (lines.py)
     bytes: int | None = None  # what had arrived when a limit ended it; None: everything
+
+    @property
+    def cpu_seconds(self):
+        return self.sender_cpu_seconds + self.receiver_cpu_seconds
 
 
 def children():

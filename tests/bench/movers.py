@@ -15,11 +15,12 @@ class Porthole:
     """porthole-cli at both ends; the receiver waits, what is timed is the sender's start to its exit, which
     comes after the receiver has synced and checked the file."""
 
-    def __init__(self, lab, name='porthole', only=None, relayed=False):
+    def __init__(self, lab, name='porthole', only=None, relayed=False, preload=None):
         self.lab = lab
         self.name = name
         self.only = only  # "udp" or "tcp": what the network lets through
         self.relayed = relayed
+        self.preload = preload  # a library that takes functions' places
         self.folder = lab.right.inbox
         self.limit = None  # seconds; what has arrived by then counts
 
@@ -34,7 +35,19 @@ class Porthole:
         with self.lab.network.only(self.only) if self.only else contextlib.nullcontext():
             if self.limit:
                 return self._move_within_limit(source)
-            return self._move(source)
+            with self._preloaded():
+                return self._move(source)
+
+    @contextlib.contextmanager
+    def _preloaded(self):
+        people = (self.lab.left, self.lab.right)
+        for person in people if self.preload else ():
+            person.env['LD_PRELOAD'] = str(self.preload)
+        try:
+            yield
+        finally:
+            for person in people:
+                person.env.pop('LD_PRELOAD', None)
 
     def _move_within_limit(self, source):
         """A transfer that was cut off would go on in the next round: the profiles are put back as they were."""
@@ -59,13 +72,13 @@ class Porthole:
             memory.add('left', sender.process.pid)
             if self.limit and not ends_within(sender.process, self.limit):
                 return self._cut_off(start, sender, receiver, cost, memory)
-            status, cost.cpu_seconds = wait_for(sender.process, RUN_SECONDS)
+            status, cost.sender_cpu_seconds = wait_for(sender.process, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
             self._check_path(sender)
             sender.wait_exit(10)
             if status != 0:
                 raise LabError(f'porthole-cli send ended with status {status}')
-            cost.cpu_seconds += wait_for(receiver.process, 10)[1]
+            cost.receiver_cpu_seconds = wait_for(receiver.process, 10)[1]
         memory.tell(cost)
         receiver.wait_exit(10)
         cost.first_byte_ms = sender.last_event('delivered')['first_byte_ms']
@@ -88,6 +101,7 @@ class Porthole:
         self._check_path(sender)
         for program in (sender, receiver):
             program.process.kill()
-            cost.cpu_seconds += wait_for(program.process, 10)[1]
+        cost.sender_cpu_seconds = wait_for(sender.process, 10)[1]
+        cost.receiver_cpu_seconds = wait_for(receiver.process, 10)[1]
         memory.tell(cost)
         return cost

@@ -71,12 +71,12 @@ class Peer:
             memory.add('right', right.pid)
             if self.limit and not ends_within(left, self.limit):
                 return self._cut_off(start, left, right, cost, memory)
-            status, cost.cpu_seconds = wait_for(left, RUN_SECONDS)
+            status, cost.sender_cpu_seconds = wait_for(left, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
             if status != 0:
                 log.seek(0)
                 raise LabError(f'{self.name} ended with status {status}: {log.read()}')
-            cost.cpu_seconds += wait_for(right, START_SECONDS)[1]
+            cost.receiver_cpu_seconds = wait_for(right, START_SECONDS)[1]
         memory.tell(cost)
         (self.folder / 'log').unlink()
         return cost
@@ -87,7 +87,8 @@ class Peer:
         cost.bytes = sum(entry.stat().st_size for entry in self.folder.iterdir())
         for process in (left, right):
             process.kill()
-            cost.cpu_seconds += wait_for(process, START_SECONDS)[1]
+        cost.sender_cpu_seconds = wait_for(left, START_SECONDS)[1]
+        cost.receiver_cpu_seconds = wait_for(right, START_SECONDS)[1]
         memory.tell(cost)
         return cost
 
@@ -162,11 +163,11 @@ class Plain(Peer):
 class OwnMover(Peer):
     """One file moved by a program of ours: `PROGRAM take ADDRESS FILE` and `PROGRAM send ADDRESS FILE`."""
 
-    def __init__(self, lab, name, program, *options, both=False):
+    def __init__(self, lab, name, program, *options, both=False, taker_options=()):
         super().__init__(lab, name)
         self.program = BUILT / program
         self.options = options  # of the sender, or of `both`
-        self.taker_options = options if both else ()
+        self.taker_options = options if both else taker_options
 
     def move(self, source):
         address = f'{self.network.right.address}:7001'
@@ -185,11 +186,12 @@ class OwnMover(Peer):
             start = time.monotonic()
             other = self.network.start(getattr(self.network, side), [self.program, *arguments])
             memory.add(side, other.pid)
-            status, cost.cpu_seconds = wait_for(other, RUN_SECONDS)
+            status, other_cpu = wait_for(other, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
             there_status, there_cpu = wait_for(there, START_SECONDS)
             there.stdout.close()
-            cost.cpu_seconds += there_cpu
+        cost.sender_cpu_seconds, cost.receiver_cpu_seconds = (
+            (other_cpu, there_cpu) if side == 'left' else (there_cpu, other_cpu))
         if status != 0 or there_status != 0:
             raise LabError(f'{self.name} ended with status {status}, {there_status}')
         memory.tell(cost)
@@ -269,10 +271,9 @@ class MagicWormhole(Peer):
             left = self.network.start(self.network.left, [*self.common, 'send', '--hide-progress', '--code', code, source],
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
             memory.add('left', left.pid)
-            status, cost.cpu_seconds = wait_for(left, RUN_SECONDS)
-            right_status, right_cpu = wait_for(right, RUN_SECONDS)
+            status, cost.sender_cpu_seconds = wait_for(left, RUN_SECONDS)
+            right_status, cost.receiver_cpu_seconds = wait_for(right, RUN_SECONDS)
             cost.seconds = time.monotonic() - start
-            cost.cpu_seconds += right_cpu
             if status != 0 or right_status != 0:
                 log.seek(0)
                 raise LabError(f'magic-wormhole ended with status {status}, {right_status}: {log.read()}')
@@ -371,12 +372,13 @@ class Syncthing(Peer):
         with MemoryWatch() as memory:
             memory.add('left', pids[0])
             memory.add('right', pids[1])
-            before = sum(cpu_seconds(pid) for pid in pids)
+            before = [cpu_seconds(pid) for pid in pids]
             start = time.monotonic()
             self._ask(left, 'db/scan?folder=bench', 'POST')
             wait_until(lambda: target.exists() and self._files(target) == wanted, RUN_SECONDS, 'syncthing', 0.02)
             cost.seconds = time.monotonic() - start
-            cost.cpu_seconds = sum(cpu_seconds(pid) for pid in pids) - before
+            cost.sender_cpu_seconds, cost.receiver_cpu_seconds = (
+                cpu_seconds(pid) - used for pid, used in zip(pids, before))
         memory.tell(cost)
         return cost
 

@@ -109,11 +109,11 @@ def resume_once(lab, source, kill):
         sender = lab.left.cli('resume', transfer)
     cost.start_to_first_byte_ms = first_mib(lab, before, start, sender.process)
     growth.until(size, sender.process)
-    status, cost.cpu_seconds = wait_for(sender.process, RUN_SECONDS)
+    status, cost.sender_cpu_seconds = wait_for(sender.process, RUN_SECONDS)
     cost.seconds = time.monotonic() - start
     if status != 0:
         raise LabError(f'porthole-cli ended with status {status}')
-    cost.cpu_seconds += wait_for(receiver.process, RUN_SECONDS)[1]
+    cost.receiver_cpu_seconds = wait_for(receiver.process, RUN_SECONDS)[1]
     arrived = lab.right.inbox / source.name
     if arrived.stat().st_size != size:
         raise LabError('not whole')

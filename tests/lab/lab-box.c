@@ -2,7 +2,7 @@
 /* What the kernel cannot make of a network, made by the simulator's models over AF_PACKET, in real time.
  *
  *     lab-box nat INSIDE OUTSIDE HOST ROUTER PUBLIC   a router whose NAT gives out ports in sequence
- *     lab-box wire A B                                a wire between two interfaces, with delay
+ *     lab-box wire A B [whole]                        a wire between two interfaces, with delay
  *
  * As a NAT it stands in for the kernel's forwarding in a namespace of its own: HOST is the one address
  * behind it, ROUTER and PUBLIC are the namespace's. The kernel there answers ARP and drops the rest of
@@ -10,7 +10,8 @@
  * datagram: a mapping's ports do not depend on the connection's state. ICMP, fragments and everything
  * else vanish.
  *
- * As a wire it carries whole frames, whatever is in them.
+ * As a wire it carries whole frames, whatever is in them. With `whole` also those that nobody has cut yet, as network
+ * cards are handed them: the wire is then as fast as memory, but its rate and loss count them as one.
  *
  * Commands come as lines on standard input, each is answered with "ok", its end is the program's end:
  *
@@ -20,7 +21,7 @@
  *     reorder PPM   chance of a frame to be overtaken (wire)
  *     forget        all mappings, as after a restart (nat)
  *
- * Segmentation offload has to be off where frames are made: see Network in network.py. */
+ * Segmentation offload has to be off where frames are made, but for `whole`: see network.py. */
 
 #include "tests/sim/ph-sim-nat.h"
 
@@ -40,6 +41,8 @@
 #include <unistd.h>
 
 #define FRAME_MAX 65536
+/* What is not cut yet, its Ethernet header, and what the kernel says about it (struct virtio_net_hdr). */
+#define WHOLE_FRAME_MAX (FRAME_MAX + 64)
 /* Read from one interface before the other has its turn. */
 #define BURST 64
 /* Room for some milliseconds at the speed of memory. */
@@ -66,6 +69,7 @@ struct _Box {
   PhSim *sim;
   PhTime began;
   bool is_nat;
+  bool is_whole;
   int in[2]; /* AF_PACKET on the two interfaces: inside and outside, or A and B */
   int out[2]; /* raw IP for a NAT, the same as `in` for a wire */
   PhSimIface *edges[2][N_PROTOS]; /* a wire has but the first of each */
@@ -297,6 +301,14 @@ box_make_wire (Box *self, char **argv)
 
     self->in[side] = self->out[side] = packet_socket (argv[side], SOCK_RAW, ETH_P_ALL);
     self->edges[side][0] = edge_new (self, side, segment, &name);
+    if (self->is_whole) {
+      const int one = 1;
+
+      if (setsockopt (self->in[side], SOL_PACKET, PACKET_VNET_HDR, &one, sizeof one) != 0)
+        die ("%s: %s", argv[side], strerror (errno));
+      ph_sim_iface_up (self->edges[side][0])->mtu = 2 * FRAME_MAX;
+      ph_sim_iface_down (self->edges[side][0])->mtu = 2 * FRAME_MAX;
+    }
   }
 }
 
@@ -324,7 +336,7 @@ static void
 box_receive (Box *self, unsigned side)
 {
   for (unsigned i = 0; i < BURST; i++) {
-    const ssize_t n = recv (self->in[side], self->frame, FRAME_MAX, MSG_DONTWAIT);
+    const ssize_t n = recv (self->in[side], self->frame, WHOLE_FRAME_MAX, MSG_DONTWAIT);
 
     if (n <= 0)
       return;
@@ -407,18 +419,19 @@ box_run (Box *self)
 int
 main (int argc, char **argv)
 {
-  Box box = {.frame = g_malloc (FRAME_MAX)};
+  Box box = {.frame = g_malloc (WHOLE_FRAME_MAX)};
 
   /* Read with poll() beside it: nothing may wait in a buffer. */
   setvbuf (stdin, NULL, _IONBF, 0);
   box.sim = ph_sim_new (1);
   box.began = box_now (&box) - PH_SIM_START;
+  box.is_whole = argc == 5 && g_str_equal (argv[4], "whole");
   if (argc == 7 && g_str_equal (argv[1], "nat"))
     box_make_nat (&box, argv + 2);
-  else if (argc == 4 && g_str_equal (argv[1], "wire"))
+  else if ((argc == 4 || box.is_whole) && g_str_equal (argv[1], "wire"))
     box_make_wire (&box, argv + 2);
   else
-    die ("usage: lab-box nat INSIDE OUTSIDE HOST ROUTER PUBLIC | lab-box wire A B");
+    die ("usage: lab-box nat INSIDE OUTSIDE HOST ROUTER PUBLIC | lab-box wire A B [whole]");
   puts ("ok");
   fflush (stdout);
   box_run (&box);

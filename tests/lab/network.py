@@ -556,12 +556,14 @@ class Wire(Namespaces):
     """Two hosts joined by one veth pair: what benchmarks run over. The servers are on the right one.
 
     veth passes 64 KiB segments uncut; `nic` cuts them as a network card's driver would see them. With `slow` a
-    lab-box is between the two, whose conditions `box` changes."""
+    lab-box is between the two, whose conditions `box` changes. `rate` (as tc writes it, 1gbit) is that of either end's
+    own interface: for lines that are too fast to be a program's; with both, the box only delays."""
 
-    def __init__(self, nic=False, slow=False):
+    def __init__(self, nic=False, slow=False, rate=None):
         super().__init__()
         self.nic = nic
         self.slow = slow
+        self.rate = rate
         self.box = None
         self.left = Host(self.prefix + 'left', '10.0.0.1', '10.0.0.1', 'same-lan')
         self.right = Host(self.prefix + 'right', '10.0.0.2', '10.0.0.2', 'same-lan')
@@ -576,9 +578,10 @@ class Wire(Namespaces):
             self._namespace('line')
             self._wire('left', 'eth0', 'line', 'left')
             self._wire('right', 'eth0', 'line', 'right')
-            self._whole_frames('left', 'eth0')
-            self._whole_frames('right', 'eth0')
-            self.box = Box(self, self.prefix + 'line', 'wire', 'left', 'right')
+            if not self.rate:
+                self._whole_frames('left', 'eth0')
+                self._whole_frames('right', 'eth0')
+            self.box = Box(self, self.prefix + 'line', 'wire', 'left', 'right', *(['whole'] if self.rate else []))
         else:
             self._wire('left', 'eth0', 'right', 'eth0')
         for side, host in (('left', self.left), ('right', self.right)):
@@ -589,6 +592,16 @@ class Wire(Namespaces):
             if self.nic:
                 run(within(host.name, ['ethtool', '-K', 'eth0', 'tso', 'off', 'tx-udp-segmentation', 'off',
                                        'gro', 'on']))
+            if self.rate:
+                run(within(host.name, ['tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', 'rate', self.rate,
+                                       'burst', '256k', 'latency', '100ms']))
+
+    def add_subnets(self, count):
+        """Gives both hosts an address in so many networks of the wire more; returns those of the right one."""
+        for number in range(count):
+            self._ip('left', f'address add 10.1.{number}.1/24 dev eth0')
+            self._ip('right', f'address add 10.1.{number}.2/24 dev eth0')
+        return [f'10.1.{number}.2' for number in range(count)]
 
     def check(self):
         """Nothing to prove: it is a wire."""
