@@ -10,6 +10,7 @@
 #include "app/gtk/ph-add-person-dialog.h"
 #include "app/gtk/ph-application-dialogs.h"
 #include "app/gtk/ph-background.h"
+#include "app/gtk/ph-dialog-life.h"
 #include "app/gtk/ph-notifications.h"
 #include "app/gtk/ph-paste.h"
 #include "app/gtk/ph-search-provider.h"
@@ -244,6 +245,7 @@ ph_application_startup (GApplication *application)
 
   G_APPLICATION_CLASS (ph_application_parent_class)->startup (application);
   gtk_window_set_default_icon_name (PH_APP_ID);
+  ph_dialog_life_begin ();
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
   ph_application_add_dialogs (self);
   add_accels (self);

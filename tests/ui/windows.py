@@ -222,3 +222,29 @@ def notification(desktop):
         must((home.right.inbox / accepted.name).exists(), 'it is not in the folder')
         answer('Decline', declined).expect_exit(3, 60)
         must(not (home.right.inbox / declined.name).exists(), 'what was declined is in the folder')
+
+
+@journey
+def dialog_closes_at_once(desktop):
+    """Without animations nothing of a dialog is used after it is gone."""
+    with household(desktop, 'dialog-closes-at-once') as home:
+        home.introduce()
+        window = home.open(home.left)
+        for action, title in (('preferences', 'Preferences'), ('history', 'History')):
+            window.action(action)
+            window.press('Close', 'button', within=window.wait(title, 'dialog'))
+            window.wait_gone(title, 'dialog')
+
+
+@journey
+def dialog_closes_while_resized(desktop):
+    """A window that changes its shape while a dialog goes, sooner or later after Escape."""
+    with household(desktop, 'dialog-closes-while-resized', animations=True) as home:
+        home.introduce()
+        window = home.open(home.left)
+        for delay, width, height in ((0.02, NARROW, 640), (0.05, WIDE, 700), (0.1, NARROW, 640), (0.2, WIDE, 700)):
+            window.action('preferences')
+            window.wait('Preferences', 'dialog')
+            desktop.xdotool('key', 'Escape', 'sleep', delay, 'windowsize', window.window(), width, height)
+            window.wait_gone('Preferences', 'dialog')
+        must(window.process.process.poll() is None, 'it ended')
