@@ -191,6 +191,11 @@ typedef struct {
   PhPause paused_there;
   PhStorageError stalled; /* incoming: paused because of this; OK: not */
   char *stalled_message;
+  bool stalled_held; /* and by a person: it does not go on by itself */
+  PhTime stall_check_at; /* when it is looked whether it can go on; PH_NEVER */
+  PhTime stall_wait; /* how long the next time; 0: it has not stopped yet */
+  uint64_t stall_bytes; /* what was durable then */
+  struct _PhStallCheck *stall_check; /* what looks just now, or NULL */
   bool accepted;
   bool in_session; /* the session knows it */
   bool stored; /* it has a row */
@@ -605,6 +610,10 @@ void ph_core_offers_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_offers_next_timeout (PhCore *self, PhTime now);
 /* Before the end: what has no row gets one. */
 void ph_core_offers_stop (PhCore *self);
+
+/* ph-core-stalled.c */
+void ph_core_stalled_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_stalled_next_timeout (const PhCore *self);
 
 /* ph-core-explain.c */
 void ph_core_explain_contact (PhCore *self, const PhCommand *command);

@@ -101,23 +101,23 @@ ph_storage_stall_text (PhStorageError error, bool here)
   if (error == PH_STORAGE_NO_SPACE)
     return here
                ? _ ("There is not enough space in the folder. What has arrived is kept: make room, "
-                    "then resume")
+                    "and it goes on")
                : _ ("There is not enough space at the other side. What has arrived is kept; it "
-                    "goes on when they have made room and resume it");
+                    "goes on when they have made room");
   if (error == PH_STORAGE_DISK)
     return _ ("The disk of the folder does not answer. What has arrived is kept: connect the disk "
-              "again, then resume");
+              "again, and it goes on");
   if (error == PH_STORAGE_PROFILE_FULL)
     return _ ("There is no space left for Porthole’s own data, where it notes what has arrived. "
-              "Nothing is lost: make room on that disk, then resume");
+              "Nothing is lost: make room on that disk, and it goes on");
   if (error == PH_STORAGE_PROFILE)
     return _ ("Porthole’s own data, where it notes what has arrived, cannot be written. Nothing is "
-              "lost: check that its folder is there and yours, then resume");
+              "lost: check that its folder is there and yours, and it goes on");
   return here
              ? _ ("The folder cannot be written. What has arrived is kept: check that the folder is "
-                  "there and yours, then resume")
+                  "there and yours, and it goes on")
              : _ ("The other side cannot write into the folder it chose. It goes on when they "
-                  "have mended that and resume it");
+                  "have mended that");
 }
 
 static void
@@ -456,32 +456,13 @@ ph_core_cancel (PhCore *self, const PhCommand *command)
 static void
 unstall (PhCore *self, PhTransfer *transfer, const PhCommand *command)
 {
-  const uint64_t left =
-      transfer->bytes_total - MIN (transfer->bytes_durable, transfer->bytes_total);
   char detail[160] = "";
-  g_autoptr (GError) why = NULL;
-  PhStorageError error = ph_storage_check_folder (transfer->folder, left, NULL, detail);
+  const PhStorageError error = ph_transfer_unstall (transfer, true, detail);
 
-  if (error == PH_STORAGE_OK
-      && !ph_store_set_state (self->profile->store, transfer->id.bytes, PH_STORE_ACTIVE, NULL,
-                              &why)) {
-    error = g_error_matches (why, PH_STORE_ERROR, PH_STORE_ERROR_NO_SPACE) ? PH_STORAGE_PROFILE_FULL
-                                                                           : PH_STORAGE_PROFILE;
-    g_strlcpy (detail, why->message, sizeof detail);
-  }
-  if (error != PH_STORAGE_OK) {
+  if (error != PH_STORAGE_OK)
     fail_storage (self, command->number, error, detail);
-    return;
-  }
-  transfer->stalled = PH_STORAGE_OK;
-  g_clear_pointer (&transfer->stalled_message, g_free);
-  transfer->paused_here = false;
-  transfer->rate = 0;
-  transfer->told_at = 0;
-  transfer->tell = true;
-  ph_session_unstall (transfer->peer->session, ph_core_now (self), &transfer->id,
-                      ph_transfer_make_sink (transfer));
-  ph_core_done (self, command->number, NULL, transfer->text);
+  else
+    ph_core_done (self, command->number, NULL, transfer->text);
 }
 
 void
@@ -500,6 +481,10 @@ ph_core_pause (PhCore *self, const PhCommand *command, bool pause)
   if (!pause && transfer->stalled != PH_STORAGE_OK) {
     unstall (self, transfer, command);
     return;
+  }
+  if (pause && transfer->stalled != PH_STORAGE_OK && !transfer->stalled_held) {
+    transfer->stalled_held = true;
+    ph_transfer_set_stored (transfer, PH_STORE_PAUSED);
   }
   if (transfer->paused_here != pause) {
     transfer->paused_here = pause;
@@ -641,31 +626,6 @@ failed (PhTransfer *self, PhTime now, const PhSessionEvent *event)
   ph_transfer_end (self, now, PH_TRANSFER_FAILED, ph_engine_error_code ((int)code), message);
 }
 
-static void
-stalled (PhTransfer *self, const PhSessionEvent *event)
-{
-  const uint64_t left = self->bytes_total - MIN (self->bytes_durable, self->bytes_total);
-  char detail[160];
-
-  /* How much is missing is said by the check; what the write said only where that finds nothing, and of the
-   * profile it knows nothing. */
-  if (event->storage == PH_STORAGE_PROFILE || event->storage == PH_STORAGE_PROFILE_FULL
-      || ph_storage_check_folder (self->folder, left, NULL, detail) == PH_STORAGE_OK)
-    g_strlcpy (detail, event->message, sizeof detail);
-  self->stalled = event->storage;
-  g_free (self->stalled_message);
-  self->stalled_message =
-      *detail != '\0'
-          ? g_strdup_printf ("%s (%s)", ph_storage_stall_text (event->storage, true), detail)
-          : g_strdup (ph_storage_stall_text (event->storage, true));
-  self->paused_here = true;
-  self->bytes_done = self->bytes_durable;
-  self->rate = 0;
-  ph_transfer_set_stored (self, PH_STORE_PAUSED);
-  ph_transfer_news (self, self->state);
-  self->told_at = 0;
-}
-
 void
 ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSessionEvent *event)
 {
@@ -706,7 +666,7 @@ ph_core_handle_session_event (PhCore *self, PhTime now, PhPeer *peer, const PhSe
     transfer->told_at = 0;
     break;
   case PH_SESSION_EVENT_STALLED:
-    stalled (transfer, event);
+    ph_transfer_stall (transfer, now, event);
     break;
   case PH_SESSION_EVENT_WAITING:
     if (transfer->outgoing || transfer->accepted) {

@@ -27,6 +27,7 @@ ph_transfer_free (gpointer data)
   g_free (self->message);
   g_clear_pointer (&self->digests, g_byte_array_unref);
   g_free (self->stalled_message);
+  ph_transfer_drop_stall_check (self);
   g_free (self);
 }
 
@@ -72,7 +73,7 @@ ph_transfer_new (PhCore *core, PhPeer *peer, const PhTransferId *id, bool outgoi
   sodium_bin2hex (self->text, sizeof self->text, id->bytes, sizeof id->bytes);
   self->outgoing = outgoing;
   self->accepted_at = self->started_at = self->ended_at = self->direct_at = PH_NEVER;
-  self->retry_at = PH_NEVER;
+  self->retry_at = self->stall_check_at = PH_NEVER;
   self->created_at = ph_core_now (core);
   self->created_unix = ph_core_unix_now ();
   self->code = "";
@@ -536,6 +537,7 @@ ph_transfer_end_by (PhTransfer *self, PhTime now, PhTransferState state, const c
   if (self->stalled != PH_STORAGE_OK) /* the session has no sink that would do it */
     ph_file_sink_remove_parts (self->folder, self->id.bytes, self->manifest);
   self->stalled = PH_STORAGE_OK;
+  ph_transfer_drop_stall_check (self);
   g_clear_pointer (&self->manifest, ph_manifest_unref);
   g_clear_pointer (&self->digests, g_byte_array_unref);
 }

@@ -30,6 +30,16 @@ void ph_transfer_set_stored (PhTransfer *self, PhStoreState state);
 /* A sink at the transfer's checkpoint, or at the beginning. */
 PhSink *ph_transfer_make_sink (PhTransfer *self);
 
+/* --- ph-core-stalled.c: what stopped at this end for want of room, or of the disk --- */
+
+/* The sink failed with `event`, and could go on: it is looked for the reason to be gone from time to time. */
+void ph_transfer_stall (PhTransfer *self, PhTime now, const PhSessionEvent *event);
+/* Goes on, if the reason is gone: without being asked that was looked at already. OK, or `detail` says what
+ * is wrong. */
+PhStorageError ph_transfer_unstall (PhTransfer *self, bool asked, char detail[160]);
+/* No more looking; what looks just now is left to itself. */
+void ph_transfer_drop_stall_check (PhTransfer *self);
+
 /* Whether this offer is taken without asking: what was taken so in the last 24 hours counts. */
 bool ph_peer_may_take (PhPeer *self, PhTime now, const PhManifest *manifest);
 void ph_peer_note_taken (PhPeer *self, PhTime now, const PhManifest *manifest);

@@ -67,6 +67,7 @@ arm (PhCore *self, PhTime now)
 
   next = ph_time_min (next, ph_core_peers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_transfers_next_timeout (self));
+  next = ph_time_min (next, ph_core_stalled_next_timeout (self));
   next = ph_time_min (next, ph_core_offers_next_timeout (self, now));
   next = ph_time_min (next, ph_core_network_next_timeout (self));
   next = ph_time_min (next, ph_core_nat_next_timeout (self));
@@ -127,6 +128,7 @@ timer_fired (void *user, PhTime now)
   ph_core_portmap_handle_timeout (self, now);
   ph_core_peers_handle_timeout (self, now);
   ph_core_offers_handle_timeout (self, now);
+  ph_core_stalled_handle_timeout (self, now);
   ph_core_settle (self);
 }
 

@@ -93,6 +93,7 @@ typedef struct {
 
   /* The syncer's own. */
   bool dest_synced;
+  bool committed;
   bool confined;
 
   /* The writer's own. */

@@ -124,8 +124,10 @@ commit (PhFileSink *self, const PhStoreCheckpoint *checkpoint)
   g_autoptr (GError) error = NULL;
   PhSinkFailure failure = {.entry = PH_MANIFEST_TOP};
 
-  if (self->journal.commit (self->journal.user, checkpoint, &error))
+  if (self->journal.commit (self->journal.user, checkpoint, &error)) {
+    self->committed = true;
     return true;
+  }
   failure.error = journal_error (error);
   ph_storage_say (failure.message, "%s", error != NULL ? error->message : "?", 0);
   ph_file_sink_fail (self, &failure);
@@ -250,6 +252,20 @@ confine_syncer (PhFileSink *self)
     close (folders[1]);
 }
 
+/* Failed before anything was durable. Which disk that was is to be known when it is tried again. */
+static void
+note_disk (PhFileSink *self)
+{
+  PhStoreCheckpoint checkpoint = {.stage = PH_STORE_RECEIVING, .disk = self->tree.disk};
+  struct sha256_ctx sha;
+
+  if (self->tree.disk == 0)
+    return;
+  sha256_init (&sha);
+  ph_sha256_save (&sha, checkpoint.sha_state);
+  commit (self, &checkpoint);
+}
+
 gpointer
 ph_file_sink_syncer (gpointer data)
 {
@@ -272,10 +288,14 @@ ph_file_sink_syncer (gpointer data)
     self->job = NULL;
     g_cond_broadcast (&self->work);
   }
+
+  const bool failed = self->failed;
+
   g_mutex_unlock (&self->lock);
-  if (self->remove) {
-    confine_syncer (self);
+  confine_syncer (self);
+  if (self->remove)
     ph_sink_tree_remove (&self->tree);
-  }
+  else if (failed && !self->resumed && !self->committed && self->tree.part_fd >= 0)
+    note_disk (self);
   return NULL;
 }

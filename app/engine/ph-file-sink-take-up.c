@@ -218,7 +218,7 @@ ph_file_sink_prepare (PhFileSink *self)
   if (self->resumed && self->start.stage == PH_STORE_PLACING)
     return take_up_placing (self);
   confine_writer (self);
-  /* Ended before the first checkpoint: that is not counted on, and must not take up the room. */
+  /* Ended before anything was durable: what is there is not counted on, and must not take up the room. */
   if (!self->resumed && self->tree.found)
     ph_sink_tree_empty (&self->tree);
   if (!(self->resumed ? take_up (self) : check_space (self) && ph_file_sink_advance (self)))

@@ -328,6 +328,7 @@ ph_file_sink_submit (PhFileSink *self, bool last)
   job->checkpoint.stage = PH_STORE_RECEIVING;
   job->checkpoint.file = self->file;
   job->checkpoint.offset = self->offset;
+  job->checkpoint.disk = self->tree.disk;
   ph_sha256_save (&self->sha, job->checkpoint.sha_state);
   job->last = last;
   self->pending = ph_sink_job_new (self->file);

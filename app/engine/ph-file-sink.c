@@ -10,11 +10,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n-lib.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 /* What the end of a file counts for that: opening and closing one costs like writing this. */
 #define END_WEIGHT 4096u
+
+/* What a transfer that stopped is tried with: more than what a full disk still finds for a moment. */
+#define TRY_BYTES (1u << 20)
 
 uint32_t
 ph_file_sink_next_file (const PhManifest *manifest, uint32_t index)
@@ -246,6 +250,11 @@ take_checkpoint (PhFileSink *self, const PhStoreCheckpoint *checkpoint)
 
   if (checkpoint == NULL)
     return;
+  self->tree.disk_wanted = checkpoint->disk;
+  /* No byte of any file: as without one. */
+  if (checkpoint->stage == PH_STORE_RECEIVING && checkpoint->offset == 0
+      && checkpoint->file <= ph_file_sink_next_file (self->manifest, 0))
+    return;
   self->resumed = true;
   self->start = *checkpoint;
   self->start.digests = NULL;
@@ -304,6 +313,16 @@ ph_file_sink_new (const PhFileSinkConfig *config)
 
 /* --- Without a sink ------------------------------------------------------------------------------ */
 
+/* Whether it can be written, and has the room. The tree is open. */
+static bool
+check_tree (PhSinkTree *tree, uint64_t bytes, PhSinkFailure *failure)
+{
+  if (faccessat (tree->dest_fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+    return ph_sink_tree_fail (tree, failure, PH_MANIFEST_TOP, _ ("Cannot write to the folder “%s”"),
+                              errno);
+  return ph_sink_tree_check_space (tree, bytes, failure);
+}
+
 PhStorageError
 ph_storage_check_folder (const char *folder, uint64_t bytes, uint64_t *ret_free, char message[160])
 {
@@ -316,12 +335,53 @@ ph_storage_check_folder (const char *folder, uint64_t bytes, uint64_t *ret_free,
 
   ph_sink_tree_init (&tree, none, folder, no_transfer);
   ok = ph_sink_tree_open (&tree, false, &failure);
-  if (ok && faccessat (tree.dest_fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-    ok = ph_sink_tree_fail (&tree, &failure, PH_MANIFEST_TOP, _ ("Cannot write to the folder “%s”"),
-                            errno);
   if (ok && ret_free != NULL)
     *ret_free = fstatvfs (tree.dest_fd, &st) == 0 ? (uint64_t)st.f_bavail * st.f_frsize : 0;
-  ok = ok && ph_sink_tree_check_space (&tree, bytes, &failure);
+  ok = ok && check_tree (&tree, bytes, &failure);
+  ph_sink_tree_clear (&tree);
+  if (ok)
+    return PH_STORAGE_OK;
+  memcpy (message, failure.message, sizeof failure.message);
+  return failure.error;
+}
+
+/* A quota, or a disk that does not answer, shows with a write only: in a file without a name. */
+static bool
+try_write (PhSinkTree *tree, uint64_t bytes, PhSinkFailure *failure)
+{
+  const int fd = openat (tree->part_fd >= 0 ? tree->part_fd : tree->dest_fd, ".",
+                         O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  struct rlimit limit;
+  bool ok;
+
+  /* Beyond a limit on the size of files the answer is a signal. */
+  if (getrlimit (RLIMIT_FSIZE, &limit) == 0)
+    bytes = MIN (bytes, limit.rlim_cur);
+  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT))
+    return true; /* not every file system has them */
+  ok = fd >= 0
+       && (fallocate (fd, 0, 0, (off_t)CLAMP (bytes, 1, TRY_BYTES)) == 0 || errno == EOPNOTSUPP);
+  if (!ok)
+    ph_sink_tree_fail (tree, failure, PH_MANIFEST_TOP, _ ("Cannot write to the folder “%s”"),
+                       errno);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+PhStorageError
+ph_file_sink_check (const char *folder, const uint8_t transfer[PH_STORE_TRANSFER_LEN],
+                    uint64_t disk, uint64_t bytes, char message[160])
+{
+  g_autoptr (PhManifest) none = ph_manifest_builder_end (ph_manifest_builder_new ());
+  PhSinkFailure failure = {0};
+  PhSinkTree tree;
+  bool ok;
+
+  ph_sink_tree_init (&tree, none, folder, transfer);
+  tree.disk_wanted = disk;
+  ok = ph_sink_tree_open (&tree, false, &failure) && check_tree (&tree, bytes, &failure)
+       && try_write (&tree, bytes, &failure);
   ph_sink_tree_clear (&tree);
   if (ok)
     return PH_STORAGE_OK;

@@ -23,6 +23,10 @@
  * dropped until resume_point() has been asked, which tells the point of the event. Bytes that were
  * given before resume_point() is asked are not told as PH_SINK_WRITTEN after it.
  *
+ * With a checkpoint whose partial folder is missing, on another disk than it was made on, nothing is made
+ * either: a drive that is not mounted leaves the folder that it is mounted on. That is PH_SINK_ERROR with
+ * PH_STORAGE_DISK until the drive is back.
+ *
  * After a crash while things were moved to their places, everything is looked for, by kind and size, in the
  * partial folder and at the place that was chosen for it. If all is there, the rest is moved at once;
  * PH_SINK_FINISHED still waits for finish(). If not (the partial folder was deleted, another disk is mounted
@@ -74,6 +78,13 @@ PhSink *ph_file_sink_new (const PhFileSinkConfig *config);
  * Writes nothing. `ret_free` (may be NULL) is what an ordinary user has there. `message` as in PhSinkEvent. */
 PhStorageError
 ph_storage_check_folder (const char *folder, uint64_t bytes, uint64_t *ret_free, char message[160]);
+
+/* Whether a sink that failed could go on: as ph_storage_check_folder() for the `bytes` that are missing, and
+ * whether this is the disk that the partial folder was made on (PhStoreCheckpoint.disk), and a file can be
+ * written there. Leaves nothing behind. May take long where a disk does not answer. */
+PhStorageError
+ph_file_sink_check (const char *folder, const uint8_t transfer[PH_STORE_TRANSFER_LEN],
+                    uint64_t disk, uint64_t bytes, char message[160]);
 
 /* Removes what an unfinished transfer left in `folder`, for one that has no sink any more. Only names
  * of the manifest go; what somebody else put there stays. */

@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n-lib.h>
+#include <linux/magic.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -101,6 +103,32 @@ folds_case (const PhSinkTree *self)
          && fstat (self->part_fd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* The id that the file system says it has, and of which kind it is, for those that say none. What is kept in memory
+ * is not there any more after the computer was started again: it is no disk to wait for. */
+static uint64_t
+disk_of (int fd)
+{
+  struct statfs st;
+  uint64_t id;
+
+  if (fstatfs (fd, &st) != 0 || st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
+    return 0;
+  G_STATIC_ASSERT (sizeof id == sizeof st.f_fsid);
+  memcpy (&id, &st.f_fsid, sizeof id);
+  return id ^ ((uint64_t)st.f_type * 0x9e3779b97f4a7c15);
+}
+
+/* Only where the partial folder is missing it matters which disk this is: a drive may have got another id. */
+static bool
+is_other_disk (const PhSinkTree *self)
+{
+  struct stat st;
+
+  return self->disk != 0 && self->disk_wanted != 0 && self->disk != self->disk_wanted
+         && fstatat (self->dest_fd, self->part_name, &st, AT_SYMLINK_NOFOLLOW) != 0
+         && errno == ENOENT;
+}
+
 bool
 ph_sink_tree_open (PhSinkTree *self, bool make, PhSinkFailure *failure)
 {
@@ -108,6 +136,12 @@ ph_sink_tree_open (PhSinkTree *self, bool make, PhSinkFailure *failure)
   if (self->dest_fd < 0)
     return ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot open the folder “%s”"),
                               errno);
+  self->disk = disk_of (self->dest_fd);
+  if (is_other_disk (self)) {
+    ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("The disk of “%s” is not connected"), 0);
+    failure->error = PH_STORAGE_DISK;
+    return false;
+  }
   self->found = !make || mkdirat (self->dest_fd, self->part_name, 0700) != 0;
   if (make && self->found && errno != EEXIST)
     return ph_sink_tree_fail (self, failure, PH_MANIFEST_TOP, _ ("Cannot write to the folder “%s”"),

@@ -26,6 +26,9 @@ typedef struct {
   int dest_fd; /* -1 likewise */
   int part_fd;
   bool found; /* the partial folder was there before */
+  uint64_t
+      disk; /* which file system that is, the same after it was mounted again; 0: cannot be told */
+  uint64_t disk_wanted; /* where the partial folder was made; 0: not known. Set before _open() */
   uint32_t dir; /* the folder that dir_fd is; PH_MANIFEST_TOP: none is open */
   int dir_fd;
   uint8_t *where; /* by ph_sink_tree_look_all(); see ph-sink-place.c */
@@ -40,7 +43,9 @@ void ph_sink_tree_init (PhSinkTree *self, PhManifest *manifest, const char *fold
 void ph_sink_tree_clear (PhSinkTree *self);
 
 /* Opens the destination and makes the partial folder, or takes the one that is there if it is ours.
- * With `make` false nothing is made: part_fd stays -1 where there is none. */
+ * With `make` false nothing is made: part_fd stays -1 where there is none. PH_STORAGE_DISK: it was made on
+ * another disk than the one that is there, and is not there: what is there may be the empty folder that a
+ * drive is mounted on. */
 bool ph_sink_tree_open (PhSinkTree *self, bool make, PhSinkFailure *failure);
 /* Whether `bytes` more fit. */
 bool ph_sink_tree_check_space (PhSinkTree *self, uint64_t bytes, PhSinkFailure *failure);

@@ -56,12 +56,12 @@ static bool
 put_checkpoint (PhStore *self, const uint8_t *id, const PhStoreCheckpoint *c, GError **error)
 {
   return ph_store_run (self, error,
-                       "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                       "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
                        " ON CONFLICT (transfer) DO UPDATE SET stage = ?2, file = ?3, offset = ?4,"
-                       " sha_state = ?5, part_inode = ?6, part_mtime_ns = ?7",
-                       "biiibii", id, PH_STORE_TRANSFER_LEN, (int64_t)c->stage, (int64_t)c->file,
+                       " sha_state = ?5, part_inode = ?6, part_mtime_ns = ?7, disk = ?8",
+                       "biiibiii", id, PH_STORE_TRANSFER_LEN, (int64_t)c->stage, (int64_t)c->file,
                        (int64_t)c->offset, c->sha_state, PH_STORE_SHA_STATE_LEN,
-                       (int64_t)c->part_inode, c->part_mtime_ns)
+                       (int64_t)c->part_inode, c->part_mtime_ns, (int64_t)c->disk)
          && put_digests (self, id, c, error) && put_names (self, id, c->names, error);
 }
 
@@ -96,7 +96,7 @@ ph_store_get_checkpoint (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   g_autoptr (PhStatement) statement =
       ph_store_query (self, error,
-                      "SELECT stage, file, offset, sha_state, part_inode, part_mtime_ns"
+                      "SELECT stage, file, offset, sha_state, part_inode, part_mtime_ns, disk"
                       " FROM checkpoints WHERE transfer = ?",
                       "b", id, PH_STORE_TRANSFER_LEN);
   PhStoreCheckpoint c = {0};
@@ -115,6 +115,7 @@ ph_store_get_checkpoint (PhStore *self, const uint8_t id[PH_STORE_TRANSFER_LEN],
   ph_column_bytes (statement, 3, c.sha_state, sizeof c.sha_state);
   c.part_inode = (uint64_t)sqlite3_column_int64 (statement, 4);
   c.part_mtime_ns = sqlite3_column_int64 (statement, 5);
+  c.disk = (uint64_t)sqlite3_column_int64 (statement, 6);
   *ret_checkpoint = c;
   *ret_found = true;
   return true;

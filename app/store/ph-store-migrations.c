@@ -104,6 +104,9 @@ static const char *const migrations[] = {
     "ALTER TABLE transfers ADD COLUMN words TEXT NOT NULL DEFAULT '';"
     "UPDATE transfers SET words = lower (peer_name || char (10) || title);"
     "CREATE INDEX transfers_by_end ON transfers (finished_at DESC, id);",
+
+    /* 5: which disk the partial folder is on */
+    "ALTER TABLE checkpoints ADD COLUMN disk INTEGER NOT NULL DEFAULT 0;",
 };
 
 int

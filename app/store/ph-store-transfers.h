@@ -159,6 +159,7 @@ typedef struct {
    * has written to it. */
   uint64_t part_inode;
   int64_t part_mtime_ns;
+  uint64_t disk; /* the file system that it is on, see ph-sink-tree.h; 0: not known */
   /* Digests of the files that ended since the last checkpoint, 32 bytes for each entry (zeros for a
    * folder) from entry `digests_first` on. Borrowed by the call; not filled in by _get. */
   uint32_t digests_first;

@@ -477,6 +477,7 @@ test_checkpoints (void)
   PhStoreCheckpoint c = {.file = 3,
                          .offset = UINT64_C (1) << 40,
                          .part_inode = UINT64_MAX,
+                         .disk = UINT64_MAX - 1,
                          .part_mtime_ns = -5,
                          .digests = digests,
                          .n_digests = 3};
@@ -506,6 +507,7 @@ test_checkpoints (void)
   g_assert_cmpuint (got.file, ==, 4);
   g_assert_cmpuint (got.offset, ==, c.offset);
   g_assert_cmpuint (got.part_inode, ==, UINT64_MAX);
+  g_assert_cmpuint (got.disk, ==, UINT64_MAX - 1);
   g_assert_cmpint (got.part_mtime_ns, ==, -5);
   g_assert_cmpmem (got.sha_state, sizeof got.sha_state, c.sha_state, sizeof c.sha_state);
 
