@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The file sink's inside: three threads and what each of them owns.
+/* The file sink's inside: its threads and what each of them owns.
  *
  *   engine thread   ph-file-sink.c         checks the order of what comes, queues it
  *   writer          ph-file-sink-writer.c  writes, hashes, decides when a checkpoint is due
  *                   ph-file-sink-take-up.c and before that takes up what an earlier run left
+ *   prefix          ph-file-sink-prefix.c  after a crash, for a while: reads again what there is of the file
  *   syncer          ph-file-sink-sync.c    syncs, commits, and at the end moves things to their places, or
  *                                          takes them away
  *
@@ -39,12 +40,23 @@ typedef struct {
   PhBufSlice data; /* END: the digest */
 } PhSinkItem;
 
+/* What an earlier run left of the current file. */
+typedef enum {
+  PH_SINK_PREFIX_NONE, /* nothing, or it is as it was left */
+  PH_SINK_PREFIX_READING,
+  PH_SINK_PREFIX_RIGHT,
+  PH_SINK_PREFIX_WRONG,
+} PhSinkPrefix;
+
 /* What the syncer does in one go. */
 typedef struct {
   PhStoreCheckpoint checkpoint; /* digests: of `digests` */
   GByteArray *digests;
   GArray *created; /* of uint32_t: entries made since the last checkpoint... */
   bool many; /* ...unless there were more than PH_FILE_SINK_SYNC_EACH_MAX */
+  bool
+      unread; /* the checkpoint's file begins with what was not compared yet: it is committed, but neither told
+                * nor trusted by the next run */
   bool last; /* all is there: move it to its place */
   bool place_again; /* likewise, after a crash while that was done: nothing is synced before */
 } PhSinkJob;
@@ -88,6 +100,8 @@ typedef struct {
   bool remove; /* with syncer_quit: what this transfer made, with its folder */
   bool placed;
   bool finish_asked;
+  PhSinkPrefix prefix;
+  bool prefix_stop;
   uint64_t written; /* to be told */
   GArray *events; /* of PhSinkEvent: all the others */
 
@@ -101,6 +115,10 @@ typedef struct {
   uint64_t offset;
   struct sha256_ctx sha;
   int fd; /* of `file`, or -1 */
+  GThread *prefix_reader; /* NULL: none */
+  int prefix_fd; /* its own, and what it looks for: set before it starts */
+  uint64_t prefix_len;
+  uint8_t prefix_sha256[PH_SHA256_LEN];
   uint64_t flushed; /* writeback of `file` was started up to here */
   uint32_t restarted_file; /* failed its check once already; PH_MANIFEST_TOP: none */
   PhSinkJob *pending; /* the next job in the making */
@@ -118,16 +136,25 @@ void ph_file_sink_fail (PhFileSink *self, const PhSinkFailure *failure);
 
 /* The writer's parts; false: failed, or the sink is being freed. */
 bool ph_file_sink_prepare (PhFileSink *self);
-bool ph_file_sink_is_quitting (PhFileSink *self);
 /* To the next file; folders on the way are made and complete at once. */
 bool ph_file_sink_advance (PhFileSink *self);
 /* Everything from `entry` on is to come again: what is queued is dropped until the owner has asked where
  * to go on. */
 bool ph_file_sink_restart_at (PhFileSink *self, uint32_t entry);
+/* What there is of the current file is not what it was: it comes again. Should it arrive damaged then, it is given
+ * up. */
+bool ph_file_sink_prefix_is_wrong (PhFileSink *self);
 /* Gives the pending job to the syncer, which is idle. */
 void ph_file_sink_submit (PhFileSink *self, bool last);
 /* The same and waits for it, before anything is queued. False: it failed. */
 bool ph_file_sink_submit_now (PhFileSink *self);
+
+/* Starts to read the first self->offset bytes of `fd`. False: no descriptor is left. */
+bool ph_file_sink_prefix_start (PhFileSink *self, int fd);
+/* What was found; with `wait` not READING, unless the sink is being freed. RIGHT and WRONG are told once. */
+PhSinkPrefix ph_file_sink_prefix_take (PhFileSink *self, bool wait);
+/* It is not needed any more, or the file is closed. */
+void ph_file_sink_prefix_end (PhFileSink *self);
 
 gpointer ph_file_sink_writer (gpointer data);
 gpointer ph_file_sink_syncer (gpointer data);

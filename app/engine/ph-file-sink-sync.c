@@ -208,7 +208,8 @@ run_job (PhFileSink *self, PhSinkJob *job)
       return;
     }
     self->dest_synced = true;
-    note_part (self, checkpoint);
+    if (!job->unread)
+      note_part (self, checkpoint);
     checkpoint->digests = job->digests->data;
     checkpoint->n_digests = job->digests->len / PH_STORE_SHA256_LEN;
     if (job->last) {
@@ -218,6 +219,8 @@ run_job (PhFileSink *self, PhSinkJob *job)
       checkpoint->names = self->names;
     }
     if (!commit (self, checkpoint))
+      return;
+    if (job->unread)
       return;
 
     event.point.file = checkpoint->file;

@@ -12,9 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Verifying a prefix after a restart: one read. */
-#define VERIFY_BYTES (512u << 10)
-
 static bool
 pass_on (PhFileSink *self, const PhSinkFailure *failure)
 {
@@ -32,32 +29,8 @@ bytes_before (const PhFileSink *self, uint32_t file)
   return bytes;
 }
 
-/* Whether the first self->offset bytes of `fd` are those that were hashed. Also false on quit. */
-static bool
-prefix_is_right (PhFileSink *self, int fd)
-{
-  g_autofree uint8_t *buf = g_malloc (VERIFY_BYTES);
-  uint8_t here[SHA256_DIGEST_SIZE];
-  uint8_t wanted[SHA256_DIGEST_SIZE];
-  struct sha256_ctx sha;
-
-  sha256_init (&sha);
-  for (uint64_t at = 0; at < self->offset;) {
-    const ssize_t n = pread (fd, buf, MIN (VERIFY_BYTES, self->offset - at), (off_t)at);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0 || ph_file_sink_is_quitting (self))
-      return false;
-    sha256_update (&sha, (size_t)n, buf);
-    at += (uint64_t)n;
-  }
-  sha256_digest (&sha, sizeof here, here);
-  ph_sha256_peek (&self->sha, wanted);
-  return memcmp (here, wanted, sizeof here) == 0;
-}
-
-/* Opens the partial file at its checkpoint. MISSING: it is not what it was. */
+/* Opens the partial file at its checkpoint. MISSING: it is not what it was. Somebody, or a run that crashed, may
+ * have written to it: it is compared while the rest is written. */
 static PhSinkLook
 take_up_part (PhFileSink *self, PhSinkFailure *failure)
 {
@@ -76,8 +49,8 @@ take_up_part (PhFileSink *self, PhSinkFailure *failure)
                            && st.st_ino == self->start.part_inode
                            && mtime_ns == self->start.part_mtime_ns;
 
-    ok = (untouched || prefix_is_right (self, fd))
-         && ((uint64_t)st.st_size == self->offset || ftruncate (fd, (off_t)self->offset) == 0);
+    ok = ((uint64_t)st.st_size == self->offset || ftruncate (fd, (off_t)self->offset) == 0)
+         && (untouched || ph_file_sink_prefix_start (self, fd));
   }
   if (!ok) {
     close (fd);
@@ -141,10 +114,7 @@ take_up (PhFileSink *self)
     return true;
   if (look == PH_SINK_UNKNOWN)
     return pass_on (self, &failure);
-  if (ph_file_sink_is_quitting (self))
-    return false;
-  self->restarted_file = self->file;
-  return ph_file_sink_restart_at (self, self->file);
+  return ph_file_sink_prefix_is_wrong (self);
 }
 
 static bool

@@ -54,14 +54,6 @@ pass_on (PhFileSink *self, const PhSinkFailure *failure)
   return false;
 }
 
-bool
-ph_file_sink_is_quitting (PhFileSink *self)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
-
-  return self->quit;
-}
-
 /* Until the syncer has nothing to do. */
 static void
 wait_for_syncer (PhFileSink *self)
@@ -92,6 +84,7 @@ note_created (PhFileSink *self, uint32_t entry)
 static void
 close_file (PhFileSink *self)
 {
+  ph_file_sink_prefix_end (self);
   if (self->fd >= 0)
     close (self->fd);
   self->fd = -1;
@@ -153,6 +146,31 @@ ph_file_sink_restart_at (PhFileSink *self, uint32_t entry)
   g_mutex_unlock (&self->lock);
   ph_file_sink_event (self, &event);
   return true;
+}
+
+bool
+ph_file_sink_prefix_is_wrong (PhFileSink *self)
+{
+  self->restarted_file = self->file;
+  return ph_file_sink_restart_at (self, self->file);
+}
+
+/* What was found of the prefix, if it was. False: failed, or (with `wait`) the sink is being freed. */
+static bool
+settle_prefix (PhFileSink *self, bool wait)
+{
+  switch (ph_file_sink_prefix_take (self, wait)) {
+  case PH_SINK_PREFIX_NONE:
+    return true;
+  case PH_SINK_PREFIX_READING:
+    return !wait;
+  case PH_SINK_PREFIX_RIGHT:
+    note_pending (self); /* what was committed meanwhile is told with the next checkpoint */
+    return true;
+  case PH_SINK_PREFIX_WRONG:
+    return ph_file_sink_prefix_is_wrong (self);
+  }
+  g_assert_not_reached ();
 }
 
 /* --- Writing ------------------------------------------------------------------------------------- */
@@ -297,6 +315,10 @@ apply_end (PhFileSink *self, const PhSinkItem *item, Run *run)
     return true;
   if (item->file > self->file || self->offset != entry->size)
     return position_is_lost (self, run);
+  if (!settle_prefix (self, true))
+    return false;
+  if (self->offset != entry->size) /* it begins again */
+    return true;
   sha256_digest (&self->sha, sizeof digest, digest);
   if (memcmp (digest, ph_buf_slice_data (&item->data), sizeof digest) != 0)
     return file_is_wrong (self);
@@ -331,6 +353,7 @@ ph_file_sink_submit (PhFileSink *self, bool last)
   job->checkpoint.disk = self->tree.disk;
   ph_sha256_save (&self->sha, job->checkpoint.sha_state);
   job->last = last;
+  job->unread = self->prefix_reader != NULL;
   self->pending = ph_sink_job_new (self->file);
   self->pending_bytes = 0;
   self->pending_since = 0;
@@ -388,7 +411,7 @@ next_batch (PhFileSink *self, GArray **batch, bool *ret_checkpoint)
     if (self->quit || self->failed)
       return false;
     *ret_checkpoint = due <= now;
-    if (*ret_checkpoint
+    if (*ret_checkpoint || self->prefix > PH_SINK_PREFIX_READING
         || (self->queue->len > 0 && (gathered || self->queue_bytes >= PH_FILE_SINK_WAKE_BYTES)))
       break;
     if (self->queue->len > 0) {
@@ -499,6 +522,8 @@ work (PhFileSink *self)
 
   while (next_batch (self, &batch, &checkpoint)) {
     finish = false;
+    if (!settle_prefix (self, false))
+      break;
     if (batch->len > 0 && !work_off (self, batch, &finish))
       break;
     if (finish && !placing) {

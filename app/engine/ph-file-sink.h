@@ -17,7 +17,8 @@
  * commit, move, sync the destination, commit, PH_SINK_FINISHED.
  *
  * Resume. With a checkpoint the sink goes on where it was committed. If the partial file does not look
- * as it did then, its prefix is read again before more is written, and a difference is told as
+ * as it did then, its prefix is read again, by a thread of its own beside what is written; nothing of that
+ * file is told as durable, and it does not end, before it was found right. A difference is told as
  * PH_SINK_RESTART; so is a finished part that is missing, and a file whose digest is wrong at its end (a
  * second time in a row it is PH_SINK_ERROR with PH_STORAGE_MISMATCH). After that event what is written is
  * dropped until resume_point() has been asked, which tells the point of the event. Bytes that were
