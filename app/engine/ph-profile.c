@@ -22,6 +22,23 @@
 #define KEY_PREFIX "porthole-ed25519-seed:"
 #define KEY_TEXT_LEN (sizeof KEY_PREFIX - 1 + 2 * PH_IDENTITY_SEED_LEN + 1)
 
+/* What a core dump holds from then on: the ELF headers of what was loaded, and the registers (core(5)). Of stacks
+ * and heap nothing, and so no key, no invitation and no bytes of files: the TLS library, SQLite and the
+ * buffers of the C library have copies of their own, which no care with ours would reach. A debugger that is
+ * attached sees everything. */
+#define DUMP_HEADERS_ONLY "0x10"
+
+static void
+keep_out_of_dumps (void)
+{
+  const int fd = g_open ("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC, 0);
+
+  if (fd < 0 || write (fd, DUMP_HEADERS_ONLY, sizeof DUMP_HEADERS_ONLY - 1) < 0)
+    g_debug ("core dumps hold this program's memory: %s", g_strerror (errno));
+  if (fd >= 0)
+    close (fd);
+}
+
 /* The sentence says what cannot be done; errno says why. */
 static bool
 unusable (GError **error, const char *sentence, const char *path, int saved_errno)
@@ -179,6 +196,7 @@ ph_profile_open (const char *dir, GError **error)
   g_autoptr (PhProfile) self = g_new0 (PhProfile, 1);
   char id[PH_DEVICE_ID_STRING_MAX];
 
+  keep_out_of_dumps ();
   self->lock_fd = -1;
   self->dir = dir != NULL ? g_canonicalize_filename (dir, NULL) : ph_app_id_default_profile ();
   if (!make_folder (self->dir, error) || !take_lock (self, error) || !load_key (self, error)

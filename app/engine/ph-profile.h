@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A profile: the folder that makes a device a device. It holds the identity key (0600), the database and
- * a lock that only one process has. Opened on the caller's thread, used on the engine's. */
+ * a lock that only one process has. Opened on the caller's thread, used on the engine's. From then on core dumps of
+ * this process hold none of its memory. */
 
 #pragma once
 
