@@ -240,8 +240,9 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     break;
   case PH_RENDEZVOUS_EVENT_PRESENCE:
     peer = ph_core_find_peer (self, &event->peer);
-    /* Logged in anew, perhaps after a crash: what an earlier run was told of an attempt is lost. */
-    if (event->online && peer != NULL && peer->online && peer->connector != NULL)
+    /* Logged in anew, perhaps after a crash: what an earlier run was told of an attempt is lost. Not if it is we who
+     * have just logged in, and have found it on this network before. */
+    if (event->anew && peer != NULL && peer->online && peer->connector != NULL)
       ph_connector_retry_now (peer->connector, ph_core_now (self));
     /* Who was killed, or has crashed, says no goodbye to this network. */
     if (!event->online && self->nearby != NULL)

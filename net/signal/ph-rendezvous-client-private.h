@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
   PhDeviceId id;
   bool online;
+  bool was_online; /* within this login of ours */
   PhEpoch epoch; /* while online */
   PhEnvelopeGuard *guard; /* owned; NULL until something came */
   GQueue out; /* of PhClientSignal, owned, by number */

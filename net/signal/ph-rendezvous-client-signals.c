@@ -268,6 +268,7 @@ tell_presence (PhRendezvousClient *self, const PhClientContact *contact)
 
   event->event.peer = contact->id;
   event->event.online = contact->online;
+  event->event.anew = contact->online && contact->was_online;
 }
 
 void
@@ -283,6 +284,7 @@ ph_client_set_presence (PhRendezvousClient *self, PhTime now, PhClientContact *c
   if (epoch != NULL)
     contact->epoch = *epoch;
   tell_presence (self, contact);
+  contact->was_online |= contact->online;
   unsend (contact);
   flush (self, now, contact);
 }
@@ -296,6 +298,7 @@ ph_client_signals_offline (PhRendezvousClient *self)
   g_hash_table_iter_init (&iter, self->contacts);
   while (g_hash_table_iter_next (&iter, NULL, (void **)&contact)) {
     unsend (contact);
+    contact->was_online = false;
     if (contact->online) {
       contact->online = false;
       tell_presence (self, contact);

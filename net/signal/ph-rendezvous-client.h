@@ -74,7 +74,7 @@ typedef enum {
   PH_RENDEZVOUS_EVENT_ICE, /* new servers or credentials in mid-session; `ice` */
   PH_RENDEZVOUS_EVENT_OFFLINE, /* `code`, `text`, `retry_at` (PH_NEVER: not by itself) */
   PH_RENDEZVOUS_EVENT_REPLACED, /* the same key is online elsewhere; offline until _start */
-  PH_RENDEZVOUS_EVENT_PRESENCE, /* `peer`, `online`; again if it was and has logged in anew */
+  PH_RENDEZVOUS_EVENT_PRESENCE, /* `peer`, `online`, `anew`; again if it was and has logged in anew */
   PH_RENDEZVOUS_EVENT_SIGNAL, /* `body` from `peer` */
   PH_RENDEZVOUS_EVENT_SIGNAL_DELIVERED, /* `peer`, `handle` */
   PH_RENDEZVOUS_EVENT_SIGNAL_FAILED, /* `peer`, `handle`, `code` */
@@ -92,6 +92,7 @@ typedef struct {
   PhRendezvousEventType type;
   PhDeviceId peer;
   bool online;
+  bool anew; /* it was online before, within this login of ours */
   uint64_t handle;
   PhRendezvousCode code;
   char text[PH_RENDEZVOUS_TEXT_MAX]; /* printable ASCII, for logs and --explain; "" */

@@ -150,6 +150,7 @@ note (World *w, Party *party, const PhRendezvousEvent *event)
       .type = event->type,
       .peer = event->peer,
       .online = event->online,
+      .anew = event->anew,
       .handle = event->handle,
       .code = event->code,
       .retry_at = event->retry_at,

@@ -24,6 +24,7 @@ typedef struct {
   PhRendezvousEventType type;
   PhDeviceId peer;
   bool online;
+  bool anew;
   uint64_t handle;
   PhRendezvousCode code;
   PhTime retry_at;

@@ -54,6 +54,27 @@ test_presence_is_mutual (void)
   world_clear (&w);
 }
 
+/* Who has just logged in finds others there; to them it has come back. */
+static void
+test_presence_anew (void)
+{
+  World w;
+
+  world_init (&w, "anew", 2);
+  world_start (&w, true);
+  world_deliver (&w);
+  for (unsigned i = 0; i < 2; i++)
+    g_assert_false (world_last (&w, i, PH_RENDEZVOUS_EVENT_PRESENCE)->anew);
+
+  world_cut (&w, 1);
+  world_run (&w, 10 * PH_SEC);
+  for (unsigned i = 0; i < 2; i++) {
+    g_assert_true (world_last (&w, i, PH_RENDEZVOUS_EVENT_PRESENCE)->online);
+    g_assert_cmpint (world_last (&w, i, PH_RENDEZVOUS_EVENT_PRESENCE)->anew, ==, i == 0);
+  }
+  world_clear (&w);
+}
+
 /* Somebody who was blocked and is not any more hears what is said to them, though it is still the same session. */
 static void
 test_watched_again (void)
@@ -851,6 +872,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/rendezvous/log-in", test_log_in);
   g_test_add_func ("/rendezvous/presence-is-mutual", test_presence_is_mutual);
+  g_test_add_func ("/rendezvous/presence-anew", test_presence_anew);
   g_test_add_func ("/rendezvous/watched-again", test_watched_again);
   g_test_add_func ("/rendezvous/going-offline-is-told", test_going_offline_is_told);
   g_test_add_func ("/rendezvous/backoff", test_backoff);
