@@ -135,6 +135,79 @@ test_hopeless (void)
   g_assert_cmpuint (score.direct, ==, 0);
 }
 
+typedef struct {
+  unsigned begun;
+  PhTime began_at; /* the last one */
+  PhTime over_at;
+  PhTime least_pause;
+} Attempts;
+
+static void
+note_attempt (void *user, PhTime now, const char *module, const char *line)
+{
+  Attempts *attempts = user;
+
+  if (g_strcmp0 (module, "guess") != 0 || !g_str_has_prefix (line, "attempt "))
+    return;
+  if (strstr (line, "is over") != NULL) {
+    attempts->over_at = now;
+    return;
+  }
+  if (attempts->begun++ > 0)
+    attempts->least_pause = MIN (attempts->least_pause, ph_time_since (now, attempts->over_at));
+  attempts->began_at = now;
+}
+
+/* Networks that beat five attempts, a minute apart, are left alone, however long the transfer lasts. Only another
+ * router is worth others. */
+static void
+test_five_attempts (gconstpointer left_is_strict)
+{
+  const bool turned = left_is_strict == NULL;
+  const PhSimPlan plan = {
+      .seed = ph_test_seed (),
+      .side = {{turned ? &random_ports : &strict}, {turned ? &strict : &random_ports}},
+      .line = {calm_line (12), calm_line (13)},
+  };
+  const PhAddr right_router = ph_addr_ipv4 (203, 0, 113, 30, 0);
+  Attempts attempts = {.least_pause = PH_NEVER};
+  const PhSimStackOptions options = {
+      .relays = 1,
+      .guesses = true,
+      .trace = {note_attempt, &attempts},
+  };
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, &options);
+  PhEndpoint *left = stack->device[PH_SIM_LEFT].endpoint;
+  PhPunchNat nat = {.kind = turned ? PH_PUNCH_NAT_RANDOM : PH_PUNCH_NAT_STRICT};
+
+  /* Something between the two lets nothing through. */
+  ph_sim_nat_block (world->nat[PH_SIM_LEFT], &right_router, 0);
+  ph_sim_stack_run (stack, PH_SEC);
+  ph_sim_stack_want (stack, PH_SIM_LEFT);
+  ph_sim_stack_want (stack, PH_SIM_RIGHT);
+  g_assert_true (ph_sim_stack_run_ready (stack, 3 * PH_SEC));
+  ph_sim_stack_run (stack, 1200 * PH_SEC);
+  g_assert_cmpint (stack->device[0].path.kind, ==, PH_PATH_RELAY);
+  g_assert_cmpuint (attempts.begun, ==, 5);
+  g_assert_cmpuint (attempts.least_pause, >=, 60 * PH_SEC);
+  g_assert_cmpuint (attempts.began_at, <=, PH_SIM_START + 400 * PH_SEC);
+  g_assert_cmpuint (stack->device[0].fresh_sockets, ==, 0);
+  g_assert_cmpuint (stack->device[1].fresh_sockets, ==, 0);
+
+  ph_endpoint_set_nat (left, ph_sim_now (world->sim), &nat, true);
+  ph_sim_stack_run (stack, 120 * PH_SEC);
+  g_assert_cmpuint (attempts.begun, ==, 5);
+  nat = (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, 1};
+  ph_endpoint_set_nat (left, ph_sim_now (world->sim), &nat, true);
+  ph_sim_stack_run (stack, 120 * PH_SEC);
+  /* Sequential with strict is guessed, sequential with random is not. */
+  if (turned)
+    g_assert_cmpuint (attempts.begun, >, 5);
+  else
+    g_assert_cmpuint (attempts.begun, ==, 5);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -143,5 +216,7 @@ main (int argc, char **argv)
   g_test_add_func ("/punch-sim/two-sequential", test_two_sequential);
   g_test_add_func ("/punch-sim/strict-with-random", test_strict_with_random);
   g_test_add_func ("/punch-sim/hopeless", test_hopeless);
+  g_test_add_data_func ("/punch-sim/five-attempts/probing", "left is strict", test_five_attempts);
+  g_test_add_data_func ("/punch-sim/five-attempts/opening", NULL, test_five_attempts);
   return g_test_run ();
 }
