@@ -185,7 +185,7 @@ ph_endpoint_poll_stream (PhEndpoint *self, PhRelayStream *ret_stream)
 uint32_t
 ph_endpoint_poll_unused (PhEndpoint *self)
 {
-  uint32_t socket = ph_relays_poll_unused_stream (self->relays);
+  uint32_t socket = ph_relays_poll_unused (self->relays);
 
   for (unsigned i = 0; i < self->peers->len && socket == 0; i++)
     socket = ph_connector_poll_unused_socket (peer_at (self, i)->connector);
@@ -228,6 +228,11 @@ bool
 ph_endpoint_poll_fresh_wish (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhAddr *ret_local,
                              unsigned *ret_n)
 {
+  if (ph_relays_poll_fresh_wish (self->relays, ret_local)) {
+    memset (ret_key, 0, PH_KEY_LEN);
+    *ret_n = 1;
+    return true;
+  }
   for (unsigned i = 0; i < self->peers->len; i++) {
     if (ph_connector_poll_fresh_wish (peer_at (self, i)->connector, ret_local, ret_n)) {
       memcpy (ret_key, peer_at (self, i)->key, PH_KEY_LEN);
@@ -241,9 +246,15 @@ void
 ph_endpoint_add_fresh_socket (PhEndpoint *self, PhTime now, const uint8_t key[PH_KEY_LEN],
                               uint32_t socket, const PhAddr *addr)
 {
-  PhConnector *connector = ph_endpoint_find_peer (self, key);
+  static const uint8_t nobody[PH_KEY_LEN] = {0};
+  PhConnector *connector;
   PhAddr server = {0};
 
+  if (memcmp (key, nobody, PH_KEY_LEN) == 0) {
+    ph_relays_add_fresh_socket (self->relays, now, socket, addr);
+    return;
+  }
+  connector = ph_endpoint_find_peer (self, key);
   ph_gatherer_server (self->gatherer, addr->family, &server);
   if (connector != NULL)
     ph_connector_add_fresh_socket (connector, now, socket, addr, &server);

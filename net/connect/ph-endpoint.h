@@ -58,7 +58,8 @@ void ph_endpoint_stream_closed (PhEndpoint *self, PhTime now, uint32_t socket);
 void ph_endpoint_set_mapped (PhEndpoint *self, PhTime now, uint32_t socket, const PhAddr *external);
 /* Guessing ports, see ph-connector-guess.c: what stands before this device, and whether it is allowed. */
 void ph_endpoint_set_nat (PhEndpoint *self, PhTime now, const PhPunchNat *nat, bool allowed);
-/* Fresh UDP sockets are wanted for the peer `ret_key`: `ret_n` on any port of `ret_local`. */
+/* Fresh UDP sockets are wanted for the peer `ret_key` (all zeros: for a relay): `ret_n` on any port of
+ * `ret_local`. */
 bool ph_endpoint_poll_fresh_wish (PhEndpoint *self, uint8_t ret_key[PH_KEY_LEN], PhAddr *ret_local,
                                   unsigned *ret_n);
 void ph_endpoint_add_fresh_socket (PhEndpoint *self, PhTime now, const uint8_t key[PH_KEY_LEN],

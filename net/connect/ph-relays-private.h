@@ -13,6 +13,7 @@
 typedef struct {
   uint32_t id;
   PhAddr addr;
+  bool fresh; /* asked for, for one allocation */
 } PhRelaysSocket;
 
 /* The allocation of one family of relayed addresses, or the race for it. */
@@ -43,9 +44,10 @@ struct _PhRelays {
   uint32_t last_relayed;
   uint32_t last_stream;
   PhTurnWhy why;
+  PhAddr fresh_wish; /* where a socket is to be opened */
   GArray *events; /* PhRelaysEvent */
   GArray *streams; /* PhRelayStream */
-  GArray *unused_streams; /* uint32_t */
+  GArray *unused; /* uint32_t: streams, and fresh sockets */
 };
 
 static inline PhRelay *
@@ -62,5 +64,9 @@ void ph_relays_try_at_once (PhRelays *self, PhTime now);
 void ph_relays_settle (PhRelays *self, PhTime now);
 /* Deletes it at its server; it is used no more. */
 void ph_relays_let_go (PhRelays *self, PhTime now, PhRelay *relay);
+/* NULL: a stream. */
+const PhRelaysSocket *ph_relays_find_socket (const PhRelays *self, uint32_t socket);
+/* Number `index` of the sockets; a fresh one is given back. */
+void ph_relays_forget_socket (PhRelays *self, unsigned index);
 /* Takes it off the list. */
 void ph_relays_drop (PhRelays *self, PhRelay *relay);

@@ -13,6 +13,58 @@ slot_of (PhRelays *self, const PhRelay *relay)
   return &self->slots[ph_relay_family (relay) == PH_FAMILY_IPV6 ? PH_RELAYS_IPV6 : PH_RELAYS_IPV4];
 }
 
+/* --- Sockets ------------------------------------------------------------------------------------ */
+
+const PhRelaysSocket *
+ph_relays_find_socket (const PhRelays *self, uint32_t socket)
+{
+  for (unsigned i = 0; i < self->n_sockets; i++) {
+    if (self->sockets[i].id == socket)
+      return &self->sockets[i];
+  }
+  return NULL;
+}
+
+void
+ph_relays_forget_socket (PhRelays *self, unsigned index)
+{
+  if (self->sockets[index].fresh)
+    g_array_append_val (self->unused, self->sockets[index].id);
+  self->n_sockets--;
+  memmove (&self->sockets[index], &self->sockets[index + 1],
+           (self->n_sockets - index) * sizeof self->sockets[0]);
+}
+
+/* The server has an allocation there that we cannot end. One fresh socket at a time. */
+static void
+wish_for_fresh (PhRelays *self, const PhRelay *relay)
+{
+  const PhRelaysSocket *socket = ph_relays_find_socket (self, ph_relay_socket (relay));
+
+  if (!self->wanted || socket == NULL)
+    return;
+  for (unsigned i = 0; i < self->n_sockets; i++) {
+    if (self->sockets[i].fresh)
+      return;
+  }
+  self->fresh_wish = socket->addr;
+  self->fresh_wish.port = 0;
+}
+
+/* Fresh ones that no allocation is on. */
+static void
+give_sockets_back (PhRelays *self)
+{
+  for (unsigned i = self->n_sockets; i-- > 0;) {
+    bool used = false;
+
+    for (guint r = 0; r < self->relays->len; r++)
+      used |= ph_relay_socket (ph_relays_at (self, r)) == self->sockets[i].id;
+    if (self->sockets[i].fresh && !used)
+      ph_relays_forget_socket (self, i);
+  }
+}
+
 static bool
 is_contender (const PhRelay *relay)
 {
@@ -55,7 +107,7 @@ ph_relays_drop (PhRelays *self, PhRelay *relay)
       if (g_array_index (self->streams, PhRelayStream, i).socket == stream)
         g_array_remove_index (self->streams, i);
     }
-    g_array_append_val (self->unused_streams, stream);
+    g_array_append_val (self->unused, stream);
   }
   g_ptr_array_remove (self->relays, relay);
 }
@@ -262,6 +314,8 @@ ph_relays_settle (PhRelays *self, PhTime now)
     case PH_TURN_FAILED:
     case PH_TURN_LOST:
       self->why = ph_relay_why (relay);
+      if (self->why == PH_TURN_WHY_MISMATCH && ph_relay_state (relay) == PH_TURN_FAILED)
+        wish_for_fresh (self, relay);
       ph_relays_drop (self, relay);
       break;
     case PH_TURN_CLOSED:
@@ -271,6 +325,7 @@ ph_relays_settle (PhRelays *self, PhTime now)
   }
   for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++)
     race (self, now, &self->slots[i]);
+  give_sockets_back (self);
 }
 
 void

@@ -20,7 +20,7 @@ ph_relays_new (const PhRandom *random, const PhTrace *trace)
   self->relays = g_ptr_array_new_with_free_func ((GDestroyNotify)ph_relay_free);
   self->events = g_array_new (FALSE, TRUE, sizeof (PhRelaysEvent));
   self->streams = g_array_new (FALSE, TRUE, sizeof (PhRelayStream));
-  self->unused_streams = g_array_new (FALSE, TRUE, sizeof (uint32_t));
+  self->unused = g_array_new (FALSE, TRUE, sizeof (uint32_t));
   return self;
 }
 
@@ -32,35 +32,68 @@ ph_relays_free (PhRelays *self)
   g_ptr_array_unref (self->relays);
   g_array_unref (self->events);
   g_array_unref (self->streams);
-  g_array_unref (self->unused_streams);
+  g_array_unref (self->unused);
   g_free (self);
 }
 
 /* --- What there is ------------------------------------------------------------------------------ */
 
-void
-ph_relays_add_socket (PhRelays *self, PhTime now, uint32_t socket, const PhAddr *addr)
+static void
+add_socket (PhRelays *self, PhTime now, const PhRelaysSocket *socket)
 {
-  if (self->n_sockets >= PH_RELAYS_SOCKETS_MAX)
-    return;
-  self->sockets[self->n_sockets++] = (PhRelaysSocket){socket, *addr};
+  self->sockets[self->n_sockets++] = *socket;
   ph_relays_try_at_once (self, now);
   ph_relays_settle (self, now);
 }
 
 void
+ph_relays_add_socket (PhRelays *self, PhTime now, uint32_t socket, const PhAddr *addr)
+{
+  if (self->n_sockets < PH_RELAYS_SOCKETS_MAX)
+    add_socket (self, now, &(PhRelaysSocket){.id = socket, .addr = *addr});
+}
+
+bool
+ph_relays_poll_fresh_wish (PhRelays *self, PhAddr *ret_local)
+{
+  if (!ph_addr_is_set (&self->fresh_wish))
+    return false;
+  *ret_local = self->fresh_wish;
+  self->fresh_wish = (PhAddr){0};
+  return true;
+}
+
+void
+ph_relays_add_fresh_socket (PhRelays *self, PhTime now, uint32_t socket, const PhAddr *addr)
+{
+  if (self->wanted && self->n_sockets < PH_RELAYS_SOCKETS_MAX)
+    add_socket (self, now, &(PhRelaysSocket){.id = socket, .addr = *addr, .fresh = true});
+  else
+    g_array_append_val (self->unused, socket);
+}
+
+static bool
+is_same_home (const PhRelaysSocket *socket, uint32_t id, const PhAddr *addr)
+{
+  return socket->id == id || (socket->fresh && ph_addr_equal_ip (&socket->addr, addr));
+}
+
+void
 ph_relays_remove_socket (PhRelays *self, PhTime now, uint32_t socket)
 {
-  for (unsigned i = self->n_sockets; i-- > 0;) {
-    if (self->sockets[i].id == socket) {
-      self->n_sockets--;
-      memmove (&self->sockets[i], &self->sockets[i + 1],
-               (self->n_sockets - i) * sizeof self->sockets[0]);
-    }
-  }
+  const PhRelaysSocket *gone = ph_relays_find_socket (self, socket);
+  const PhAddr addr = gone != NULL ? gone->addr : (PhAddr){0};
+
   for (guint i = self->relays->len; i-- > 0;) {
-    if (ph_relay_socket (ph_relays_at (self, i)) == socket)
+    const PhRelaysSocket *own =
+        ph_relays_find_socket (self, ph_relay_socket (ph_relays_at (self, i)));
+
+    if (own != NULL && is_same_home (own, socket, &addr))
       ph_relays_drop (self, ph_relays_at (self, i));
+  }
+  for (unsigned i = self->n_sockets; i-- > 0;) {
+    if (is_same_home (&self->sockets[i], socket, &addr))
+      ph_relays_forget_socket (self, i);
   }
   ph_relays_try_at_once (self, now);
   ph_relays_settle (self, now);
@@ -180,15 +213,15 @@ ph_relays_poll_stream (PhRelays *self, PhRelayStream *ret_stream)
 }
 
 uint32_t
-ph_relays_poll_unused_stream (PhRelays *self)
+ph_relays_poll_unused (PhRelays *self)
 {
-  const guint n = self->unused_streams->len;
+  const guint n = self->unused->len;
   uint32_t stream;
 
   if (n == 0)
     return 0;
-  stream = g_array_index (self->unused_streams, uint32_t, n - 1);
-  g_array_set_size (self->unused_streams, n - 1);
+  stream = g_array_index (self->unused, uint32_t, n - 1);
+  g_array_set_size (self->unused, n - 1);
   return stream;
 }
 

@@ -9,6 +9,10 @@
  * another race, and so by a new socket id and candidate; while none can be had, races follow each other
  * at growing intervals.
  *
+ * There is one allocation for a socket and a server's address. One that the server keeps under another name than
+ * ours (it outlives the credentials that it was made with, and refuses all others) blocks them until it runs
+ * out: then the driver is asked for a fresh socket, which is given back with what was allocated from it.
+ *
  * A relayed address is never talked to through itself. Private to net/connect. */
 
 #pragma once
@@ -65,6 +69,9 @@ PhRelays *ph_relays_new (const PhRandom *random, const PhTrace *trace);
 void ph_relays_free (PhRelays *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhRelays, ph_relays_free)
 
+/* A fresh UDP socket is wanted on any port of `ret_local`, told once. */
+bool ph_relays_poll_fresh_wish (PhRelays *self, PhAddr *ret_local);
+void ph_relays_add_fresh_socket (PhRelays *self, PhTime now, uint32_t socket, const PhAddr *addr);
 /* UDP sockets, the best first. */
 void ph_relays_add_socket (PhRelays *self, PhTime now, uint32_t socket, const PhAddr *addr);
 /* What was allocated from it is gone. */
@@ -86,8 +93,8 @@ size_t ph_relays_candidates (const PhRelays *self, PhCandidate *ret, size_t max)
 
 /* Streams: each is told once; the driver connects it, or says that it closed. */
 bool ph_relays_poll_stream (PhRelays *self, PhRelayStream *ret_stream);
-/* A stream that is of no use any more, to be closed; 0: none. */
-uint32_t ph_relays_poll_unused_stream (PhRelays *self);
+/* A stream, or a fresh socket, that is of no use any more, to be closed; 0: none. */
+uint32_t ph_relays_poll_unused (PhRelays *self);
 void ph_relays_stream_opened (PhRelays *self, PhTime now, uint32_t socket);
 void ph_relays_stream_closed (PhRelays *self, PhTime now, uint32_t socket);
 

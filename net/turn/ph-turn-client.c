@@ -205,8 +205,9 @@ ph_turn_allocation_refused (PhTurnClient *self, PhTime now, PhTurnWhy why, unsig
   case PH_TURN_ALLOCATING:
     if (why == PH_TURN_WHY_MISMATCH && (self->clearing || !self->cleared))
       set_clearing (self, now, !self->clearing);
-    else
-      ph_turn_enter (self, now, PH_TURN_FAILED, why, error);
+    else /* 441: it is of another name */
+      ph_turn_enter (self, now, PH_TURN_FAILED,
+                     self->clearing && error == 441 ? PH_TURN_WHY_MISMATCH : why, error);
     break;
   case PH_TURN_ALLOCATED:
     if (error == 401)

@@ -78,7 +78,7 @@ settle (Fuzz *f)
     f->streams[f->n_streams++ % G_N_ELEMENTS (f->streams)] = stream.socket;
     g_assert (n++ <= 10000);
   }
-  while (ph_relays_poll_unused_stream (f->relays) != 0)
+  while (ph_relays_poll_unused (f->relays) != 0)
     g_assert (n++ <= 10000);
   g_assert (ph_relays_candidates (f->relays, candidates, 4) <= 2);
 }

@@ -163,9 +163,10 @@ authenticate (PhSimTurn *self, PhTime now, const PhDatagram *in, const PhStunMes
                    ? PH_SIM_TURN_RENEWED_USER
                    : PH_SIM_TURN_USER;
   key_of (self, key);
-  /* As coturn has it: the name that made an allocation is good for as long as that. */
-  expired = self->view.expired && strcmp (self->user, PH_SIM_TURN_USER) == 0
-            && (allocation == NULL || strcmp (allocation->user, self->user) != 0);
+  /* As coturn has it: the name that made an allocation is good for as long as that. Not so with others. */
+  expired =
+      self->view.expired && strcmp (self->user, PH_SIM_TURN_USER) == 0
+      && (self->view.strict || allocation == NULL || strcmp (allocation->user, self->user) != 0);
   if (named && !expired && ph_slice_equal (user, ph_slice_string (self->user))
       && ph_stun_check_integrity (request, ph_slice (key, sizeof key)))
     return true;

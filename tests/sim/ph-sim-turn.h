@@ -26,6 +26,7 @@ typedef struct {
   unsigned quota; /* allocations at most; 0: no limit */
   bool dead; /* neither answers nor relays */
   bool expired; /* PH_SIM_TURN_USER makes no allocations any more */
+  bool strict; /* nor does it keep those that it made */
   unsigned foreign; /* requests for an allocation of the other name: refused with 441 */
 } PhSimTurnView;
 

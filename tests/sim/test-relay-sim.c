@@ -332,6 +332,50 @@ test_credentials_renewed (void)
   g_assert_cmpuint (turn->refused, <, 10);
 }
 
+/* The longest time within `interval` without a link that is ready at both ends. */
+static PhTime
+longest_absence (Scene *scene, PhTime interval)
+{
+  const PhTime until = ph_sim_now (scene->world->sim) + interval;
+  PhTime last = ph_sim_now (scene->world->sim), longest = 0;
+
+  while (ph_sim_now (scene->world->sim) < until) {
+    ph_sim_stack_run (scene->stack, 50 * PH_MSEC);
+    longest = MAX (longest, ph_sim_now (scene->world->sim) - last);
+    if (ph_sim_stack_is_ready (scene->stack))
+      last = ph_sim_now (scene->world->sim);
+  }
+  return longest;
+}
+
+/* A server to which a name that has ended is no good for what it has made, either: the new name may neither use
+ * that (441) nor have another from the same socket (437) until it has run out. */
+static void
+test_strict_credentials (void)
+{
+  g_auto (Scene) scene = scene_begin (&symmetric, &symmetric, 1);
+  PhSimTurnView *turn = &scene.stack->turn[0]->view;
+  PhTime absence;
+
+  turn->strict = true;
+  scene_send (&scene, 500000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+  ph_sim_stack_renew_relay_credentials (scene.stack);
+  turn->expired = true;
+  /* Permissions are refreshed, and refused, after four minutes. */
+  absence = longest_absence (&scene, 700 * PH_SEC);
+  g_test_message ("no link for %" G_GUINT64_FORMAT " ms, %u refusals", absence / PH_MSEC,
+                  turn->refused);
+  g_assert_cmpuint (absence, <, RELAYED_MAX);
+  g_assert_cmpuint (turn->foreign, >=, 2);
+  g_assert_cmpuint (turn->refused, <, 40);
+  check_kind (&scene, PH_PATH_RELAY);
+  for (int who = 0; who < 2; who++)
+    g_assert_cmpuint (scene.stack->device[who].fresh_sockets, ==, 1);
+  scene_send (&scene, 500000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+}
+
 /* One allocation is enough for two; without any, the second server is. */
 static void
 test_full (void)
@@ -551,6 +595,7 @@ main (int argc, char **argv)
   g_test_add_func ("/relay-sim/dies", test_dies);
   g_test_add_func ("/relay-sim/wrong-credentials", test_wrong_credentials);
   g_test_add_func ("/relay-sim/credentials-renewed", test_credentials_renewed);
+  g_test_add_func ("/relay-sim/strict-credentials", test_strict_credentials);
   g_test_add_func ("/relay-sim/full", test_full);
   g_test_add_func ("/relay-sim/stun-silent", test_stun_silent);
   g_test_add_func ("/relay-sim/all-candidates-false", test_all_candidates_false);
