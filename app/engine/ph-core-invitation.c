@@ -417,7 +417,8 @@ ph_core_invitations_reopen (PhCore *self)
 
     if (ph_rendezvous_address_parse (row->rendezvous, &address) == PH_RENDEZVOUS_ADDRESS_OK)
       meeting = ph_core_find_meeting (self, &address);
-    if (meeting == NULL && (*row->rendezvous != '\0' || self->nearby == NULL))
+    /* One for this network waits until that may be looked at. */
+    if (meeting == NULL && *row->rendezvous != '\0')
       continue;
     pending = g_new0 (PhPending, 1);
     pending->type = PH_PENDING_INVITE;

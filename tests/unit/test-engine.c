@@ -147,6 +147,29 @@ test_link_without_its_maker (void)
   node_free (right);
 }
 
+/* An invitation for this network that was made in an earlier run is open again as soon as the network may be
+ * looked at, though it was not when the program started. */
+static void
+test_link_from_before_nearby (void)
+{
+  Node *left = node_new ();
+  Node *right = node_new ();
+
+  ph_engine_connect (left->engine);
+  ph_engine_connect (right->engine);
+  ph_engine_invite (left->engine, NULL);
+  wait_until (left->link != NULL);
+  finish (left, ph_engine_set_setting (left->engine, "nearby", "false"));
+  node_close (left);
+  node_open (left);
+  ph_engine_connect (left->engine);
+  finish (left, ph_engine_set_setting (left->engine, "nearby", "true"));
+  finish (right, ph_engine_add (right->engine, left->link, NULL));
+  wait_until (g_hash_table_size (left->contacts) == 1);
+  node_free (left);
+  node_free (right);
+}
+
 static void
 test_file_is_delivered (void)
 {
@@ -646,6 +669,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/meet-while-the-meeting-point-is-gone",
                    test_meet_while_the_meeting_point_is_gone);
   g_test_add_func ("/engine/link-without-its-maker", test_link_without_its_maker);
+  g_test_add_func ("/engine/link-from-before-nearby", test_link_from_before_nearby);
   g_test_add_func ("/engine/file-is-delivered", test_file_is_delivered);
   g_test_add_func ("/engine/second-file-does-not-replace", test_second_file_does_not_replace);
   g_test_add_func ("/engine/folder-with-everything", test_folder_with_everything);
