@@ -245,7 +245,7 @@ void ph_ice_agent_recheck (PhIceAgent *self, PhTime now);
 /* Both sides can renominate. */
 void ph_ice_agent_allow_renomination (PhIceAgent *self);
 /* A link could not be made, or lived no longer, on this pair, though checks pass: others are preferred for a
- * minute. */
+ * minute, after which it may be nominated again. */
 void ph_ice_agent_shun (PhIceAgent *self, PhTime now, uint32_t id);
 
 /* --- For guessed ports --------------------------------------------------------------------------- */

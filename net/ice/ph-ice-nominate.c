@@ -32,7 +32,10 @@
  * QUIC begins while that one's last window still fills the line: BBR takes its share of the line for all of it,
  * and from there grows by a quarter in eight round trips. */
 #define LAN_TCP_RTT_MAX (20 * PH_MSEC)
-/* How long a pair that failed is not preferred: doubled with each failure. */
+/* How long a pair that failed is not preferred: doubled with each failure, to as long as new checks of all pairs
+ * are apart while the path is relayed. At once so long if checks pass and links do not (a port of TCP on a LAN
+ * behind which something swallows what is large): that mends itself seldom, and to try again costs a second link
+ * that hangs for PH_CONNECTOR_PATIENCE beside the one that works, which is one part in fifteen of the time. */
 #define SHUN_MIN (2 * PH_SEC)
 #define SHUN_MAX (60 * PH_SEC)
 

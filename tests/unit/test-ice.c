@@ -275,6 +275,12 @@ test_renomination_by_round_trip (void)
   g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
 }
 
+static bool
+drop_between_networks (World *w, const Packet *packet)
+{
+  return ph_addr_scope (&packet->from->addr) != ph_addr_scope (&packet->to);
+}
+
 /* What one relay can carry does not go through two, which are first when the checks to one are lost. */
 static const Socket *relays[2];
 
@@ -321,6 +327,40 @@ test_one_relay_is_enough (void)
   w->queue = shared_queue;
   run_for (w, 600 * PH_SEC);
   g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
+}
+
+/* A pair on which checks pass and no link comes about is left for a minute, and then tried once more: whoever uses
+ * pairs says again that it is no good. */
+static void
+test_shunned (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *near_a = add_socket (w, A, "192.168.1.1:1000", NULL);
+  const Socket *far_a = add_socket (w, A, "192.0.2.1:1000", NULL);
+
+  w->drop = drop_between_networks;
+  tell (w, A, host (near_a));
+  tell (w, A, host (far_a));
+  tell (w, B, host (add_socket (w, B, "192.168.1.2:2000", NULL)));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  introduce (w);
+  for (unsigned i = 0; i < 2; i++)
+    ph_ice_agent_allow_renomination (w->agents[i]);
+  run_for (w, 5 * PH_SEC);
+
+  for (unsigned i = 0; i < 2; i++) {
+    const PhIcePair near_pair = assert_connected (w);
+
+    g_assert_cmpuint (near_pair.socket, ==, near_a->id);
+    ph_ice_agent_shun (w->agents[A], w->now, near_pair.id);
+    run_for (w, 2 * PH_SEC);
+    g_assert_cmpuint (assert_connected (w).socket, ==, far_a->id);
+    run_for (w, 57 * PH_SEC);
+    g_assert_cmpuint (assert_connected (w).socket, ==, far_a->id);
+    run_for (w, 8 * PH_SEC);
+  }
+  g_assert_cmpuint (assert_connected (w).socket, ==, near_a->id);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 5);
 }
 
 static void
@@ -760,6 +800,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ice/loss", test_loss);
   g_test_add_func ("/ice/renomination-by-round-trip", test_renomination_by_round_trip);
   g_test_add_func ("/ice/one-relay-is-enough", test_one_relay_is_enough);
+  g_test_add_func ("/ice/shunned", test_shunned);
   g_test_add_func ("/ice/failure", test_failure);
   g_test_add_func ("/ice/consent", test_consent);
   g_test_add_func ("/ice/consent-with-loss", test_consent_with_loss);
