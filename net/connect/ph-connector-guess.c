@@ -209,6 +209,9 @@ run_if_told (PhConnector *self)
     return;
   guess->target = guess->told;
   run (self, guess->told.port);
+  if (guess->plan == PH_PUNCH_MEET
+      && ph_punch_one_sequence (&guess->own, &guess->predicted, &guess->peer, &guess->told))
+    ph_punch_run_take_turns (&guess->run, &guess->own);
 }
 
 static void

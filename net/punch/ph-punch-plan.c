@@ -18,6 +18,10 @@
 #define MEET_ROUNDS 3
 #define MEET_LEN (2 * PH_PUNCH_WINDOW)
 #define MEET_PAUSE (640 * PH_MSEC)
+/* Twice what a round takes: the sides begin apart by what a signal takes. */
+#define MEET_TURN (640 * PH_MSEC)
+/* Packets that are lost before the NAT take no port: the other side is less far on than all of them. */
+#define MEET_LOST_MAX 8
 
 PhPunchNat
 ph_punch_nat (const PhNatVerdict *verdict)
@@ -32,7 +36,11 @@ ph_punch_nat (const PhNatVerdict *verdict)
   case PH_NAT_ADDRESS_AND_PORT_DEPENDENT:
   case PH_NAT_ENDPOINT_DEPENDENT:
     if (verdict->ports == PH_NAT_PORTS_SEQUENTIAL && verdict->port_step != 0)
-      return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, verdict->port_step};
+      return (PhPunchNat){
+          .kind = PH_PUNCH_NAT_SEQUENTIAL,
+          .step = verdict->port_step,
+          .one_port = verdict->mapping == PH_NAT_ADDRESS_DEPENDENT,
+      };
     return (PhPunchNat){.kind = PH_PUNCH_NAT_RANDOM};
   case PH_NAT_DEPENDENCE_UNKNOWN:
   default:
@@ -104,8 +112,30 @@ ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool first, 
       .step = step,
       .n = lengths[plan],
       .next_at = now,
+      .pause = MEET_PAUSE,
   };
   self->offset = (uint32_t)ph_random_below (random, PORTS);
+}
+
+bool
+ph_punch_one_sequence (const PhPunchNat *mine, const PhAddr *my_next, const PhPunchNat *theirs,
+                       const PhAddr *their_next)
+{
+  return mine->step == theirs->step && ph_addr_equal_ip (my_next, their_next)
+         && ABS (my_next->port - their_next->port) <= MEET_LEN * ABS (mine->step);
+}
+
+void
+ph_punch_run_take_turns (PhPunchRun *self, const PhPunchNat *mine)
+{
+  g_assert (self->plan == PH_PUNCH_MEET);
+  g_assert (self->sent == 0);
+  if (!self->first) {
+    self->next_at = ph_time_add (self->next_at, MEET_TURN);
+  } else if (!mine->one_port) {
+    self->shift = MEET_LEN - MEET_LOST_MAX;
+    self->pause = MEET_TURN + MEET_PAUSE;
+  }
 }
 
 /* Where the i-th packet of two that meet goes, in steps. In its last round the first side goes to the ports
@@ -116,7 +146,7 @@ meet_steps (const PhPunchRun *self, unsigned i)
   const bool last = i / MEET_LEN == MEET_ROUNDS - 1;
 
   if (self->first)
-    return 2 * (i % MEET_LEN) + (last ? 1 : 0);
+    return self->shift + 2 * (i % MEET_LEN) + (last ? 1 : 0);
   return i % MEET_LEN + (last ? MEET_LEN : 0);
 }
 
@@ -158,7 +188,7 @@ ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet)
   /* After a pause the pace goes on, it does not catch up. */
   self->next_at = ph_time_add (now, PH_PUNCH_INTERVAL);
   if (self->plan == PH_PUNCH_MEET && self->sent == MEET_LEN)
-    self->next_at = ph_time_add (now, MEET_PAUSE);
+    self->next_at = ph_time_add (now, self->pause);
   *ret_packet = packet;
   return true;
 }

@@ -16,6 +16,9 @@
  *                               and Matyas 2014). Nobody answers meanwhile: that would take ports. Then all of
  *                               it is sent again, which takes none, and for a peer that has one port for all
  *                               that goes here once more to the ports that giant steps leave out.
+ *                               Where both sides' ports come of one sequence, as behind one carrier's NAT, each
+ *                               would take the ports that the other counts on: they take turns. The second side
+ *                               begins when the first has taken its ports, and is expected so many further on.
  *   strict with random          The random side opens 256 ports towards the strict side's address, which probes
  *                               random ports until one of the 256 is hit: a birthday's chance. With 64,512 ports
  *                               2,048 probes fail once in 3,400.
@@ -27,6 +30,7 @@
 
 #pragma once
 
+#include "net/base/ph-addr.h"
 #include "net/base/ph-random.h"
 #include "net/base/ph-time.h"
 #include "net/nat/ph-nat-verdict.h"
@@ -49,6 +53,7 @@ typedef enum {
 typedef struct {
   PhPunchNatKind kind;
   int step; /* of a sequential one; never 0 */
+  bool one_port; /* of a sequential one: for all ports of an address. The peer is not told */
 } PhPunchNat;
 
 /* What one side does; the other's plan fits to it. */
@@ -79,6 +84,8 @@ typedef struct {
   unsigned n;
   unsigned sent;
   PhTime next_at;
+  PhTime pause; /* of two that meet: between their rounds */
+  unsigned shift; /* steps that the peer is further on than it has said */
   uint32_t offset; /* of the random ports */
 } PhPunchRun;
 
@@ -89,6 +96,11 @@ typedef struct {
 
 void ph_punch_run_start (PhPunchRun *self, PhTime now, PhPunchPlan plan, bool first, uint16_t port,
                          int step, const PhRandom *random);
+/* Whether the ports that two sides expect next are of one sequence: those of one address, and next to each other. */
+bool ph_punch_one_sequence (const PhPunchNat *mine, const PhAddr *my_next, const PhPunchNat *theirs,
+                            const PhAddr *their_next);
+/* Right after the start, on both sides: they take turns. */
+void ph_punch_run_take_turns (PhPunchRun *self, const PhPunchNat *mine);
 /* False: nothing is due now. */
 bool ph_punch_run_poll (PhPunchRun *self, PhTime now, PhPunchPacket *ret_packet);
 /* The ports that the peer counts on are still being taken: an answer now would take one of them. False before

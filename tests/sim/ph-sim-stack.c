@@ -373,9 +373,10 @@ device_nat (const PhSimDevice *device)
     return (PhPunchNat){.kind =
                             box.filtering == PH_SIM_APD ? PH_PUNCH_NAT_STRICT : PH_PUNCH_NAT_EASY};
   if (box.ports == PH_SIM_PORT_SEQUENTIAL)
-    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, box.port_step != 0 ? box.port_step : 1};
+    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, box.port_step != 0 ? box.port_step : 1,
+                        box.mapping == PH_SIM_AD};
   if (box.ports == PH_SIM_PORT_CHUNK)
-    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, 1};
+    return (PhPunchNat){PH_PUNCH_NAT_SEQUENTIAL, 1, box.mapping == PH_SIM_AD};
   return (PhPunchNat){.kind = PH_PUNCH_NAT_RANDOM};
 }
 

@@ -34,11 +34,13 @@ is_direct (void *user)
 
 /* How long until both are on a direct path; PH_NEVER: not within `interval`. Sockets are given back. */
 static PhTime
-play (uint64_t seed, const PhSimNatConfig *left, const PhSimNatConfig *right, PhTime interval)
+play_behind (const PhSimNatConfig *carrier, uint64_t seed, const PhSimNatConfig *left,
+             const PhSimNatConfig *right, PhTime interval)
 {
   const PhSimPlan plan = {
       .seed = seed,
-      .side = {{left}, {right}},
+      .side = {{left, carrier}, {right, carrier}},
+      .nearness = carrier != NULL ? PH_SIM_SAME_CARRIER : PH_SIM_APART,
       .line = {calm_line (12), calm_line (13)},
   };
   const PhSimStackOptions options = {.relays = 1, .guesses = true};
@@ -64,6 +66,12 @@ play (uint64_t seed, const PhSimNatConfig *left, const PhSimNatConfig *right, Ph
     g_assert_cmpuint (stack->device[who].fresh_sockets, <=,
                       took != PH_NEVER ? PH_ICE_WARM_MAX + 1 : 0);
   return took;
+}
+
+static PhTime
+play (uint64_t seed, const PhSimNatConfig *left, const PhSimNatConfig *right, PhTime interval)
+{
+  return play_behind (NULL, seed, left, right, interval);
 }
 
 typedef struct {
@@ -115,6 +123,23 @@ test_two_sequential (void)
 
     g_assert_cmpuint (score.direct * 100, >=, score.runs * 90);
   }
+}
+
+/* Two homes behind a carrier that gives both their ports in one sequence: each takes what the other counts on. */
+static void
+test_one_sequence (void)
+{
+  const PhSimNatConfig carrier = {.ports = PH_SIM_PORT_SEQUENTIAL, .hairpin = true};
+  const PhSimNatConfig homes[] = {sequential, random_ports};
+  const uint64_t runs = ph_sim_runs (20, 500);
+  unsigned direct = 0;
+
+  for (uint64_t i = 0; i < runs; i++)
+    direct +=
+        play_behind (&carrier, ph_test_seed () + i, &homes[i % 2], &homes[i / 2 % 2], 6 * PH_SEC)
+        != PH_NEVER;
+  g_test_message ("%u of %" G_GUINT64_FORMAT " direct", direct, runs);
+  g_assert_cmpuint (direct * 100, >=, runs * 90);
 }
 
 static void
@@ -214,6 +239,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/punch-sim/strict-with-sequential", test_strict_with_sequential);
   g_test_add_func ("/punch-sim/two-sequential", test_two_sequential);
+  g_test_add_func ("/punch-sim/one-sequence", test_one_sequence);
   g_test_add_func ("/punch-sim/strict-with-random", test_strict_with_random);
   g_test_add_func ("/punch-sim/hopeless", test_hopeless);
   g_test_add_data_func ("/punch-sim/five-attempts/probing", "left is strict", test_five_attempts);

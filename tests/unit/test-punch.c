@@ -141,6 +141,70 @@ test_meet (void)
   }
 }
 
+/* The packets of a first round of the one side, then of the other, both of whose ports come of one sequence; `lost`
+ * of the first side's take none. Whether one of each goes where the other comes from. */
+static bool
+meet_in_turns (unsigned taken, unsigned lost)
+{
+  static const PhPunchNat nat = {.kind = PH_PUNCH_NAT_SEQUENTIAL, .step = 1};
+  const uint16_t next[2] = {20000, 20001};
+  PhPunchPacket packets[2][2 * PH_PUNCH_WINDOW];
+  PhTime last[2] = {0}, begun[2] = {0};
+  PhRandomSeeded state;
+  PhRandom random = ph_test_random (&state, "run");
+  bool met = false;
+
+  for (int who = 0; who < 2; who++) {
+    PhPunchRun run;
+
+    ph_punch_run_start (&run, PH_SEC, PH_PUNCH_MEET, who == 0, next[!who], 1, &random);
+    ph_punch_run_take_turns (&run, &nat);
+    for (unsigned i = 0; i < 2 * PH_PUNCH_WINDOW; i++) {
+      last[who] = ph_punch_run_next_timeout (&run);
+      begun[who] = i == 0 ? last[who] : begun[who];
+      g_assert_true (ph_punch_run_poll (&run, last[who], &packets[who][i]));
+    }
+    /* The first waits with answers until the other has had its turn. */
+    g_assert_true (ph_punch_run_takes_ports (&run, last[who] + (who == 0 ? 700 * PH_MSEC : 0)));
+  }
+  g_assert_cmpuint (begun[1], >, last[0]);
+  for (unsigned i = lost; i < 2 * PH_PUNCH_WINDOW && !met; i++) {
+    const guint first_port = 20001 + taken + i - lost;
+
+    for (unsigned k = 0; k < 2 * PH_PUNCH_WINDOW; k++) {
+      const guint second_port = 20001 + taken + 2 * PH_PUNCH_WINDOW - lost + k;
+
+      met |= packets[0][i].port == second_port && packets[1][k].port == first_port;
+    }
+  }
+  return met;
+}
+
+static void
+test_meet_in_turns (void)
+{
+  for (unsigned taken = 0; taken < 16; taken++) {
+    for (unsigned lost = 0; lost < 4; lost++)
+      g_assert_true (meet_in_turns (taken, lost));
+  }
+}
+
+static void
+test_one_sequence (void)
+{
+  const PhPunchNat up = {.kind = PH_PUNCH_NAT_SEQUENTIAL, .step = 1};
+  const PhPunchNat down = {.kind = PH_PUNCH_NAT_SEQUENTIAL, .step = -1};
+  const PhAddr a = ph_addr_ipv4 (203, 0, 113, 1, 5000), b = ph_addr_ipv4 (203, 0, 113, 1, 5003);
+  const PhAddr far = ph_addr_ipv4 (203, 0, 113, 1, 9000),
+               other = ph_addr_ipv4 (203, 0, 113, 2, 5003);
+
+  g_assert_true (ph_punch_one_sequence (&up, &a, &up, &b));
+  g_assert_true (ph_punch_one_sequence (&down, &b, &down, &a));
+  g_assert_false (ph_punch_one_sequence (&up, &a, &down, &b));
+  g_assert_false (ph_punch_one_sequence (&up, &a, &up, &far));
+  g_assert_false (ph_punch_one_sequence (&up, &a, &up, &other));
+}
+
 static bool
 goes_to (GArray *packets, guint port)
 {
@@ -175,6 +239,8 @@ main (int argc, char **argv)
   g_test_add_func ("/punch/random-budget", test_random_budget);
   g_test_add_func ("/punch/window", test_window);
   g_test_add_func ("/punch/meet", test_meet);
+  g_test_add_func ("/punch/meet-in-turns", test_meet_in_turns);
+  g_test_add_func ("/punch/one-sequence", test_one_sequence);
   g_test_add_func ("/punch/meet-one-port", test_meet_one_port);
   return g_test_run ();
 }
