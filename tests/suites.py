@@ -208,6 +208,7 @@ def run_lab(tally, long, suite='lab'):
     import ipv6  # noqa: F401
     import nat64  # noqa: F401
     import scenarios
+    import two_networks  # noqa: F401
     names = scenarios.names(long, suite)
     workers = min(2, os.cpu_count() or 1)
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork')) as pool:

@@ -96,7 +96,7 @@ static void
 tell_path (PhFollow *self, const PhTransferView *view)
 {
   g_autofree char *path = g_strjoin (" ", view->path, view->transport, view->local_kind,
-                                     view->remote_kind, view->remote_addr, NULL);
+                                     view->remote_kind, view->local_addr, view->remote_addr, NULL);
   JsonBuilder *object;
 
   if (view->path[0] == '\0' || g_strcmp0 (path, self->path) == 0)

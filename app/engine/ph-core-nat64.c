@@ -104,6 +104,8 @@ ph_core_udp_new (PhCore *self, const PhAddr *local, const PhUdpCallbacks *callba
     udp = ph_udp_new (context, id, &any_port, PH_UDP_DEFAULT, callbacks, user, &error);
   if (udp == NULL)
     g_debug ("no socket: %s", error->message);
+  else
+    ph_udp_set_outlet (udp, ph_core_outlet (self, local));
   return udp;
 }
 
@@ -116,8 +118,10 @@ ph_core_tcp_listen (const PhCore *self, PhTcp *tcp, uint32_t id, const PhAddr *l
 
   any_port.port = 0;
   if (way != NULL ? ph_tcp_listen_on_way (tcp, id, way, &error)
-                  : ph_tcp_listen (tcp, id, &any_port, &error))
+                  : ph_tcp_listen (tcp, id, &any_port, &error)) {
+    ph_tcp_set_outlet (tcp, id, ph_core_outlet (self, local));
     return true;
+  }
   g_debug ("no TCP port: %s", error->message);
   return false;
 }

@@ -87,6 +87,16 @@ ph_core_network_transmit (PhCore *self, PhTime now)
   return sent;
 }
 
+uint32_t
+ph_core_outlet (const PhCore *self, const PhAddr *local)
+{
+  for (guint i = 0; i < self->sockets->len; i++) {
+    if (ph_addr_equal_ip (ph_udp_local (self->sockets->pdata[i]), local))
+      return ph_udp_outlet (self->sockets->pdata[i]);
+  }
+  return 0;
+}
+
 /* NULL: there is none. */
 static PhUdp *
 add_socket (PhCore *self, PhTime now, const PhAddr *local)
@@ -98,6 +108,7 @@ add_socket (PhCore *self, PhTime now, const PhAddr *local)
   udp = ph_core_udp_new (self, local, &udp_callbacks, self);
   if (udp == NULL)
     return NULL;
+  ph_udp_set_outlet (udp, ph_outlet_for (local));
   g_ptr_array_add (self->sockets, udp);
   ph_endpoint_add_socket (self->endpoint, now, ph_udp_id (udp), ph_udp_local (udp));
   ph_core_tcp_add_port (self, now, local);
@@ -148,12 +159,31 @@ add_ways (PhCore *self, PhTime now)
   return changed;
 }
 
+/* Routes may have changed. What is opened later takes after these; what is open for a while only stays. */
+static bool
+update_outlets (PhCore *self)
+{
+  bool changed = false;
+
+  for (guint i = 0; i < self->sockets->len; i++) {
+    PhUdp *udp = self->sockets->pdata[i];
+    const uint32_t outlet = ph_outlet_for (ph_udp_local (udp));
+
+    if (outlet == ph_udp_outlet (udp))
+      continue;
+    ph_udp_set_outlet (udp, outlet);
+    ph_core_tcp_update_outlets (self);
+    changed = true;
+  }
+  return changed;
+}
+
 /* One socket for each address that this computer has. */
 static bool
 update_sockets (PhCore *self, PhTime now)
 {
   g_autoptr (GArray) interfaces = ph_interfaces_list (PH_INTERFACES_LINK_LOCAL);
-  bool changed = false;
+  bool changed = update_outlets (self);
 
   for (guint i = self->sockets->len; i-- > 0;) {
     PhUdp *udp = self->sockets->pdata[i];

@@ -42,6 +42,7 @@
 #include "net/io/ph-interfaces.h"
 #include "net/io/ph-multicast.h"
 #include "net/io/ph-nat64-finder.h"
+#include "net/io/ph-outlet.h"
 #include "net/io/ph-rendezvous-driver.h"
 #include "net/io/ph-resolver.h"
 #include "net/io/ph-stream.h"
@@ -356,6 +357,8 @@ void ph_core_network_look (PhCore *self, PhTime now);
 /* The report that was told last, to whoever is told the whole state. */
 void ph_core_tell_network (PhCore *self);
 PhUdp *ph_core_find_socket (const PhCore *self, uint32_t id);
+/* ph_outlet_for() the address, as its main socket has it. */
+uint32_t ph_core_outlet (const PhCore *self, const PhAddr *local);
 void ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms);
 void ph_core_network_check_reports (PhCore *self, PhTime now);
 PhTime ph_core_network_next_timeout (const PhCore *self);
@@ -389,6 +392,7 @@ void ph_core_relay_update_servers (PhCore *self);
 bool ph_core_relay_is_looking (const PhCore *self);
 void ph_core_tcp_start (PhCore *self);
 void ph_core_tcp_add_port (PhCore *self, PhTime now, const PhAddr *addr);
+void ph_core_tcp_update_outlets (PhCore *self);
 void ph_core_tcp_remove_port (PhCore *self, PhTime now, const PhAddr *addr);
 /* Carries out what the endpoint asks for; whether there was anything. */
 bool ph_core_tcp_settle (PhCore *self);

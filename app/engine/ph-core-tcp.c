@@ -67,6 +67,16 @@ ph_core_tcp_add_port (PhCore *self, PhTime now, const PhAddr *addr)
 }
 
 void
+ph_core_tcp_update_outlets (PhCore *self)
+{
+  for (guint i = 0; i < self->tcp_ports->len; i++) {
+    const uint32_t id = g_array_index (self->tcp_ports, uint32_t, i);
+
+    ph_tcp_set_outlet (self->tcp, id, ph_core_outlet (self, ph_tcp_local (self->tcp, id)));
+  }
+}
+
+void
 ph_core_tcp_remove_port (PhCore *self, PhTime now, const PhAddr *addr)
 {
   for (guint i = self->tcp_ports->len; i-- > 0;) {

@@ -17,6 +17,7 @@ typedef struct {
   PhAddr local;
   PhAddr bound; /* `local`, but on a way */
   PhNat64Way way; /* prefix.len 0: none */
+  uint32_t outlet; /* 0: none */
   unsigned n_accepted; /* connections that are still there */
   GSource *source; /* what waits for strangers, or for descriptors to take them with */
 } PhTcpPort;
@@ -90,6 +91,8 @@ void ph_tcp_connection_tell (PhTcpConnection *self, PhConnectionEventType type);
 int ph_tcp_socket_new (uint8_t family);
 /* Shares its port with others that are bound like this. */
 int ph_tcp_socket_new_bound (const PhAddr *local);
+/* Whatever it sends leaves by this interface. For good: only root takes it back. */
+void ph_tcp_socket_hold_to (int fd, uint32_t interface);
 /* What depends on the path: after the handshake. */
 void ph_tcp_socket_opened (int fd);
 void ph_tcp_socket_reset_on_close (int fd);

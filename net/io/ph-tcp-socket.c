@@ -57,6 +57,13 @@ ph_tcp_socket_new_bound (const PhAddr *local)
   return fd;
 }
 
+void
+ph_tcp_socket_hold_to (int fd, uint32_t interface)
+{
+  /* Where it fails the socket is no worse than without. */
+  set_option (fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)interface);
+}
+
 bool
 ph_tcp_socket_name (int fd, PhAddr *ret_local)
 {

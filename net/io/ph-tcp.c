@@ -242,6 +242,18 @@ ph_tcp_listen_on_way (PhTcp *self, uint32_t id, const PhNat64Way *way, GError **
 }
 
 void
+ph_tcp_set_outlet (PhTcp *self, uint32_t id, uint32_t interface)
+{
+  PhTcpPort *port = ph_tcp_find_port (self, id);
+
+  if (port == NULL || port->outlet == interface)
+    return;
+  port->outlet = interface;
+  if (interface != 0)
+    ph_tcp_socket_hold_to (port->fd, interface);
+}
+
+void
 ph_tcp_unlisten (PhTcp *self, uint32_t id)
 {
   PhTcpPort *port = ph_tcp_find_port (self, id);
@@ -256,6 +268,16 @@ static PhTcpConnection *
 find (const PhTcp *self, uint32_t id)
 {
   return g_hash_table_lookup (self->connections, GUINT_TO_POINTER (id));
+}
+
+static int
+new_from (const PhTcpPort *port)
+{
+  const int fd = ph_tcp_socket_new_bound (&port->bound);
+
+  if (fd >= 0 && port->outlet != 0)
+    ph_tcp_socket_hold_to (fd, port->outlet);
+  return fd;
 }
 
 static void
@@ -275,9 +297,7 @@ open_connection (PhTcp *self, const PhConnectionOp *op)
     len = ph_sockaddr_from_addr (&to, &name);
   if (len == 0 || (op->port != 0 && port == NULL))
     error = ENETUNREACH; /* nothing leads there, or the port is gone */
-  else if ((fd = port != NULL ? ph_tcp_socket_new_bound (&port->bound)
-                              : ph_tcp_socket_new (op->remote.family))
-           < 0)
+  else if ((fd = port != NULL ? new_from (port) : ph_tcp_socket_new (op->remote.family)) < 0)
     error = errno;
   else if (connect (fd, &name.sa, len) != 0 && errno != EINPROGRESS)
     error = errno;

@@ -65,6 +65,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhTcp, ph_tcp_free)
 bool ph_tcp_listen (PhTcp *self, uint32_t id, const PhAddr *local, GError **error);
 /* The same on a way through a NAT64 translator, as ph_udp_new_on_way(). */
 bool ph_tcp_listen_on_way (PhTcp *self, uint32_t id, const PhNat64Way *way, GError **error);
+/* What the port connects to and what it accepts from here on goes by this interface (ph_outlet_for()); 0: as
+ * the routes say, for what it connects to. */
+void ph_tcp_set_outlet (PhTcp *self, uint32_t id, uint32_t interface);
 /* Its connections stay. */
 void ph_tcp_unlisten (PhTcp *self, uint32_t id);
 /* The bound address of a port or the local one of a connection; NULL: no such socket. */

@@ -10,6 +10,7 @@ struct _PhUdp {
   uint32_t id;
   PhAddr local;
   PhNat64Way way; /* prefix.len 0: none */
+  uint32_t outlet;
   bool gso;
   bool closed; /* freed within a callback: the dispatch that runs it lets go of the memory */
   bool dispatching;

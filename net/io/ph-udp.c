@@ -224,6 +224,24 @@ ph_udp_way (const PhUdp *self)
   return self->way.prefix.len > 0 ? &self->way : NULL;
 }
 
+void
+ph_udp_set_outlet (PhUdp *self, uint32_t interface)
+{
+  const bool ipv4 = self->local.family == PH_FAMILY_IPV4;
+
+  /* Not SO_BINDTODEVICE: that cannot be taken back, and keeps out what comes in another way. */
+  if (interface != self->outlet
+      && set_option (self->fd, ipv4 ? IPPROTO_IP : IPPROTO_IPV6,
+                     ipv4 ? IP_UNICAST_IF : IPV6_UNICAST_IF, (int)htonl (interface)))
+    self->outlet = interface;
+}
+
+uint32_t
+ph_udp_outlet (const PhUdp *self)
+{
+  return self->outlet;
+}
+
 /* Where packets to `remote` go, in its place; false: nowhere from here. */
 static bool
 address (const PhUdp *self, PhAddr *remote)

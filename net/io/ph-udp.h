@@ -80,6 +80,10 @@ uint32_t ph_udp_id (const PhUdp *self);
 const PhAddr *ph_udp_local (const PhUdp *self);
 /* NULL: it is an ordinary socket. */
 const PhNat64Way *ph_udp_way (const PhUdp *self);
+/* What is sent leaves by this interface, whatever the routes prefer (ph_outlet_for()); 0: as they say. Not of a
+ * socket on a way. */
+void ph_udp_set_outlet (PhUdp *self, uint32_t interface);
+uint32_t ph_udp_outlet (const PhUdp *self);
 /* tx->socket is not looked at. tx->data is read before this returns. */
 PhUdpResult ph_udp_send (PhUdp *self, const PhTransmit *tx);
 bool ph_udp_is_blocked (const PhUdp *self);

@@ -79,3 +79,16 @@ ph_test_tmpdir (void)
   g_ptr_array_add (tmpdirs, g_strdup (dir));
   return dir;
 }
+
+void
+ph_test_command (const char *line)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *err = NULL;
+  int status;
+
+  g_spawn_command_line_sync (line, NULL, &err, &status, &error);
+  g_assert_no_error (error);
+  if (!g_spawn_check_wait_status (status, NULL))
+    g_error ("%s: %s", line, err);
+}

@@ -17,6 +17,9 @@ void ph_test_init (int *argc, char ***argv);
 PhRandom ph_test_random (PhRandomSeeded *state, const char *name);
 uint64_t ph_test_seed (void);
 
+/* Runs a command that must succeed; its words are parted as by a shell. */
+void ph_test_command (const char *line);
+
 /* A path below the source tree (tests/..., of TOP_SRCDIR); free with g_free(). */
 char *ph_test_source_path (const char *relative);
 

@@ -18,20 +18,6 @@
 
 /* --- Helpers ------------------------------------------------------------------------------------- */
 
-/* Runs a command that must succeed. */
-static void
-command (const char *line)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *err = NULL;
-  int status;
-
-  g_spawn_command_line_sync (line, NULL, &err, &status, &error);
-  g_assert_no_error (error);
-  if (!g_spawn_check_wait_status (status, NULL))
-    g_error ("%s: %s", line, err);
-}
-
 static gboolean
 give_up (gpointer what)
 {
@@ -343,7 +329,7 @@ test_udp_too_large (void)
   PhAddr to;
   End a, b;
 
-  command ("ip link set lo mtu 1300");
+  ph_test_command ("ip link set lo mtu 1300");
   end_open (&a, 1, "127.0.0.1", PH_UDP_DEFAULT);
   end_open (&b, 2, "127.0.0.1", PH_UDP_DEFAULT);
   to = *ph_udp_local (b.udp);
@@ -358,7 +344,7 @@ test_udp_too_large (void)
   run_until (&b.complete, "the datagrams that fit");
   end_close (&a);
   end_close (&b);
-  command ("ip link set lo mtu 65536");
+  ph_test_command ("ip link set lo mtu 65536");
 }
 
 static void
@@ -436,10 +422,10 @@ test_udp_blocked_then_writable (void)
   uint64_t sent;
   End a;
 
-  command ("ip link add ph-a type veth peer name ph-b");
-  command ("ip addr add 10.77.0.1/24 dev ph-a");
-  command ("ip link set ph-b up");
-  command ("ip link set ph-a up");
+  ph_test_command ("ip link add ph-a type veth peer name ph-b");
+  ph_test_command ("ip addr add 10.77.0.1/24 dev ph-a");
+  ph_test_command ("ip link set ph-b up");
+  ph_test_command ("ip link set ph-a up");
   end_open (&a, 3, "10.77.0.1", PH_UDP_DEFAULT);
   g_assert_cmpint (setsockopt (ph_udp_fd (a.udp), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), ==,
                    0);
@@ -451,7 +437,7 @@ test_udp_blocked_then_writable (void)
   g_assert_cmpint (send_bytes (&a, &to, bytes, 10, 0, 0), ==, PH_UDP_ERROR);
   sent = ph_udp_stats (a.udp)->datagrams_sent;
 
-  command ("ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:02 dev ph-a");
+  ph_test_command ("ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:02 dev ph-a");
   run_until (&a.writable, "a writable socket");
   g_assert_cmpuint (a.n_writable, ==, 1);
   g_assert_false (ph_udp_is_blocked (a.udp));
@@ -459,7 +445,7 @@ test_udp_blocked_then_writable (void)
   g_assert_cmpuint (ph_udp_stats (a.udp)->datagrams_sent, ==, sent + 2);
   g_assert_cmpint (send_bytes (&a, &to, bytes, 10, 0, 0), ==, PH_UDP_SENT);
   end_close (&a);
-  command ("ip link del ph-a");
+  ph_test_command ("ip link del ph-a");
 }
 
 /* --- Timer --------------------------------------------------------------------------------------- */
@@ -565,14 +551,14 @@ test_interfaces_list (void)
   g_autoptr (GArray) usual = NULL;
   const PhInterface *lo;
 
-  command ("ip link add ph-a type veth peer name ph-b");
-  command ("ip addr add 10.78.0.1/24 dev ph-a");
-  command ("ip addr add 2001:db8::1/64 dev ph-a nodad");
-  command ("ip addr add 2001:db8::2/64 dev ph-a nodad preferred_lft 0");
+  ph_test_command ("ip link add ph-a type veth peer name ph-b");
+  ph_test_command ("ip addr add 10.78.0.1/24 dev ph-a");
+  ph_test_command ("ip addr add 2001:db8::1/64 dev ph-a nodad");
+  ph_test_command ("ip addr add 2001:db8::2/64 dev ph-a nodad preferred_lft 0");
   monitor = ph_interface_monitor_new (NULL, note_listed, &listed, &error);
   g_assert_no_error (error);
-  command ("ip link set ph-b up");
-  command ("ip link set ph-a up");
+  ph_test_command ("ip link set ph-b up");
+  ph_test_command ("ip link set ph-a up");
   run_until (&listed, "the interface's addresses");
   all = ph_interfaces_list (PH_INTERFACES_LOOPBACK);
   lo = find_address (all, "127.0.0.1");
@@ -591,7 +577,7 @@ test_interfaces_list (void)
   for (guint i = 0; i < usual->len; i++)
     g_assert_cmpint (ph_addr_scope (&g_array_index (usual, PhInterface, i).addr), !=,
                      PH_SCOPE_LINK_LOCAL);
-  command ("ip link del ph-a");
+  ph_test_command ("ip link del ph-a");
 }
 
 static unsigned
@@ -628,22 +614,22 @@ test_interfaces_link_local (void)
   g_autoptr (PhInterfaceMonitor) monitor = NULL;
   bool listed = false;
 
-  command ("sysctl -qw net.ipv6.conf.default.accept_dad=0");
-  command ("ip link add ph-a type veth peer name ph-b");
+  ph_test_command ("sysctl -qw net.ipv6.conf.default.accept_dad=0");
+  ph_test_command ("ip link add ph-a type veth peer name ph-b");
   monitor = ph_interface_monitor_new (NULL, note_link_local, &listed, &error);
   g_assert_no_error (error);
-  command ("ip link set ph-b up");
-  command ("ip link set ph-a up");
+  ph_test_command ("ip link set ph-b up");
+  ph_test_command ("ip link set ph-a up");
   run_until (&listed, "both ends' own addresses");
-  command ("ip addr add 10.78.0.1/24 dev ph-a");
+  ph_test_command ("ip addr add 10.78.0.1/24 dev ph-a");
   g_assert_cmpuint (count_link_local ("ph-a"), ==, 1);
   for (unsigned i = 0; i < PH_INTERFACES_LINK_LOCAL_MAX; i++) {
     g_autofree char *text = g_strdup_printf ("ip addr add fe80::%u/64 dev ph-b nodad", i + 1);
 
-    command (text);
+    ph_test_command (text);
   }
   g_assert_cmpuint (count_link_local ("ph-a"), ==, PH_INTERFACES_LINK_LOCAL_MAX);
-  command ("ip link del ph-a");
+  ph_test_command ("ip link del ph-a");
 }
 
 typedef struct {
@@ -670,17 +656,17 @@ test_interfaces_change (void)
 
   monitor = ph_interface_monitor_new (NULL, note_change, &change, &error);
   g_assert_no_error (error);
-  command ("ip link add ph-a type veth peer name ph-b");
-  command ("ip addr add 10.79.0.1/24 dev ph-a");
-  command ("ip link set ph-b up");
-  command ("ip link set ph-a up");
+  ph_test_command ("ip link add ph-a type veth peer name ph-b");
+  ph_test_command ("ip addr add 10.79.0.1/24 dev ph-a");
+  ph_test_command ("ip link set ph-b up");
+  ph_test_command ("ip link set ph-a up");
   run_until (&change.changed, "a changed interface");
   g_assert_cmpuint (change.n, ==, 1); /* many messages, told once */
   list = ph_interfaces_list (PH_INTERFACES_DEFAULT);
   g_assert_nonnull (find_address (list, "10.79.0.1"));
 
   change.changed = false;
-  command ("ip link del ph-a");
+  ph_test_command ("ip link del ph-a");
   run_until (&change.changed, "an interface that is gone");
 }
 
@@ -777,19 +763,19 @@ test_multicast (void)
   bool listed = false;
   uint32_t interface;
 
-  command ("ip link add ph-a type veth peer name ph-b");
-  command ("ip addr add 10.78.0.1/24 dev ph-a");
-  command ("ip addr add 2001:db8::1/64 dev ph-a nodad");
+  ph_test_command ("ip link add ph-a type veth peer name ph-b");
+  ph_test_command ("ip addr add 10.78.0.1/24 dev ph-a");
+  ph_test_command ("ip addr add 2001:db8::1/64 dev ph-a nodad");
   monitor = ph_interface_monitor_new (NULL, note_listed, &listed, &error);
   g_assert_no_error (error);
-  command ("ip link set ph-b up");
-  command ("ip link set ph-a up");
+  ph_test_command ("ip link set ph-b up");
+  ph_test_command ("ip link set ph-a up");
   run_until (&listed, "the interface's addresses");
   list = ph_interfaces_list (PH_INTERFACES_DEFAULT);
   interface = find_address (list, "10.78.0.1")->index;
   check_multicast ("10.78.0.1", "239.255.80.72", interface);
   check_multicast ("2001:db8::1", "ff02::1:5048", interface);
-  command ("ip link del ph-a");
+  ph_test_command ("ip link del ph-a");
 }
 
 /* --- Resolver ------------------------------------------------------------------------------------ */
@@ -879,7 +865,7 @@ main (int argc, char **argv)
   /* Interfaces and the MTU of lo are changed: other tests keep theirs. */
   if (unshare (CLONE_NEWNET) != 0)
     g_error ("no network namespace: %s", g_strerror (errno));
-  command ("ip link set lo up");
+  ph_test_command ("ip link set lo up");
 
   g_test_add_func ("/io/udp/ipv4", test_udp_ipv4);
   g_test_add_func ("/io/udp/ipv6", test_udp_ipv6);
