@@ -85,6 +85,7 @@ struct _PhConnector {
   bool had_link; /* the attempt has */
   PhTime ready_by; /* client: when a link on the selected pair must be ready; PH_NEVER */
   PhTime link_by; /* server: when the client's handshake must have begun on the selected pair */
+  PhTime detour_until; /* see PH_CONNECTOR_DETOUR */
   bool silenced; /* the last path went silent, and nobody has asked yet */
 
   PhTime retry_at;

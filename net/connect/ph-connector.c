@@ -74,6 +74,13 @@ ph_connector_set_trace (PhConnector *self, const PhTrace *trace)
   self->config.trace = *trace;
 }
 
+static bool
+is_on_detour (const PhConnector *self)
+{
+  return self->now < self->detour_until && self->agent != NULL
+         && ph_ice_agent_state (self->agent) == PH_ICE_CONNECTED;
+}
+
 void
 ph_connector_set_wanted (PhConnector *self, PhTime now, bool wanted)
 {
@@ -86,7 +93,7 @@ ph_connector_set_wanted (PhConnector *self, PhTime now, bool wanted)
     return;
   }
   self->retry_interval = PH_CONNECTOR_RETRY_MIN;
-  if (!ph_connector_has_link (self)
+  if (!ph_connector_has_link (self) && !is_on_detour (self)
       && (self->agent == NULL || ph_ice_agent_state (self->agent) != PH_ICE_CHECKING))
     ph_connector_attempt_start (self, now, 0);
 }
@@ -96,7 +103,7 @@ ph_connector_retry_now (PhConnector *self, PhTime now)
 {
   ph_connector_advance (self, now);
   self->retry_interval = PH_CONNECTOR_RETRY_MIN;
-  if (ph_connector_is_up (self)) {
+  if (ph_connector_is_up (self) || is_on_detour (self)) {
     if (self->agent != NULL)
       ph_ice_agent_recheck (self->agent, now);
   } else if (self->wanted) {
@@ -141,6 +148,8 @@ ph_connector_add_candidate (PhConnector *self, PhTime now, const PhCandidate *ca
 void
 ph_connector_remove_socket (PhConnector *self, PhTime now, uint32_t socket)
 {
+  const bool was_up = ph_connector_is_up (self);
+
   ph_connector_advance (self, now);
   for (guint i = self->candidates_due->len; i-- > 0;) {
     if (g_array_index (self->candidates_due, PhCandidate, i).socket == socket)
@@ -155,6 +164,8 @@ ph_connector_remove_socket (PhConnector *self, PhTime now, uint32_t socket)
     if (slot->link != NULL && slot->path.socket == socket)
       ph_connector_bury (self, slot, "socket gone");
   }
+  if (was_up && !ph_connector_is_up (self))
+    self->detour_until = ph_time_add (now, PH_CONNECTOR_DETOUR);
 }
 
 /* Carries out what the agent decided. */

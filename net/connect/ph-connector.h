@@ -53,6 +53,9 @@
 /* The same where the server has a link on another pair: that link then goes on over the selected one. Sooner,
  * since nothing is lost if the client's Initial comes all the same. */
 #define PH_CONNECTOR_REBINDING PH_SEC
+/* When the last link has gone with its address, while the attempt still has pairs that work from others: so long no
+ * new attempt is begun, since a link on one of those is a matter of some round trips. */
+#define PH_CONNECTOR_DETOUR (2 * PH_SEC)
 /* Pauses between attempts that failed: from the first to the second figure, doubling, with jitter. */
 #define PH_CONNECTOR_RETRY_MIN PH_SEC
 #define PH_CONNECTOR_RETRY_MAX (60 * PH_SEC)

@@ -54,6 +54,7 @@ static const char *const why_names[] = {
     [PH_ICE_WHY_SOCKET_GONE] = "our address is gone",
     [PH_ICE_WHY_UNCONNECTED] = "no connection",
     [PH_ICE_WHY_DISCONNECTED] = "connection closed",
+    [PH_ICE_WHY_PEER_LEFT] = "the peer's address is gone",
 };
 
 /* --- States and events -------------------------------------------------------------------------- */

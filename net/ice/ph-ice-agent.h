@@ -12,7 +12,8 @@
  * Renomination. Where both sides have announced it (ph_ice_agent_allow_renomination()) the controlling side
  * goes on comparing: a valid pair of a better kind (LAN, UDP, TCP, relay: ph_path_classify()), on a LAN TCP instead
  * of UDP that takes less than 20 ms, or of the same kind and faster by 5 ms and a quarter (IPv6 is taken for 3 ms faster than it is), takes
- * the selected one's place, and so does any that answers while the selected one is silent. Every nomination
+ * the selected one's place, and so does any that answers while the selected one is silent, or that the peer says on
+ * that it has lost its end of the selected one. Every nomination
  * carries a number that rises, and the controlled side follows the highest. A pair that was left because it failed has to stay
  * away for a while, longer each time. While the selected pair is relayed, all pairs are checked again
  * every minute.
@@ -127,6 +128,7 @@ typedef enum {
   PH_ICE_WHY_SOCKET_GONE, /* our socket was removed */
   PH_ICE_WHY_UNCONNECTED, /* no TCP connection came about */
   PH_ICE_WHY_DISCONNECTED, /* it ended */
+  PH_ICE_WHY_PEER_LEFT, /* the peer has lost its end */
 } PhIceWhy;
 
 /* A snapshot of a pair. */

@@ -45,7 +45,7 @@ ice_queue (PhIceAgent *self, uint32_t socket, const PhAddr *remote, uint8_t ttl,
   g_queue_push_tail (&self->out, out);
 }
 
-/* RFC 8445 §7.1. The same id and flags give the same bytes. */
+/* RFC 8445 §7.1. The same id and flags give the same bytes, but for news of a loss. */
 static void
 send_request (PhIceAgent *self, IcePair *pair, const PhStunId *id, bool nominates)
 {
@@ -63,6 +63,8 @@ send_request (PhIceAgent *self, IcePair *pair, const PhStunId *id, bool nominate
     ph_stun_put_flag (&w, PH_STUN_USE_CANDIDATE);
   if (nominates && self->renominates)
     ph_stun_put_u32 (&w, PH_STUN_NOMINATION, pair->nomination);
+  if (!self->controlling && self->gone != 0)
+    ph_stun_put_u32 (&w, PH_STUN_NOMINATION_GONE, self->gone);
   ph_stun_put_integrity (&w, ph_slice_string (self->remote_pwd));
   ph_stun_put_fingerprint (&w);
   ice_queue (self, pair->socket, &pair->remote_addr, 0, &w);
@@ -314,7 +316,7 @@ static bool
 handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStunMessage *request)
 {
   const bool nominates = ph_stun_has (request, PH_STUN_USE_CANDIDATE);
-  uint32_t priority, nomination = 0;
+  uint32_t priority, nomination = 0, gone = 0;
   IcePair *pair;
 
   if (ice_local_for_socket (self, ice_local_socket (in)) == NULL
@@ -342,10 +344,14 @@ handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStun
   if (self->state == PH_ICE_FAILED)
     ph_ice_agent_recheck (self, now);
   trigger_check (self, now, pair, nominates);
-  if (self->renominates)
+  if (self->renominates) {
     ph_stun_get_u32 (request, PH_STUN_NOMINATION, &nomination);
+    ph_stun_get_u32 (request, PH_STUN_NOMINATION_GONE, &gone);
+  }
   if (nominates && !self->controlling)
     ice_peer_nominates (self, now, pair, nomination);
+  if (gone != 0 && self->controlling)
+    ice_peer_left (self, now, pair, gone);
   ice_settle (self, now);
   return true;
 }

@@ -56,6 +56,7 @@ ice_select (PhIceAgent *self, PhTime now, IcePair *pair, bool moved)
   if (pair == self->selected)
     return;
   self->selected = pair;
+  self->gone = 0;
   ph_trace (self->config.trace, now, "ice", "pair %u selected", pair->id);
   if (self->state != PH_ICE_CONNECTED)
     ice_enter (self, now, PH_ICE_CONNECTED, "a pair is selected");
@@ -445,6 +446,39 @@ ph_ice_agent_heard (PhIceAgent *self, PhTime now, uint32_t connection)
   ice_settle (self, now);
 }
 
+/* The controlling side would only notice by silence: every check says so until it has chosen again. */
+static void
+tell_gone (PhIceAgent *self, PhTime now)
+{
+  self->gone = self->followed;
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair->state == PH_ICE_PAIR_SUCCEEDED)
+      pair->consent_at = now;
+  }
+}
+
+void
+ice_peer_left (PhIceAgent *self, PhTime now, const IcePair *via, uint32_t nomination)
+{
+  const IcePair *left = self->selected;
+
+  if (left == NULL || left == via || left->nomination != nomination)
+    return;
+
+  const PhAddr gone = left->remote_addr;
+
+  /* What other addresses of ours have of that end is worth no more. */
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair != via && pair->state == PH_ICE_PAIR_SUCCEEDED
+        && ph_addr_equal (&pair->remote_addr, &gone))
+      ice_pair_lost (self, now, pair, PH_ICE_WHY_PEER_LEFT);
+  }
+}
+
 void
 ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
 {
@@ -459,8 +493,11 @@ ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
   pair->in_use = false;
   pair->consent_at = PH_NEVER;
   pair->expires_at = PH_NEVER;
-  if (pair == self->selected)
+  if (pair == self->selected) {
     self->selected = NULL;
+    if (why == PH_ICE_WHY_SOCKET_GONE && !self->controlling && self->renominates)
+      tell_gone (self, now);
+  }
   ice_event (self, PH_ICE_EVENT_PAIR_LOST, pair);
   if (ice_pair_is_tcp (pair))
     pair->socket = 0;

@@ -104,6 +104,8 @@ struct _PhIceAgent {
   bool renominates; /* both sides can */
   uint32_t nomination; /* controlling: the last number given; controlled: the highest seen */
   uint32_t followed; /* controlled: the number of the selected pair */
+  uint32_t
+      gone; /* controlled: of the one that went with our address, until another is selected; 0: none */
   PhTime recheck_at; /* relayed: when better pairs are looked for again; PH_NEVER */
   IcePair *selected; /* borrowed from pairs, or NULL */
 
@@ -194,6 +196,8 @@ void ice_pair_connect (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t con
 void ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);
 /* The controlling peer nominates `pair`; `nomination` is the number that goes with it, 0: none. */
 void ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t nomination);
+/* On `via` the peer says that it has lost its end of the pair of this nomination. */
+void ice_peer_left (PhIceAgent *self, PhTime now, const IcePair *via, uint32_t nomination);
 void ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why);
 void ice_consider_nomination (PhIceAgent *self, PhTime now);
 /* Valid, but to be preferred to nothing that answers. */

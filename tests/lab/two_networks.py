@@ -91,6 +91,20 @@ def goes_on(receiver, sender, since, seconds):
 
 
 @scenario()
+def cable_pulled():
+    """The interface that a file goes by is gone: it goes on over the other within 2 s."""
+    programs()
+    with Lab(TwoNetworks('port-restricted', 'port-restricted', delay_ms=DELAY_MS)) as lab:
+        lab.set_up()
+        file, receiver, sender = sending_over_first(lab, 80_000_000)
+        pulled = time.monotonic()
+        lab.network.unplug('left')
+        goes_on(receiver, sender, pulled, 2)
+        lab.network.release()
+        arrives(lab, file, receiver, sender, 60)
+
+
+@scenario()
 def uplink_dies():
     """The network that a file goes by leads nowhere any more, and nothing says so: it goes on over the other."""
     programs()

@@ -30,6 +30,36 @@ test_exact_counts (void)
                     20 * PH_MSEC);
 }
 
+/* B is on two networks, and loses the one that is used: A, who nominates, need not wait for silence. */
+static void
+test_controlled_loses_socket (void)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *a = add_socket (w, A, "192.0.2.1:1000", NULL);
+  const Socket *first = add_socket (w, B, "192.0.2.2:2000", NULL);
+  const Socket *second = add_socket (w, B, "198.51.100.2:2000", NULL);
+  PhIcePair pair;
+
+  for (unsigned i = 0; i < 2; i++)
+    ph_ice_agent_allow_renomination (w->agents[i]);
+  tell (w, A, host (a));
+  tell (w, B, host (first));
+  tell (w, B, ph_candidate_host (second->addr, second->id, 1));
+  introduce (w);
+  run_for (w, 3 * PH_SEC);
+  pair = assert_connected (w);
+  g_assert_true (ph_addr_equal (&pair.remote_addr, &first->addr));
+
+  ph_ice_agent_remove_socket (w->agents[B], w->now, first->id);
+  run_for (w, 5 * w->delay);
+  pair = assert_connected (w);
+  g_assert_true (ph_addr_equal (&pair.remote_addr, &second->addr));
+  g_assert_cmpint (w->last[A][PH_ICE_EVENT_PAIR_LOST].pair.why, ==, PH_ICE_WHY_PEER_LEFT);
+  run_for (w, 10 * PH_SEC);
+  pair = assert_connected (w);
+  g_assert_true (ph_addr_equal (&pair.remote_addr, &second->addr));
+}
+
 /* A's address is nowhere told: B learns it from A's check. */
 static void
 test_peer_reflexive (void)
@@ -787,6 +817,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ice/exact-counts", test_exact_counts);
   g_test_add_func ("/ice/peer-reflexive", test_peer_reflexive);
   g_test_add_func ("/ice/peer-reflexive-link-local", test_peer_reflexive_link_local);
+  g_test_add_func ("/ice/controlled-loses-socket", test_controlled_loses_socket);
   g_test_add_func ("/ice/punch", test_punch);
   g_test_add_func ("/ice/punch-late-peer", test_punch_late_peer);
   g_test_add_data_func ("/ice/role-conflict/controlling", GINT_TO_POINTER (true),
