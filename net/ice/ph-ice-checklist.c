@@ -374,6 +374,17 @@ stands_for_socket (const PhIceAgent *self, const PhCandidate *local)
   return ice_local_for_socket (self, local->socket) == local;
 }
 
+static void
+pair_with_locals (PhIceAgent *self, PhTime now, PhCandidate *remote)
+{
+  for (unsigned i = 0; i < self->locals->len; i++) {
+    const PhCandidate *local = self->locals->pdata[i];
+
+    if (stands_for_socket (self, local) && is_worth_it (local, remote))
+      add_pair (self, now, local, remote);
+  }
+}
+
 bool
 ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandidate *candidate)
 {
@@ -394,6 +405,7 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
     remote->priority = candidate->priority;
     g_strlcpy (remote->foundation, candidate->foundation, sizeof remote->foundation);
     ice_pairs_rank (self);
+    pair_with_locals (self, now, remote); /* it was one only with the socket that it came on */
     ice_settle (self, now);
     return true;
   }
@@ -401,12 +413,7 @@ ph_ice_agent_add_remote_candidate (PhIceAgent *self, PhTime now, const PhCandida
   remote = add_remote (self, now, candidate);
   if (remote == NULL)
     return false;
-  for (unsigned i = 0; i < self->locals->len; i++) {
-    const PhCandidate *local = self->locals->pdata[i];
-
-    if (stands_for_socket (self, local) && is_worth_it (local, remote))
-      add_pair (self, now, local, remote);
-  }
+  pair_with_locals (self, now, remote);
   if (self->state == PH_ICE_FAILED)
     ph_ice_agent_recheck (self, now);
   ice_settle (self, now);

@@ -88,6 +88,40 @@ test_peer_reflexive (void)
   g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[B], w->now, &late));
 }
 
+static bool
+count_pair (void *user, const PhIcePair *pair)
+{
+  unsigned *n = user;
+
+  ++*n;
+  return true;
+}
+
+/* A's check comes on one of B's two sockets, before A's signal. With the signal the other one has a pair too: the
+ * first may have been a relay's. */
+static void
+test_peer_reflexive_then_told (void)
+{
+  g_autoptr (World) w = world_new ();
+  const PhCandidate own = host (add_socket (w, A, "192.0.2.1:1000", NULL));
+  const Socket *told = add_socket (w, B, "192.0.2.2:2000", NULL);
+  const PhCandidate other = host (add_socket (w, B, "192.0.2.3:2000", NULL));
+  unsigned n = 0;
+
+  g_assert_true (ph_ice_agent_add_local_candidate (w->agents[A], w->now, &own));
+  g_assert_true (ph_ice_agent_add_local_candidate (w->agents[B], w->now, &other));
+  tell (w, B, host (told));
+  introduce (w);
+  run_for (w, 1 * PH_SEC);
+  assert_connected (w);
+  ph_ice_agent_for_each_pair (w->agents[B], count_pair, &n);
+  g_assert_cmpuint (n, ==, 1);
+  g_assert_true (ph_ice_agent_add_remote_candidate (w->agents[B], w->now, &own));
+  n = 0;
+  ph_ice_agent_for_each_pair (w->agents[B], count_pair, &n);
+  g_assert_cmpuint (n, ==, 2);
+}
+
 /* The same on one cable: what is seen has the scope of this computer's own, what is told has none. */
 static void
 test_peer_reflexive_link_local (void)
@@ -816,6 +850,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/ice/exact-counts", test_exact_counts);
   g_test_add_func ("/ice/peer-reflexive", test_peer_reflexive);
+  g_test_add_func ("/ice/peer-reflexive-then-told", test_peer_reflexive_then_told);
   g_test_add_func ("/ice/peer-reflexive-link-local", test_peer_reflexive_link_local);
   g_test_add_func ("/ice/controlled-loses-socket", test_controlled_loses_socket);
   g_test_add_func ("/ice/punch", test_punch);
