@@ -354,6 +354,15 @@ real_path (const Listing *self, uint32_t index)
   return g_strdup (path);
 }
 
+/* The last part of a path. */
+static const char *
+own_name (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+
+  return slash != NULL ? slash + 1 : path;
+}
+
 static void
 tell_file (PhCore *self, const PhCommand *command, const Listing *listing, uint32_t index,
            uint64_t before)
@@ -361,6 +370,7 @@ tell_file (PhCore *self, const PhCommand *command, const Listing *listing, uint3
   static const uint8_t unknown[PH_SHA256_LEN] = {0};
   const PhEntry *entry = ph_manifest_entry (listing->manifest, index);
   g_autofree char *path = real_path (listing, index);
+  const char *sent_as = ph_manifest_name (listing->manifest, index);
   char hex[2 * PH_SHA256_LEN + 1] = "";
   gsize len = 0;
   const uint8_t *digests =
@@ -382,6 +392,7 @@ tell_file (PhCore *self, const PhCommand *command, const Listing *listing, uint3
                               {
                                   .index = index,
                                   .path = path,
+                                  .sent_as = g_str_equal (own_name (path), sent_as) ? "" : sent_as,
                                   .folder = entry->kind == PH_ENTRY_FOLDER,
                                   .size = entry->size,
                                   .sha256 = hex,

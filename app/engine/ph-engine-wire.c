@@ -77,8 +77,9 @@ static const Field setting_fields[] = {
     FIELD (setting.is_set, BOOL),
 };
 static const Field file_fields[] = {
-    FIELD (file.index, UINT32), FIELD (file.path, TEXT),   FIELD (file.folder, BOOL),
-    FIELD (file.size, UINT64),  FIELD (file.sha256, TEXT), FIELD (file.state, UINT32),
+    FIELD (file.index, UINT32), FIELD (file.path, TEXT),   FIELD (file.sent_as, TEXT),
+    FIELD (file.folder, BOOL),  FIELD (file.size, UINT64), FIELD (file.sha256, TEXT),
+    FIELD (file.state, UINT32),
 };
 
 /* The longest list. */

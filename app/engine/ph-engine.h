@@ -176,6 +176,7 @@ typedef enum {
 typedef struct {
   uint32_t index; /* in the transfer */
   const char *path; /* relative, parted by '/' */
+  const char *sent_as; /* the sender's name for it, where it has another here; else "" */
   bool folder;
   uint64_t size;
   const char *sha256; /* 64 hex digits; "" not known (yet) */

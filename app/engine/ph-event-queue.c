@@ -80,6 +80,7 @@ held_new (const PhEvent *event)
   self->event.setting.key = keep (self, event->setting.key);
   self->event.setting.value = keep (self, event->setting.value);
   self->event.file.path = keep (self, event->file.path);
+  self->event.file.sent_as = keep (self, event->file.sent_as);
   self->event.file.sha256 = keep (self, event->file.sha256);
   keep_transfer (self, &event->transfer);
   return self;

@@ -18,8 +18,6 @@ struct _PhSafeNames {
   PhManifest *manifest;
   /* NULL: all paths are the manifest's. Else an entry's own, or NULL where it is the manifest's. */
   const char **paths;
-  uint8_t *changed; /* NULL like paths */
-  uint32_t n_changed;
   GStringChunk *chunk;
 };
 
@@ -267,7 +265,6 @@ ph_safe_names_new (PhManifest *manifest, bool fold)
   g_autoptr (GString) path = g_string_new (NULL);
 
   self->paths = g_new0 (const char *, len);
-  self->changed = g_new0 (uint8_t, len);
   self->chunk = g_string_chunk_new (16 << 10);
 
   for (uint32_t i = 0; i < len; i++) {
@@ -281,8 +278,6 @@ ph_safe_names_new (PhManifest *manifest, bool fold)
     if (parent != PH_MANIFEST_TOP)
       g_string_append_printf (path, "%s/", self->paths[parent]);
     g_string_append (path, safe);
-    self->changed[i] = strcmp (safe, name) != 0;
-    self->n_changed += self->changed[i];
     /* A path that is too long takes all below it along: they are longer still. */
     self->paths[i] = strcmp (path->str, entry->path) == 0
                          ? entry->path
@@ -299,7 +294,6 @@ ph_safe_names_free (PhSafeNames *self)
   ph_manifest_unref (self->manifest);
   g_clear_pointer (&self->chunk, g_string_chunk_free);
   g_free (self->paths);
-  g_free (self->changed);
   g_free (self);
 }
 
@@ -310,19 +304,6 @@ ph_safe_names_path (const PhSafeNames *self, uint32_t index)
       self->paths != NULL ? self->paths[index] : ph_manifest_entry (self->manifest, index)->path;
 
   return strlen (path) <= SAFE_PATH_MAX ? path : NULL;
-}
-
-uint32_t
-ph_safe_names_changed (const PhSafeNames *self)
-{
-  return self->n_changed;
-}
-
-bool
-ph_safe_names_is_changed (const PhSafeNames *self, uint32_t index)
-{
-  g_assert (index < ph_manifest_len (self->manifest));
-  return self->changed != NULL && self->changed[index];
 }
 
 /* --- Showing ------------------------------------------------------------------------------------- */

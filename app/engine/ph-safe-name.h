@@ -35,10 +35,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhSafeNames, ph_safe_names_free)
 
 /* Owned by `self` (or by the manifest, which it holds). NULL: the path got too long for this system. */
 const char *ph_safe_names_path (const PhSafeNames *self, uint32_t index);
-/* How many entries got another name than the manifest gives (their own part of the path, not their
- * parents'): what the person is told. */
-uint32_t ph_safe_names_changed (const PhSafeNames *self);
-bool ph_safe_names_is_changed (const PhSafeNames *self, uint32_t index);
 
 /* For showing any text from outside, on a terminal or in a label: control, bidi, invisible and invalid
  * bytes become visible escapes (\x1b, \u202e), and text with letters beyond Latin, Greek and Cyrillic is

@@ -411,6 +411,7 @@ ph_add_person_dialog_init (PhAddPersonDialog *self)
 {
   self->link_message = g_strdup ("");
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_name_pages (GTK_WIDGET (self->link_row));
 }
 
 AdwDialog *

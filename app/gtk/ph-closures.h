@@ -10,5 +10,9 @@
 
 void ph_closures_bind (GtkWidgetClass *widget_class);
 
+/* Names the pages of an AdwViewStack for screen readers: libadwaita takes their titles, with the underscores that mark a key.
+ * `page`: any widget within the stack. */
+void ph_name_pages (GtkWidget *page);
+
 /* Puts text on the clipboard and says so in a toast. */
 void ph_copy_text (GtkWidget *widget, const char *text, const char *said);

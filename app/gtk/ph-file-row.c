@@ -19,12 +19,18 @@ static GParamSpec *properties[N_PROPS];
 G_DEFINE_FINAL_TYPE (PhFileRow, ph_file_row, ADW_TYPE_ACTION_ROW)
 
 static char *
-file_words (PhFileRow *self, const char *size, const char *state, const char *sha256)
+file_words (PhFileRow *self, const char *size, const char *state, const char *sha256,
+            const char *sent_as)
 {
   GString *words = g_string_new (size);
 
   if (state != NULL && *state != '\0')
     g_string_append_printf (words, "%s%s", words->len > 0 ? " · " : "", state);
+  if (sent_as != NULL && *sent_as != '\0') {
+    g_string_append (words, words->len > 0 ? "\n" : "");
+    /* Translators: %s is the name that a file had at the other side: another than here, where it could not be used */
+    g_string_append_printf (words, _ ("Sent as “%s”"), sent_as);
+  }
   if (sha256 != NULL && *sha256 != '\0') {
     g_autofree char *groups = ph_transfer_digest (sha256);
 

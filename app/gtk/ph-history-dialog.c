@@ -19,6 +19,7 @@ struct _PhHistoryDialog {
   GtkWidget *search_bar;
   GtkSearchEntry *search_entry;
   GtkListBox *list;
+  GtkMenuButton *menu_button;
 
   PhClient *client;
   PhContactItem *contact; /* NULL: everybody */
@@ -245,6 +246,14 @@ find (GtkWidget *widget, const char *action, GVariant *parameter)
   gtk_widget_grab_focus (GTK_WIDGET (self->search_entry));
 }
 
+/* F10, as in a window: GTK would look for the menu of the window behind. */
+static gboolean
+open_menu (GtkWidget *widget, GVariant *args, gpointer user_data)
+{
+  gtk_menu_button_popup (PH_HISTORY_DIALOG (widget)->menu_button);
+  return GDK_EVENT_STOP;
+}
+
 /* --- Object ---------------------------------------------------------------------------------------- */
 
 static void
@@ -359,6 +368,7 @@ install_actions (GtkWidgetClass *widget_class)
   gtk_widget_class_install_action (widget_class, "history.find", NULL, find);
   gtk_widget_class_add_binding_action (widget_class, GDK_KEY_f, GDK_CONTROL_MASK, "history.find",
                                        NULL);
+  gtk_widget_class_add_binding (widget_class, GDK_KEY_F10, 0, open_menu, NULL);
 }
 
 static void
@@ -390,6 +400,7 @@ ph_history_dialog_class_init (PhHistoryDialogClass *klass)
   gtk_widget_class_bind_template_child (widget_class, PhHistoryDialog, search_bar);
   gtk_widget_class_bind_template_child (widget_class, PhHistoryDialog, search_entry);
   gtk_widget_class_bind_template_child (widget_class, PhHistoryDialog, list);
+  gtk_widget_class_bind_template_child (widget_class, PhHistoryDialog, menu_button);
   gtk_widget_class_bind_template_callback (widget_class, visible_page);
   gtk_widget_class_bind_template_callback (widget_class, edge_reached);
   gtk_widget_class_bind_template_callback (widget_class, row_activated);

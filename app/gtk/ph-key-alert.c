@@ -36,15 +36,10 @@ AdwDialog *
 ph_key_alert_new (PhClient *client, PhContactItem *contact)
 {
   AdwAlertDialog *alert = ADW_ALERT_DIALOG (adw_alert_dialog_new (NULL, NULL));
-  GtkWidget *icon = gtk_image_new_from_icon_name ("security-low-symbolic");
   Subject *subject = g_new (Subject, 1);
 
   subject->client = g_object_ref (client);
   subject->contact = g_object_ref (contact);
-  gtk_image_set_pixel_size (GTK_IMAGE (icon), 64);
-  gtk_widget_add_css_class (icon, "error");
-  gtk_accessible_update_state (GTK_ACCESSIBLE (icon), GTK_ACCESSIBLE_STATE_HIDDEN, TRUE, -1);
-  adw_alert_dialog_set_extra_child (alert, icon);
   /* Translators: %s is the name of a person or device. */
   adw_alert_dialog_format_heading (alert, _ ("Stop: This May Not Be %s"),
                                    ph_contact_item_display_name (contact));

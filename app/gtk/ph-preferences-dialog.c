@@ -346,6 +346,7 @@ static void
 ph_preferences_dialog_init (PhPreferencesDialog *self)
 {
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_name_pages (GTK_WIDGET (self->name_row));
 }
 
 AdwDialog *

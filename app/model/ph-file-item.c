@@ -12,6 +12,7 @@ struct _PhFileItem {
 
   char *path;
   char *display_path;
+  char *sent_as;
   char *sha256;
   uint64_t size;
   uint32_t index;
@@ -22,6 +23,7 @@ struct _PhFileItem {
 enum {
   PROP_0,
   PROP_PATH,
+  PROP_SENT_AS,
   PROP_FOLDER,
   PROP_SIZE,
   PROP_SIZE_TEXT,
@@ -54,6 +56,7 @@ ph_file_item_finalize (GObject *object)
 
   g_free (self->path);
   g_free (self->display_path);
+  g_free (self->sent_as);
   g_free (self->sha256);
   G_OBJECT_CLASS (ph_file_item_parent_class)->finalize (object);
 }
@@ -66,6 +69,9 @@ ph_file_item_get_property (GObject *object, guint id, GValue *value, GParamSpec 
   switch (id) {
   case PROP_PATH:
     g_value_set_string (value, self->display_path);
+    break;
+  case PROP_SENT_AS:
+    g_value_set_string (value, self->sent_as);
     break;
   case PROP_FOLDER:
     g_value_set_boolean (value, self->folder);
@@ -97,6 +103,7 @@ ph_file_item_class_init (PhFileItemClass *klass)
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
   GParamSpec *properties[N_PROPS] = {
       [PROP_PATH] = g_param_spec_string ("path", NULL, NULL, "", flags),
+      [PROP_SENT_AS] = g_param_spec_string ("sent-as", NULL, NULL, "", flags),
       [PROP_FOLDER] = g_param_spec_boolean ("folder", NULL, NULL, FALSE, flags),
       [PROP_SIZE] = g_param_spec_uint64 ("size", NULL, NULL, 0, G_MAXUINT64, 0, flags),
       [PROP_SIZE_TEXT] = g_param_spec_string ("size-text", NULL, NULL, "", flags),
@@ -122,6 +129,7 @@ ph_file_item_new (const PhFileView *view)
 
   self->path = g_strdup (view->path);
   self->display_path = ph_display_name (view->path);
+  self->sent_as = ph_display_name (view->sent_as);
   self->sha256 = g_strdup (view->sha256);
   self->size = view->size;
   self->index = view->index;

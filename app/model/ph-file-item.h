@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One file or folder of a transfer. Properties, read-only: path (safe to show), folder (boolean), size
- * (bytes), size-text, sha256 ("" not known), state (PhFileState as an int), state-text. */
+/* One file or folder of a transfer. Properties, read-only: path (safe to show), sent-as (likewise: the name
+ * that the sender gave it, "" where it has that), folder (boolean), size (bytes), size-text, sha256 ("" not known), state (PhFileState as an int), state-text. */
 
 #pragma once
 

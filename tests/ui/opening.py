@@ -131,6 +131,9 @@ def open_received(desktop):
             texts.expect(letter, letter)
             menu(window, 'Strange.blend', 'Show in Folder', history)
             manager.expect(letter, strange)
+            window.activate(window.wait('Letter.txt', 'list item', within=history))
+            window.wait_text('Sent as “Letter.txt”')
+            window.press('Back', 'button', within=history)
 
             letter.rename(letter.with_name('Mine.txt'))
             strange.unlink()

@@ -33,7 +33,8 @@ def history(desktop):
         window.action('history')
         dialog = window.wait('History', 'dialog')
         window.wait('Plums.txt', 'list item', within=dialog)
-        window.press('Menu', 'toggle button', within=dialog)
+        window.focus()
+        desktop.key('F10')
         window.press('Missed Offers Only', seconds=10)
         wait_for('Apples.txt to go', lambda: not window.find('Apples.txt', 'list item', dialog))
         window.wait('Plums.txt', 'list item', within=dialog)
@@ -87,6 +88,7 @@ def history_of_one_person(desktop):
 
         window = home.open(home.left)
         person = details(window, 'Desk')
+        wait_for('the focus where nothing is selected', lambda: window.has_focus(window.wait('Compare Keys', 'list item', within=person)))
         window.click(window.wait('History', 'list item', within=person))
         history = window.wait('History With Desk', 'dialog')
 

@@ -188,14 +188,13 @@ class Pilot:
         if action is None or action.get_n_actions() == 0 or not action.do_action(0):
             self.click(node)
 
-    def can_act(self, node, unlike=()):
-        """Whether there is something to activate, and it is not one of the actions in `unlike`."""
+    def can_act(self, node):
+        """Whether there is something to activate."""
         try:
             action = node.get_action_iface()
             states = node.get_state_set()
             return action is not None and action.get_n_actions() > 0 and all(
-                states.contains(each) for each in (Atspi.StateType.SENSITIVE, Atspi.StateType.VISIBLE)) and (
-                    not unlike or Atspi.Action.get_action_name(action, 0) not in unlike)
+                states.contains(each) for each in (Atspi.StateType.SENSITIVE, Atspi.StateType.VISIBLE))
         except GLib.Error:
             return False
 
@@ -209,7 +208,7 @@ class Pilot:
     def type_into(self, node, text):
         """Replaces what is in an entry, by mouse and keys."""
         self.click(node)
-        wait_for(f'{self.label}: focus', lambda: self._focused_within(node), 10)
+        wait_for(f'{self.label}: focus', lambda: self.has_focus(node), 10)
         self.desktop.key('ctrl+a')
         self.desktop.type(text)
 
@@ -223,12 +222,13 @@ class Pilot:
         node = self.wait(name, role)
         self.focus()
         for _ in range(TABS_MAX):
-            if self._focused_within(node):
+            if self.has_focus(node):
                 return node
             self.desktop.key('Tab')
         raise LabError(f'{self.label}: {name} cannot be reached by {TABS_MAX} presses of Tab')
 
-    def _focused_within(self, node):
+    def has_focus(self, node):
+        """It, or something in it."""
         return any(each.get_state_set().contains(Atspi.StateType.FOCUSED) for each in self.nodes(node))
 
     def focus(self):

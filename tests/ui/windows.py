@@ -123,7 +123,9 @@ def preferences(desktop):
         window = home.open(home.left)
         window.focus()
         desktop.key('ctrl+comma')
-        window.wait('Preferences', 'dialog')
+        dialog = window.wait('Preferences', 'dialog')
+        window.wait('General', 'panel', within=dialog)  # without the mark of a key
+        window.wait('Connection', 'panel', within=dialog)
         name = window.wait('Your name, as others see it', 'text')
         window.type_into(name, 'Kitchen')
         desktop.key('Return')

@@ -183,14 +183,6 @@ test_collisions (void)
   assert_paths (clean, true, folded_out);
   assert_paths (same, false, same_out);
   assert_paths (forms, true, forms_out);
-
-  g_autoptr (PhSafeNames) names = names_of (same, false);
-
-  g_assert_cmpuint (ph_safe_names_changed (names), ==, 5);
-  g_assert_false (ph_safe_names_is_changed (names, 0));
-  g_assert_true (ph_safe_names_is_changed (names, 1));
-  /* Its own name is as it was, though its folder's is not. */
-  g_assert_false (ph_safe_names_is_changed (names, 6));
 }
 
 /* Many names that all become one: linear, not quadratic. */

@@ -46,6 +46,7 @@ hear (const PhEvent *event, gpointer user_data)
     break;
   case PH_EVENT_FILE:
     g_ptr_array_add (t->files, g_strdup (event->file.path));
+    g_ptr_array_add (t->sent_as, g_strdup (event->file.sent_as));
     break;
   case PH_EVENT_DONE:
     g_clear_error (&t->error);
@@ -82,6 +83,7 @@ threat_command (Threat *t, PhCommandType type, uint8_t id)
   const unsigned done = t->done;
 
   g_ptr_array_set_size (t->files, 0);
+  g_ptr_array_set_size (t->sent_as, 0);
   ph_core_run (t->core, &command);
   wait_until (t->done > done);
   return t->error == NULL;
@@ -226,6 +228,7 @@ threat_new (void)
   t->told = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, told_free);
   t->names = g_ptr_array_new_with_free_func (g_free);
   t->files = g_ptr_array_new_with_free_func (g_free);
+  t->sent_as = g_ptr_array_new_with_free_func (g_free);
   t->random = ph_system_random ();
   t->buffer = g_malloc (PH_TRANSMIT_MAX);
 
@@ -325,6 +328,7 @@ threat_end (Threat *t)
   g_hash_table_unref (t->told);
   g_ptr_array_unref (t->names);
   g_ptr_array_unref (t->files);
+  g_ptr_array_unref (t->sent_as);
   g_clear_error (&t->error);
   g_free (t->buffer);
   g_free (t->root);

@@ -20,6 +20,7 @@ typedef struct {
   GHashTable *told; /* id of a transfer -> Seen: what the person was told last */
   GPtrArray *names; /* of char *: top-level names that the person was told of last */
   GPtrArray *files; /* of char *: paths of the last list of files */
+  GPtrArray *sent_as; /* and which of their names had to be another one */
   unsigned offers; /* snapshots of transfers that wait for an answer */
   GError *error; /* of the last command */
   unsigned done; /* commands that have ended */
