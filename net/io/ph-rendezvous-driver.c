@@ -162,6 +162,12 @@ ph_rendezvous_driver_settle (PhRendezvousDriver *self)
   ph_timer_arm (self->timer, ph_rendezvous_client_next_timeout (self->client, &why));
 }
 
+bool
+ph_rendezvous_driver_remote (const PhRendezvousDriver *self, PhAddr *ret_remote)
+{
+  return self->socket != NULL && ph_websocket_remote (self->socket, ret_remote);
+}
+
 void
 ph_rendezvous_driver_set_nat64 (PhRendezvousDriver *self, const PhNat64Prefix *prefix)
 {

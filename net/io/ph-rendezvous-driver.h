@@ -27,6 +27,8 @@ PhRendezvousClient *ph_rendezvous_driver_client (PhRendezvousDriver *self);
 void ph_rendezvous_driver_settle (PhRendezvousDriver *self);
 /* From the next dialling on an address of IPv4 is reached through this translator; len 0: as it is. */
 void ph_rendezvous_driver_set_nat64 (PhRendezvousDriver *self, const PhNat64Prefix *prefix);
+/* ph_websocket_remote() */
+bool ph_rendezvous_driver_remote (const PhRendezvousDriver *self, PhAddr *ret_remote);
 /* ph_rendezvous_client_network_changed(), settled. A connection that leaves from an address that is gone is given up
  * at once, and made anew: its end would not be noticed for seconds. */
 void ph_rendezvous_driver_network_changed (PhRendezvousDriver *self);

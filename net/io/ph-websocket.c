@@ -20,7 +20,7 @@ struct _PhWebsocket {
   SoupMessage *message; /* owned; the HTTP request that became the WebSocket */
   GCancellable *cancel; /* owned; of the dialling, which may outlive the PhWebsocket */
   SoupWebsocketConnection *connection; /* owned; NULL until open */
-  PhAddr local; /* of the TCP connection; unset until there is one */
+  PhAddr local, remote; /* of the TCP connection; unset until there is one */
   bool ended;
 };
 
@@ -61,6 +61,7 @@ on_network_event (SoupMessage *message, GSocketClientEvent event, GIOStream *str
 {
   PhWebsocket *self = user;
   g_autoptr (GSocketAddress) local = NULL;
+  g_autoptr (GSocketAddress) remote = NULL;
   PhSockaddr name;
 
   if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (stream))
@@ -68,6 +69,18 @@ on_network_event (SoupMessage *message, GSocketClientEvent event, GIOStream *str
   local = g_socket_connection_get_local_address (G_SOCKET_CONNECTION (stream), NULL);
   if (local != NULL && g_socket_address_to_native (local, &name, sizeof name, NULL))
     self->local = ph_sockaddr_to_addr (&name.sa);
+  remote = g_socket_connection_get_remote_address (G_SOCKET_CONNECTION (stream), NULL);
+  if (remote != NULL && g_socket_address_to_native (remote, &name, sizeof name, NULL))
+    self->remote = ph_sockaddr_to_addr (&name.sa);
+}
+
+bool
+ph_websocket_remote (const PhWebsocket *self, PhAddr *ret_remote)
+{
+  if (self->connection == NULL || !ph_addr_is_set (&self->remote))
+    return false;
+  *ret_remote = self->remote;
+  return true;
 }
 
 bool

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "net/base/ph-bytes.h"
+#include "net/base/ph-addr.h"
 
 #include <gio/gio.h>
 
@@ -44,6 +44,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhWebsocket, ph_websocket_free)
 
 /* Queues a text frame; ignored unless open. */
 void ph_websocket_send (PhWebsocket *self, const char *text);
+/* Where the TCP connection leads to: the server or an HTTP proxy. False while dialling. */
+bool ph_websocket_remote (const PhWebsocket *self, PhAddr *ret_remote);
 /* Whether this computer has lost the address that the connection leaves from: nothing will come of it, and nobody
  * says so. False while dialling. */
 bool ph_websocket_is_stranded (const PhWebsocket *self);

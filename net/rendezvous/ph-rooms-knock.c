@@ -14,6 +14,7 @@
 struct _PhRoomsPendingKnock {
   uint64_t number;
   uint64_t connection; /* may be gone */
+  uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN];
   PhTime due; /* when the device is answered */
 };
 
@@ -52,7 +53,6 @@ ph_rooms_knocks_announce (const PhRoomsConn *conn, JsonObject *welcome)
 
   if (!may_knock (conn))
     return;
-  json_object_set_string_member (welcome, "knock_from", ph_addr_format_ip (&conn->local, text));
   json_object_set_string_member (welcome, "knock_to", ph_addr_format_ip (&conn->remote, text));
 }
 
@@ -83,9 +83,8 @@ ph_rooms_handle_knock (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject 
     why = "this server does not knock there";
   else if (port < PH_RENDEZVOUS_KNOCK_PORT_MIN)
     why = "not at ports below 1024";
-  else if (conn->knocking)
-    why = "one after the other";
-  else if (g_queue_get_length (&self->knocks) >= PH_ROOMS_KNOCKS_MAX
+  else if (conn->n_knocks >= PH_RENDEZVOUS_KNOCKS_MAX
+           || g_queue_get_length (&self->knocks) >= PH_ROOMS_KNOCKS_MAX
            || !may_spend (self, now, conn))
     why = "too many knocks";
   if (why != NULL) {
@@ -104,7 +103,8 @@ ph_rooms_handle_knock (PhRooms *self, PhTime now, PhRoomsConn *conn, JsonObject 
   knock->to = conn->remote;
   knock->to.port = (uint16_t)port;
   ph_rendezvous_greeting (token, knock->greeting);
-  conn->knocking = true;
+  memcpy (pending->token, token, sizeof token);
+  conn->n_knocks++;
   g_queue_push_tail (&self->knocks, pending);
   g_queue_push_tail (&self->knocks_out, knock);
 }
@@ -120,17 +120,25 @@ ph_rooms_poll_knock (PhRooms *self, PhRoomsKnock *ret_knock)
   return true;
 }
 
-/* Of the connection that asked, if it is still there. */
-static PhRoomsConn *
-end_knock (PhRooms *self, GList *link)
+/* Tells the connection that asked, if it is still there. */
+static void
+end_knock (PhRooms *self, PhTime now, GList *link, bool tried)
 {
   g_autofree PhRoomsPendingKnock *pending = link->data;
   PhRoomsConn *conn = g_hash_table_lookup (self->conns, &pending->connection);
+  g_autoptr (JsonObject) message = ph_json_message (tried ? "knocked" : "knock");
 
   g_queue_delete_link (&self->knocks, link);
-  if (conn != NULL)
-    conn->knocking = false;
-  return conn;
+  if (conn == NULL)
+    return;
+  g_assert (conn->n_knocks > 0);
+  conn->n_knocks--;
+  ph_json_set_bytes (message, "token", ph_slice (pending->token, sizeof pending->token));
+  if (tried)
+    ph_rooms_send (self, now, conn, g_steal_pointer (&message));
+  else
+    ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_KNOCK_REFUSED, "the server cannot connect",
+                     message);
 }
 
 void
@@ -138,18 +146,11 @@ ph_rooms_knock_failed (PhRooms *self, PhTime now, uint64_t number)
 {
   for (GList *link = self->knocks.head; link != NULL; link = link->next) {
     const PhRoomsPendingKnock *pending = link->data;
-    PhRoomsConn *conn;
 
-    if (pending->number != number)
-      continue;
-    conn = end_knock (self, link);
-    if (conn != NULL) {
-      g_autoptr (JsonObject) request = ph_json_message ("knock");
-
-      ph_rooms_refuse (self, now, conn, PH_RENDEZVOUS_KNOCK_REFUSED, "the server cannot connect",
-                       request);
+    if (pending->number == number) {
+      end_knock (self, now, link, false);
+      return;
     }
-    return;
   }
 }
 
@@ -158,12 +159,8 @@ ph_rooms_knocks_handle_timeout (PhRooms *self, PhTime now)
 {
   const PhRoomsPendingKnock *pending;
 
-  while ((pending = g_queue_peek_head (&self->knocks)) != NULL && now >= pending->due) {
-    PhRoomsConn *conn = end_knock (self, g_queue_peek_head_link (&self->knocks));
-
-    if (conn != NULL)
-      ph_rooms_send (self, now, conn, ph_json_message ("knocked"));
-  }
+  while ((pending = g_queue_peek_head (&self->knocks)) != NULL && now >= pending->due)
+    end_knock (self, now, g_queue_peek_head_link (&self->knocks), true);
 }
 
 void

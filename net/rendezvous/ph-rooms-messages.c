@@ -8,7 +8,7 @@ void
 ph_rooms_refuse (PhRooms *self, PhTime now, PhRoomsConn *conn, PhRendezvousCode code,
                  const char *text, JsonObject *request)
 {
-  static const char *const repeated[] = {"to", "id", "lookup"};
+  static const char *const repeated[] = {"to", "id", "lookup", "token"};
   JsonObject *message = ph_json_message ("error");
 
   g_assert (ph_rendezvous_close_code (code) == 0);

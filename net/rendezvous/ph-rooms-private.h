@@ -31,7 +31,7 @@ typedef struct {
   GArray *watched; /* of PhDeviceId, sorted; NULL while empty */
   PhLookupId accepting[PH_ROOMS_ACCEPTING_MAX];
   unsigned n_accepting;
-  bool knocking;
+  unsigned n_knocks; /* under way */
 } PhRoomsConn;
 
 typedef struct _PhRoomsPendingKnock PhRoomsPendingKnock;

@@ -34,8 +34,8 @@
 #define PH_ROOMS_OUT_BURST (1024 * 1024)
 #define PH_ROOMS_OUT_RATE (128 * 1024)
 /* Knocks a minute of one device and of one address (IPv6: /64); each a divisor of 60. A network that has just changed
- * is asked about with four at most. */
-#define PH_ROOMS_KNOCKS_PER_KEY 6
+ * is asked about with three. */
+#define PH_ROOMS_KNOCKS_PER_KEY 12
 #define PH_ROOMS_KNOCKS_PER_ADDRESS 30
 /* Under way at once: each has a descriptor, for PH_RENDEZVOUS_KNOCK_TIME at most. */
 #define PH_ROOMS_KNOCKS_MAX 64

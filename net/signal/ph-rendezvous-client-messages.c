@@ -177,7 +177,7 @@ handle_answered (PhRendezvousClient *self, PhTime now, JsonObject *message)
 static void
 handle_knocked (PhRendezvousClient *self, PhTime now, JsonObject *message)
 {
-  ph_client_knock_ended (self, PH_RENDEZVOUS_OK);
+  ph_client_handle_knocked (self, message, PH_RENDEZVOUS_OK);
 }
 
 static void
@@ -204,7 +204,7 @@ handle_error (PhRendezvousClient *self, PhTime now, JsonObject *message)
   if (code == PH_RENDEZVOUS_NOT_ONLINE)
     return;
   if (code == PH_RENDEZVOUS_KNOCK_REFUSED) {
-    ph_client_knock_ended (self, code);
+    ph_client_handle_knocked (self, message, code);
     return;
   }
   if (about != NULL && read_lookup (message, &lookup)) {

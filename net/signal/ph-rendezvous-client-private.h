@@ -53,6 +53,12 @@ typedef struct {
   PhTime expires_at;
 } PhClientAccept;
 
+typedef struct {
+  uint64_t handle; /* 0: none is under way */
+  uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN];
+  PhTime by; /* when it is answered at the latest */
+} PhClientKnock;
+
 /* A queued event owns what it points to. */
 typedef struct {
   PhRendezvousEvent event;
@@ -77,9 +83,8 @@ struct _PhRendezvousClient {
   PhTime probe_at; /* ONLINE: when to ask whether the server lives */
   PhTime dead_at; /* ONLINE: when it does not; PH_NEVER while nothing was asked */
   PhTime renew_at; /* ONLINE: when to ask for new credentials */
-  bool can_knock; /* this login's server does */
-  PhAddr knock_from, knock_to;
-  PhTime knock_by; /* when the knock under way is answered at the latest; PH_NEVER: none is */
+  PhAddr knock_to; /* port 0; unset: this login's server does not knock */
+  PhClientKnock knocks[PH_RENDEZVOUS_KNOCKS_MAX];
   PhRendezvousCode server_code; /* what the server said before closing, or OK */
   char server_text[PH_RENDEZVOUS_TEXT_MAX];
 
@@ -119,9 +124,12 @@ void ph_client_handle_message (PhRendezvousClient *self, PhTime now, const char 
 
 /* -knock.c */
 void ph_client_read_knock (PhRendezvousClient *self, JsonObject *welcome);
-/* The knock under way, if there is one, came to this. */
-void ph_client_knock_ended (PhRendezvousClient *self, PhRendezvousCode code);
-void ph_client_knock_timeout (PhRendezvousClient *self, PhTime now);
+/* An answer, or a refusal. */
+void
+ph_client_handle_knocked (PhRendezvousClient *self, JsonObject *message, PhRendezvousCode code);
+void ph_client_knocks_offline (PhRendezvousClient *self);
+void ph_client_knocks_timeout (PhRendezvousClient *self, PhTime now);
+PhTime ph_client_knocks_deadline (const PhRendezvousClient *self);
 
 /* -signals.c */
 PhClientContact *ph_client_contact (PhRendezvousClient *self, const PhDeviceId *id);

@@ -48,7 +48,6 @@ ph_rendezvous_client_new (const PhRendezvousClientConfig *config)
   self->probe_at = PH_NEVER;
   self->dead_at = PH_NEVER;
   self->renew_at = PH_NEVER;
-  self->knock_by = PH_NEVER;
   self->session = ph_random_u64 (&self->random);
   self->next_handle = 1;
   self->contacts = g_hash_table_new_full (ph_device_id_hash, ph_device_id_hash_equal, NULL,
@@ -216,7 +215,7 @@ hang_up (PhRendezvousClient *self, bool closed)
   self->dead_at = PH_NEVER;
   self->renew_at = PH_NEVER;
   ph_client_signals_offline (self);
-  ph_client_knock_ended (self, PH_RENDEZVOUS_LOST);
+  ph_client_knocks_offline (self);
 }
 
 static bool
@@ -466,7 +465,7 @@ ph_rendezvous_client_handle_timeout (PhRendezvousClient *self, PhTime now)
   if (self->state == PH_RENDEZVOUS_ONLINE)
     online_timeout (self, now);
   ph_client_signals_timeout (self, now);
-  ph_client_knock_timeout (self, now);
+  ph_client_knocks_timeout (self, now);
   ph_client_invitations_timeout (self, now);
 }
 
@@ -482,7 +481,7 @@ ph_rendezvous_client_next_timeout (const PhRendezvousClient *self, const char **
       {self->probe_at, "is the server alive"},
       {self->dead_at, "the server is silent"},
       {self->renew_at, "credentials are old"},
-      {self->knock_by, "knock unanswered"},
+      {ph_client_knocks_deadline (self), "knock unanswered"},
       {ph_client_signals_deadline (self), "signal unacknowledged"},
       {ph_client_invitations_deadline (self), "invitation due"},
   };

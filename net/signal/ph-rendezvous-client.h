@@ -83,7 +83,7 @@ typedef enum {
   PH_RENDEZVOUS_EVENT_INVITATION_FAILED, /* `handle`, `code`: expired, answered wrongly, refused */
   PH_RENDEZVOUS_EVENT_ACCEPTED, /* `handle`, `peer` (the inviter), `name` */
   PH_RENDEZVOUS_EVENT_ACCEPT_FAILED, /* `handle`, `code` */
-  PH_RENDEZVOUS_EVENT_KNOCKED, /* `code`: OK, the server has tried; else it is not known whether it has */
+  PH_RENDEZVOUS_EVENT_KNOCKED, /* `handle`, `code`: OK, the server has tried; else it is not known whether it has */
   PH_RENDEZVOUS_EVENT_ERROR, /* `code`, `text`: the server complains about something else */
 } PhRendezvousEventType;
 
@@ -157,14 +157,14 @@ void ph_rendezvous_client_invitation_used (PhRendezvousClient *self, PhTime now,
 uint64_t
 ph_rendezvous_client_accept (PhRendezvousClient *self, PhTime now, const PhInvitation *invitation);
 
-/* Whether the server connects back to devices, from which address and to which: ours, as it sees us. Ports 0. */
-bool
-ph_rendezvous_client_can_knock (const PhRendezvousClient *self, PhAddr *ret_from, PhAddr *ret_to);
+/* Whether the server connects back to devices, and to which address: ours, as it sees us; port 0. */
+bool ph_rendezvous_client_can_knock (const PhRendezvousClient *self, PhAddr *ret_to);
 /* The server is to connect to `port` of ours and say a greeting with the token there (ph_rendezvous_greeting()), a
  * random one: whoever listens at that port hears it before KNOCKED, which always takes PH_RENDEZVOUS_KNOCK_TIME and
- * more, or hears nothing. False: it cannot, another one is under way, or the port is too low. */
-bool ph_rendezvous_client_knock (PhRendezvousClient *self, PhTime now, uint16_t port,
-                                 const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN]);
+ * more, or hears nothing. Returns the handle of KNOCKED; 0: it cannot, there are too many under way, or the port is too
+ * low. */
+uint64_t ph_rendezvous_client_knock (PhRendezvousClient *self, PhTime now, uint16_t port,
+                                     const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN]);
 
 /* --- The connection, told by the driver ---------------------------------------------------------- */
 

@@ -28,9 +28,11 @@
  * that holds the device's token. Lower ports are none that a Porthole listens on. */
 #define PH_RENDEZVOUS_KNOCK_PORT_MIN 1024
 #define PH_RENDEZVOUS_KNOCK_TOKEN_LEN 16
+/* Of one device, under way at once. */
+#define PH_RENDEZVOUS_KNOCKS_MAX 4
 /* The answer comes after this, whatever became of the connection: when tells no more than what. The kernel's
  * SYN leaves at 0, 1 and 3 s. */
-#define PH_RENDEZVOUS_KNOCK_TIME (5 * PH_SEC)
+#define PH_RENDEZVOUS_KNOCK_TIME (4 * PH_SEC)
 
 /* Everything that goes wrong, on the wire and in events. On the wire it is the string of
  * ph_rendezvous_code_string(); strings are never given another meaning. */

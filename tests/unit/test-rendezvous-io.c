@@ -480,7 +480,8 @@ test_knock (void)
 {
   static const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN] = "what I have said";
   uint8_t greeting[PH_RENDEZVOUS_GREETING_LEN];
-  PhAddr from, to;
+  char text[PH_ADDR_STRING_MAX];
+  PhAddr to, remote;
   Server server;
   Client alice;
   PhTime asked;
@@ -491,10 +492,13 @@ test_knock (void)
   client_init (&alice, &server.address, "Alice");
   client_start (&alice);
   WAIT_FOR (alice.onlines == 1);
-  g_assert_true (ph_rendezvous_client_can_knock (core (&alice), &from, &to));
+  g_assert_true (ph_rendezvous_client_can_knock (core (&alice), &to));
+  g_assert_true (ph_rendezvous_driver_remote (alice.driver, &remote));
+  g_assert_cmpstr (ph_addr_format_ip (&remote, text), ==, "192.0.2.1");
 
   ear_open (&ear);
-  g_assert_true (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token));
+  g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token),
+                    !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
   WAIT_FOR (ear.closed);
   ph_rendezvous_greeting (token, greeting);
@@ -506,7 +510,7 @@ test_knock (void)
   ear_close (&ear);
 
   asked = ph_clock_now ();
-  g_assert_true (ph_rendezvous_client_knock (core (&alice), asked, ear.port, token));
+  g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), asked, ear.port, token), !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
   WAIT_FOR (alice.knocked == 2);
   g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_OK);
@@ -515,7 +519,8 @@ test_knock (void)
 
   /* In the midst of one the server ends, and so does the client. */
   ear_open (&ear);
-  g_assert_true (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token));
+  g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token),
+                    !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
   WAIT_FOR (ear.connection != NULL);
   ear_close (&ear);
@@ -536,7 +541,7 @@ may_knock (const PhRendezvousAddress *address, const char *header)
   };
   g_autofree char *login = NULL;
   PhRendezvousClient *client;
-  PhAddr from, to;
+  PhAddr to;
   Raw raw;
   bool may;
 
@@ -553,7 +558,7 @@ may_knock (const PhRendezvousAddress *address, const char *header)
   WAIT_FOR (strstr (raw.heard, "welcome") != NULL);
   ph_rendezvous_client_handle_text (client, 1, ph_slice_string (raw.heard));
   g_assert_cmpint (ph_rendezvous_client_state (client), ==, PH_RENDEZVOUS_ONLINE);
-  may = ph_rendezvous_client_can_knock (client, &from, &to);
+  may = ph_rendezvous_client_can_knock (client, &to);
   ph_rendezvous_client_free (client);
   raw_close (&raw);
   return may;
