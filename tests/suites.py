@@ -204,7 +204,8 @@ def run_fuzz(tally, seconds):
 
 
 def run_lab(tally, long, suite='lab'):
-    import interop  # noqa: F401, registers its scenarios, as those below do
+    import inbound  # noqa: F401, registers its scenarios, as those below do
+    import interop  # noqa: F401
     import ipv6  # noqa: F401
     import nat64  # noqa: F401
     import scenarios

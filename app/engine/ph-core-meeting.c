@@ -253,6 +253,9 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
     if (peer != NULL && peer->connector != NULL && !peer->contact->blocked)
       ph_connector_handle_signal (peer->connector, ph_core_now (self), event->body);
     break;
+  case PH_RENDEZVOUS_EVENT_KNOCKED:
+    ph_core_nat_knocked (meeting, ph_core_now (self), event);
+    break;
   case PH_RENDEZVOUS_EVENT_INVITED:
   case PH_RENDEZVOUS_EVENT_INVITATION_USED:
   case PH_RENDEZVOUS_EVENT_INVITATION_FAILED:
@@ -260,7 +263,6 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
   case PH_RENDEZVOUS_EVENT_ACCEPT_FAILED:
     ph_core_handle_invitation (meeting, event);
     break;
-  case PH_RENDEZVOUS_EVENT_KNOCKED:
   case PH_RENDEZVOUS_EVENT_SIGNAL_DELIVERED:
   case PH_RENDEZVOUS_EVENT_SIGNAL_FAILED: /* the connector's attempt runs out and is made again */
     break;

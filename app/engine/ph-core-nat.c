@@ -199,6 +199,7 @@ start_runs (PhCore *self, PhTime now)
   started |= start_run (self, &self->nat_runs[1], PH_FAMILY_IPV6, now);
   if (!started)
     return;
+  ph_core_nat_knock_want (self);
   run = main_run (self);
   g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   self->nat_tcp = ph_nat_tcp_run_new (self, now, &run->asked.mapping_local, run->asked.servers,
@@ -218,6 +219,7 @@ ph_core_nat_ask_again (PhCore *self, PhTime now)
   for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++)
     self->nat_runs[i].asked = (PhNatDiscoveryConfig){0};
   ph_core_nat_inbound_stop (self);
+  ph_core_nat_knock_want (self);
   ph_core_nat_want (self, now, false);
 }
 
@@ -234,6 +236,8 @@ ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
     self->nat_tcp_mapping = PH_NAT_DEPENDENCE_UNKNOWN;
     ph_core_nat_lifetime_stop (self);
     ph_core_nat_inbound_stop (self);
+    ph_core_nat_knock_stop (self);
+    ph_core_nat_knock_want (self);
     ph_core_guess_update (self);
   }
   self->nat_wanted_since = now;
@@ -247,6 +251,7 @@ ph_core_nat_stop (PhCore *self)
   g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   ph_core_nat_lifetime_stop (self);
   ph_core_nat_inbound_stop (self);
+  ph_core_nat_knock_stop (self);
   self->nat_wanted_since = PH_NEVER;
 }
 
@@ -296,6 +301,7 @@ ph_core_nat_settle (PhCore *self, PhTime now)
       g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   }
   sent |= ph_core_nat_inbound_settle (self, now);
+  sent |= ph_core_nat_knock_settle (self, now);
   sent |= ph_core_nat_lifetime_settle (self, now);
   return sent;
 }
@@ -310,6 +316,7 @@ ph_core_nat_handle_timeout (PhCore *self, PhTime now)
   if (self->nat_tcp != NULL)
     ph_nat_tcp_run_handle_timeout (self->nat_tcp, now);
   ph_core_nat_inbound_handle_timeout (self, now);
+  ph_core_nat_knock_handle_timeout (self, now);
   ph_core_nat_lifetime_handle_timeout (self, now);
 }
 
@@ -320,6 +327,7 @@ ph_core_nat_next_timeout (const PhCore *self)
                              ph_core_nat_inbound_next_timeout (self));
   const char *why;
 
+  next = ph_time_min (next, ph_core_nat_knock_next_timeout (self));
   for (size_t i = 0; i < G_N_ELEMENTS (self->nat_runs); i++) {
     if (self->nat_runs[i].discovery != NULL)
       next = ph_time_min (next, ph_nat_discovery_next_timeout (self->nat_runs[i].discovery, &why));
@@ -474,6 +482,7 @@ ph_core_nat_report (PhCore *self)
   else
     json_builder_add_int_value (json, verdict->port_step);
   add_string (json, "tcp_mapping", ph_nat_dependence_name (self->nat_tcp_mapping));
+  add_string (json, "tcp_filtering", ph_nat_dependence_name (self->nat_tcp_filtering));
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);
   add_answer (json, "ipv6_reaches_out", ipv6_answer (self));
@@ -482,6 +491,7 @@ ph_core_nat_report (PhCore *self)
   add_lifetime (self, json);
   add_string (json, "portmap", ph_core_portmap_protocol (self));
   add_answer (json, "portmap_open", self->mapped_open);
+  add_answer (json, "portmap_tcp_open", self->mapped_tcp.open);
   add_answer (json, "relay", relay_answer (self));
   add_rtt (json, "rendezvous_rtt_ms", self->rendezvous_rtt);
   add_rtt (json, "stun_rtt_ms", self->stun_rtt);

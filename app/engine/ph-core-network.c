@@ -383,7 +383,8 @@ ph_core_network_check_reports (PhCore *self, PhTime now)
       self->lookups->len == 0 && (self->nat64 == NULL || !ph_nat64_finder_is_looking (self->nat64))
       && !ph_core_relay_is_looking (self) && !may_get_servers (self)
       && ph_gatherer_done (ph_endpoint_gatherer (self->endpoint)) && !ph_core_nat_is_pending (self)
-      && !ph_core_portmap_is_pending (self) && !self->probe_wanted && !ph_core_is_probing (self);
+      && !ph_core_nat_knock_is_pending (self) && !ph_core_portmap_is_pending (self)
+      && !self->probe_wanted && !ph_core_is_probing (self);
 
   for (guint i = self->reports->len; i-- > 0;) {
     const PhReportWait wait = g_array_index (self->reports, PhReportWait, i);

@@ -149,6 +149,8 @@ forget_port (PhCore *self, PhTime now, PhMapper *mapper, uint32_t id, PhPortmapP
   ph_endpoint_set_mapped (self->endpoint, now, id, &none);
   if (proto == PH_PORTMAP_UDP)
     ph_core_nat_inbound_mapped (self, id, &none);
+  else
+    ph_core_nat_knock_mapped (self, id, &none);
 }
 
 static void
@@ -249,6 +251,8 @@ ph_core_portmap_settle (PhCore *self, PhTime now)
       ph_endpoint_set_mapped (self->endpoint, now, event.id, &event.external);
       if (event.proto == PH_PORTMAP_UDP)
         ph_core_nat_inbound_mapped (self, event.id, &event.external);
+      else
+        ph_core_nat_knock_mapped (self, event.id, &event.external);
       sent = true;
     }
   }

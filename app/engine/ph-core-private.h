@@ -101,6 +101,7 @@ typedef struct {
 typedef struct _PhNatTcpRun PhNatTcpRun;
 typedef struct _PhNatLifetimeRun PhNatLifetimeRun;
 typedef struct _PhNatInboundRun PhNatInboundRun;
+typedef struct _PhNatKnockRun PhNatKnockRun;
 
 /* The NAT, or firewall, of one address family. */
 typedef struct {
@@ -132,6 +133,17 @@ typedef struct {
   PhTime retry_at;
   PhIceServers ice;
 } PhMeeting;
+
+/* A TCP port that a router says it has opened, and whether that was seen from outside. */
+typedef struct {
+  uint32_t port;
+  PhAddr external; /* family none: nothing is opened */
+  bool asked;
+  PhMeeting *meeting; /* borrowed; where it was asked */
+  uint64_t handle; /* of the knock there; 0: not under way */
+  uint8_t greeting[PH_RENDEZVOUS_GREETING_LEN]; /* what is to be heard */
+  PhNatAnswer open;
+} PhMappedPort;
 
 typedef enum { PH_PENDING_INVITE, PH_PENDING_ADD } PhPendingType;
 
@@ -292,6 +304,11 @@ struct _PhCore {
   bool lifetime_known; /* also as far as it has come while it runs */
   PhTime lifetime_survived, lifetime_expired; /* PH_NEVER: not known */
   PhNatDependence nat_tcp_mapping;
+  PhNatKnockRun *nat_knocks[2]; /* owned; a stranger's and an acquaintance's; NULL: not running */
+  bool nat_knocks_wanted;
+  PhNatAnswer nat_heard[2]; /* what came of them */
+  PhNatDependence nat_tcp_filtering;
+  PhMappedPort mapped_tcp;
 
   /* what is told of the network */
   GPtrArray *probes; /* PhProbe, owned */
@@ -469,6 +486,22 @@ bool ph_core_nat_inbound_settle (PhCore *self, PhTime now);
 bool ph_core_nat_inbound_handle_packet (PhCore *self, PhTime now, const PhDatagram *in);
 void ph_core_nat_inbound_handle_timeout (PhCore *self, PhTime now);
 PhTime ph_core_nat_inbound_next_timeout (const PhCore *self);
+
+/* ph-core-nat-knock.c */
+/* Filtering is to be found out (again) when a meeting point is there that knocks, and so whether the port that the router
+ * has opened is open. */
+void ph_core_nat_knock_want (PhCore *self);
+/* What was found out does not hold any more. */
+void ph_core_nat_knock_stop (PhCore *self);
+/* A router says that TCP port `port` can be reached there; family none: nowhere any more. */
+void ph_core_nat_knock_mapped (PhCore *self, uint32_t port, const PhAddr *external);
+/* Bytes of a TCP connection to a port of the endpoint's: they may be the knock. */
+void ph_core_nat_knock_handle_packet (PhCore *self, const PhDatagram *in);
+void ph_core_nat_knocked (PhMeeting *meeting, PhTime now, const PhRendezvousEvent *event);
+bool ph_core_nat_knock_settle (PhCore *self, PhTime now);
+void ph_core_nat_knock_handle_timeout (PhCore *self, PhTime now);
+PhTime ph_core_nat_knock_next_timeout (const PhCore *self);
+bool ph_core_nat_knock_is_pending (PhCore *self);
 
 /* ph-core-portmap.c */
 void ph_core_portmap_free_mapper (gpointer data);

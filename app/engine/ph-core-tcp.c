@@ -28,6 +28,7 @@ received (void *user, const PhDatagram *in)
 {
   PhCore *self = user;
 
+  ph_core_nat_knock_handle_packet (self, in);
   ph_endpoint_handle_packet (self->endpoint, ph_core_now (self), in);
 }
 

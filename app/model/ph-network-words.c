@@ -57,6 +57,12 @@ is_yes (PhNetworkItem *network, const char *name)
   return g_strcmp0 (ph_network_item_text (network, name), "true") == 0;
 }
 
+static bool
+is_no (PhNetworkItem *network, const char *name)
+{
+  return g_strcmp0 (ph_network_item_text (network, name), "false") == 0;
+}
+
 /* "true", or the name of the protocol that serves. */
 static bool
 has_mapping (PhNetworkItem *network)
@@ -67,16 +73,24 @@ has_mapping (PhNetworkItem *network)
          && g_strcmp0 (text, "none") != 0 && g_strcmp0 (text, "unknown") != 0;
 }
 
+/* A mapped port is one that everybody can come in by, whatever the router does otherwise: where that was
+ * seen from outside. */
+static bool
+has_open_mapping (PhNetworkItem *network)
+{
+  const int kind = find_kind (network);
+  const bool udp = kind < 0 || kinds[kind].reach != PH_REACH_HARD;
+
+  return has_mapping (network)
+         && ((udp && is_yes (network, "portmap_open")) || is_yes (network, "portmap_tcp_open"));
+}
+
 PhReach
 ph_network_reach (PhNetworkItem *network)
 {
   const int kind = find_kind (network);
 
-  if (kind >= 0 && kinds[kind].reach == PH_REACH_HARD)
-    return PH_REACH_HARD;
-  /* A mapped port is one that everybody can come in by, whatever the router does otherwise: where that was
-   * seen from outside. */
-  if (has_mapping (network) && is_yes (network, "portmap_open"))
+  if (has_open_mapping (network))
     return PH_REACH_EVERYBODY;
   return kind >= 0 ? kinds[kind].reach : PH_REACH_UNKNOWN;
 }
@@ -141,8 +155,7 @@ ph_network_meaning (PhNetworkItem *network)
 
   if (kind < 0)
     return _ ("No server that tells this has answered yet. Connecting is tried all the same.");
-  if (kinds[kind].reach != PH_REACH_HARD && has_mapping (network)
-      && is_yes (network, "portmap_open"))
+  if (has_open_mapping (network))
     return _ ("Your router has opened a port for Porthole, so that others find their way in.");
   return _ (kinds[kind].meaning);
 }
@@ -210,7 +223,13 @@ static const char *
 tcp_words (PhNetworkItem *network)
 {
   const char *mapping = ph_network_item_text (network, "tcp_mapping");
+  const char *filtering = ph_network_item_text (network, "tcp_filtering");
 
+  if (g_strcmp0 (filtering, "endpoint-independent") == 0
+      || (has_mapping (network) && is_yes (network, "portmap_tcp_open")))
+    return _ ("Works, and everybody is let in");
+  if (is_no (network, "nat") && filtering != NULL && g_strcmp0 (filtering, "unknown") != 0)
+    return _ ("Works; a firewall lets only answers in");
   if (g_strcmp0 (mapping, "endpoint-independent") == 0)
     return _ ("Direct connections work with most networks");
   if (g_strcmp0 (mapping, "address-dependent") == 0
@@ -224,11 +243,10 @@ mapping_words (PhNetworkItem *network)
 {
   const char *text = ph_network_item_text (network, "portmap");
 
-  if (has_mapping (network)
-      && g_strcmp0 (ph_network_item_text (network, "portmap_open"), "false") == 0)
-    return g_strdup (_ ("Your router says that it opens a port, but nothing comes through"));
-  if (has_mapping (network) && !is_yes (network, "portmap_open"))
-    return g_strdup (not_known ());
+  if (has_mapping (network) && !has_open_mapping (network))
+    return g_strdup (is_no (network, "portmap_open") || is_no (network, "portmap_tcp_open")
+                         ? _ ("Your router says that it opens a port, but nothing comes through")
+                         : not_known ());
   if (g_strcmp0 (text, "true") == 0)
     return g_strdup (_ ("Your router opens a port when asked"));
   if (g_strcmp0 (text, "pcp") == 0)

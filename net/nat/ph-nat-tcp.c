@@ -2,7 +2,7 @@
 
 #include "net/nat/ph-nat-tcp.h"
 
-#include "net/stun/ph-stun.h"
+#include "net/nat/ph-nat-question.h"
 
 /* SYNs are sent again after 1 s: one may be lost. */
 #define CONNECT_INTERVAL (3 * PH_SEC)
@@ -12,14 +12,9 @@ typedef enum { UNUSED, OPENING, ASKING, ANSWERED, FAILED } ProbeState;
 typedef struct {
   ProbeState state;
   uint32_t socket;
-  PhAddr to;
-  PhStunId id;
+  PhNatQuestion question;
   bool open; /* to be told to the driver */
   bool send;
-  uint8_t bytes[PH_STUN_MESSAGE_MAX]; /* of the answer, as far as it has come */
-  size_t len;
-  PhAddr mapped;
-  PhAddr other;
 } Probe;
 
 /* One after the other: at first the servers, until one answers; then what it is compared with. */
@@ -47,28 +42,27 @@ ask (PhNatTcp *self, PhTime now, size_t i, const PhAddr *to)
   *probe = (Probe){
       .state = OPENING,
       .socket = PH_SOCKET_STREAM + (uint32_t)i,
-      .to = *to,
       .open = true,
   };
-  ph_random_bytes (&self->config.random, probe->id.bytes, sizeof probe->id.bytes);
+  ph_nat_question_init (&probe->question, &self->config.random, to);
   self->current = i;
   self->deadline = ph_time_add (now, CONNECT_INTERVAL);
 }
 
 static bool
-is_usable_other (const Probe *probe)
+is_usable_other (const PhNatQuestion *question)
 {
-  const PhAddr *other = &probe->other;
+  const PhAddr *other = &question->other;
+  const PhAddr *to = &question->to;
 
-  return other->family == probe->to.family && other->port != 0 && other->port != probe->to.port
-         && !ph_addr_equal_ip (other, &probe->to)
-         && ph_addr_scope (other) == ph_addr_scope (&probe->to);
+  return other->family == to->family && other->port != 0 && other->port != to->port
+         && !ph_addr_equal_ip (other, to) && ph_addr_scope (other) == ph_addr_scope (to);
 }
 
 static bool
 same_mapping (const PhNatTcp *self, int a, int b)
 {
-  return ph_addr_equal (&self->probes[a].mapped, &self->probes[b].mapped);
+  return ph_addr_equal (&self->probes[a].question.mapped, &self->probes[b].question.mapped);
 }
 
 static PhNatDependence
@@ -88,7 +82,7 @@ judge (const PhNatTcp *self)
     const Probe *probe = &self->probes[i];
 
     if (i == self->chosen || probe->state != ANSWERED
-        || ph_addr_equal_ip (&probe->to, &self->probes[self->chosen].to))
+        || ph_addr_equal_ip (&probe->question.to, &self->probes[self->chosen].question.to))
       continue;
     if (!same_mapping (self, self->chosen, i))
       return PH_NAT_ENDPOINT_DEPENDENT;
@@ -114,8 +108,8 @@ advance (PhNatTcp *self, PhTime now)
 
   if (self->chosen < 0 && self->probes[self->current].state == ANSWERED)
     self->chosen = (int)self->current;
-  if (self->chosen >= 0 && is_usable_other (&self->probes[self->chosen])) {
-    const Probe *first = &self->probes[self->chosen];
+  if (self->chosen >= 0 && is_usable_other (&self->probes[self->chosen].question)) {
+    const PhNatQuestion *first = &self->probes[self->chosen].question;
     PhAddr to = self->current < OTHER_PORT ? first->to : first->other;
 
     to.port = self->current < OTHER_PORT ? first->other.port : first->to.port;
@@ -190,32 +184,17 @@ ph_nat_tcp_handle_connection (PhNatTcp *self, PhTime now, const PhConnectionEven
   }
 }
 
-/* Bytes come in any pieces. Whatever is no answer to the question ends the matter. */
 void
 ph_nat_tcp_handle_packet (PhNatTcp *self, PhTime now, const PhDatagram *in)
 {
   Probe *probe = find_probe (self, in->socket);
-  PhStunMessage message;
+  PhNatReply reply;
 
   if (probe == NULL || probe->state != ASKING || self->done)
     return;
-  if (in->bytes.len > sizeof probe->bytes - probe->len) {
-    settle (self, now, probe, FAILED);
-    return;
-  }
-  memcpy (probe->bytes + probe->len, in->bytes.data, in->bytes.len);
-  probe->len += in->bytes.len;
-  if (probe->len < 20 || probe->len < 20 + ((size_t)probe->bytes[2] << 8 | (size_t)probe->bytes[3]))
-    return;
-  if (!ph_stun_parse (ph_slice (probe->bytes, probe->len), &message)
-      || message.klass != PH_STUN_SUCCESS || !ph_stun_id_equal (&message.id, &probe->id)
-      || !ph_stun_get_mapped (&message, &probe->mapped) || probe->mapped.port == 0
-      || probe->mapped.family != probe->to.family) {
-    settle (self, now, probe, FAILED);
-    return;
-  }
-  ph_stun_get_addr (&message, PH_STUN_OTHER_ADDRESS, &probe->other);
-  settle (self, now, probe, ANSWERED);
+  reply = ph_nat_question_take (&probe->question, in->bytes);
+  if (reply != PH_NAT_QUESTION_MORE)
+    settle (self, now, probe, reply == PH_NAT_QUESTION_ANSWERED ? ANSWERED : FAILED);
 }
 
 void
@@ -242,7 +221,7 @@ ph_nat_tcp_poll_connection (PhNatTcp *self, PhConnectionOp *ret_op)
         .type = PH_CONNECTION_OPEN,
         .socket = probe->socket,
         .port = self->config.port,
-        .remote = probe->to,
+        .remote = probe->question.to,
     };
     return true;
   }
@@ -262,19 +241,11 @@ ph_nat_tcp_poll_transmit (PhNatTcp *self, PhTime now, PhTransmit *tx)
 {
   for (size_t i = 0; i < N_PROBES && !self->done; i++) {
     Probe *probe = &self->probes[i];
-    PhWriter w = ph_writer (tx->data, tx->cap);
 
     if (!probe->send)
       continue;
     probe->send = false;
-    ph_stun_begin (&w, PH_STUN_REQUEST, PH_STUN_BINDING, &probe->id);
-    ph_stun_put_fingerprint (&w);
-    g_assert (ph_writer_ok (&w));
-    tx->socket = probe->socket;
-    tx->remote = probe->to;
-    tx->len = ph_writer_len (&w);
-    tx->segment = 0;
-    tx->ecn = 0;
+    ph_nat_question_write (&probe->question, probe->socket, tx);
     return true;
   }
   return false;

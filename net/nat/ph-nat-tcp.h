@@ -8,7 +8,7 @@
  * with the other servers: that they see one address is endpoint-independent, that they do not is
  * not known any closer. Whatever cannot be connected leaves the mapping unknown.
  *
- * Filtering is not tested: nobody answers CHANGE-REQUEST over TCP. */
+ * Filtering is another matter, as nobody answers CHANGE-REQUEST over TCP: see ph-nat-knock.h. */
 
 #pragma once
 

@@ -61,6 +61,10 @@ test_reach (void)
       {"{\"type\":\"symmetric\",\"portmap\":null}", PH_REACH_SOME},
       {"{\"type\":\"symmetric\",\"portmap\":\"none\"}", PH_REACH_SOME},
       {"{\"type\":\"udp-blocked\",\"portmap\":\"upnp\"}", PH_REACH_HARD},
+      {"{\"type\":\"udp-blocked\",\"portmap\":\"upnp\",\"portmap_open\":true}", PH_REACH_HARD},
+      {"{\"type\":\"udp-blocked\",\"portmap\":\"upnp\",\"portmap_tcp_open\":false}", PH_REACH_HARD},
+      {"{\"type\":\"udp-blocked\",\"portmap\":\"upnp\",\"portmap_tcp_open\":true}",
+       PH_REACH_EVERYBODY},
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -130,6 +134,25 @@ test_facts (void)
       make_report ("{\"type\":\"port-restricted\",\"nat64\":\"64:ff9b::/96\"}");
 
   assert_detail (translated, "IPv4", "Works, by way of this network’s translator (NAT64)");
+  g_autoptr (PhNetworkItem) tcp_open = make_report (
+      "{\"type\":\"udp-blocked\",\"portmap\":\"pcp\",\"portmap_open\":null,\"portmap_tcp_open\":true,"
+      "\"tcp_mapping\":\"endpoint-independent\",\"tcp_filtering\":\"address-and-port-dependent\"}");
+  g_autoptr (PhNetworkItem) tcp_lying = make_report (
+      "{\"type\":\"udp-blocked\",\"nat\":true,\"portmap\":\"pcp\",\"portmap_tcp_open\":false,"
+      "\"tcp_mapping\":\"endpoint-independent\",\"tcp_filtering\":\"address-and-port-dependent\"}");
+  g_autoptr (PhNetworkItem) firewalled = make_report (
+      "{\"type\":\"firewalled\",\"nat\":false,\"tcp_mapping\":\"endpoint-independent\","
+      "\"tcp_filtering\":\"address-dependent\"}");
+  g_autoptr (PhNetworkItem) open =
+      make_report ("{\"type\":\"open\",\"nat\":false,\"tcp_filtering\":\"endpoint-independent\"}");
+
+  assert_detail (tcp_open, "TCP", "Works, and everybody is let in");
+  assert_detail (tcp_open, "Port mapping", "Your router opens a port when asked (PCP)");
+  assert_detail (tcp_lying, "TCP", "Direct connections work with most networks");
+  assert_detail (tcp_lying, "Port mapping",
+                 "Your router says that it opens a port, but nothing comes through");
+  assert_detail (firewalled, "TCP", "Works; a firewall lets only answers in");
+  assert_detail (open, "TCP", "Works, and everybody is let in");
   assert_detail (network, "UDP", "Works");
   assert_detail (network, "TCP", "Direct connections work with most networks");
   assert_detail (network, "Port mapping", "Your router opens a port when asked (NAT-PMP)");
