@@ -467,6 +467,8 @@ ear_open (Ear *ear)
 static void
 ear_close (Ear *ear)
 {
+  if (ear->connection != NULL)
+    WAIT_FOR (ear->closed);
   g_socket_listener_close (ear->listener);
   while (g_main_context_iteration (NULL, FALSE)) /* the accept that is cancelled */
     ;
