@@ -8,7 +8,7 @@
 #include <glib/gi18n.h>
 
 /* STUN's retransmissions end well before. */
-#define NAT_TIMEOUT_MS 10000
+#define NAT_TIMEOUT_MS 15000
 
 PhExit
 ph_cmd_id (PhCli *cli, int argc, char **argv)

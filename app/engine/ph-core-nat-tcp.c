@@ -12,6 +12,7 @@
 struct _PhNatTcpRun {
   PhCore *core;
   PhTcp *tcp; /* owned */
+  uint32_t port; /* its only one */
   PhNatTcp *discovery; /* owned; NULL while the port is being made */
 };
 
@@ -75,6 +76,7 @@ ph_nat_tcp_run_new (PhCore *core, PhTime now, const PhAddr *local, const PhAddr 
       .trace = &core->trace,
   };
 
+  self->port = config.port;
   self->core = core;
   self->tcp = ph_tcp_new (g_main_context_get_thread_default (), &callbacks, self);
   if (!ph_core_tcp_listen (core, self->tcp, config.port, local)) {
@@ -105,9 +107,18 @@ ph_nat_tcp_run_settle (PhNatTcpRun *self, PhTime now)
 }
 
 bool
-ph_nat_tcp_run_poll_event (PhNatTcpRun *self, PhNatDependence *ret_mapping)
+ph_nat_tcp_run_poll_event (PhNatTcpRun *self, PhNatVerdict *ret_verdict)
 {
-  return ph_nat_tcp_poll_event (self->discovery, ret_mapping);
+  PhNatVerdict verdict = {0};
+
+  if (!ph_nat_tcp_poll_event (self->discovery, &verdict.mapping, &verdict.public_addr))
+    return false;
+  if (ph_addr_is_set (&verdict.public_addr))
+    verdict.translated = ph_addr_equal (&verdict.public_addr, ph_tcp_local (self->tcp, self->port))
+                             ? PH_NAT_NO
+                             : PH_NAT_YES;
+  *ret_verdict = verdict;
+  return true;
 }
 
 void

@@ -233,7 +233,7 @@ ph_core_nat_want (PhCore *self, PhTime now, bool network_changed)
     }
     self->nat_verdict = (PhNatVerdict){0};
     g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
-    self->nat_tcp_mapping = PH_NAT_DEPENDENCE_UNKNOWN;
+    self->nat_tcp_verdict = (PhNatVerdict){0};
     ph_core_nat_lifetime_stop (self);
     ph_core_nat_inbound_stop (self);
     ph_core_nat_knock_stop (self);
@@ -297,7 +297,7 @@ ph_core_nat_settle (PhCore *self, PhTime now)
     sent |= settle_run (self, &self->nat_runs[i], now);
   if (self->nat_tcp != NULL) {
     sent |= ph_nat_tcp_run_settle (self->nat_tcp, now);
-    if (ph_nat_tcp_run_poll_event (self->nat_tcp, &self->nat_tcp_mapping))
+    if (ph_nat_tcp_run_poll_event (self->nat_tcp, &self->nat_tcp_verdict))
       g_clear_pointer (&self->nat_tcp, ph_nat_tcp_run_free);
   }
   sent |= ph_core_nat_inbound_settle (self, now);
@@ -379,11 +379,12 @@ add_rtt (JsonBuilder *json, const char *name, PhTime rtt)
     json_builder_add_double_value (json, (double)(rtt / (100 * PH_USEC)) / 10.0);
 }
 
-/* The addresses that the internet can see us at. */
+/* The addresses that the internet can see us at; `tcp`: what it sees over TCP, told where there is nothing else. */
 static void
-add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n)
+add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n, const PhAddr *tcp)
 {
   char text[PH_ADDR_STRING_MAX];
+  bool any = false;
 
   json_builder_set_member_name (json, "public");
   json_builder_begin_array (json);
@@ -391,9 +392,13 @@ add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n)
     if (candidates[i].type == PH_CANDIDATE_RELAY)
       continue;
     if (candidates[i].type == PH_CANDIDATE_SRFLX
-        || ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL)
+        || ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL) {
       json_builder_add_string_value (json, ph_addr_format (&candidates[i].addr, text));
+      any = true;
+    }
   }
+  if (!any && ph_addr_is_set (tcp))
+    json_builder_add_string_value (json, ph_addr_format (tcp, text));
   json_builder_end_array (json);
 }
 
@@ -469,10 +474,13 @@ ph_core_nat_report (PhCore *self)
 
   json_builder_begin_object (json);
   add_string (json, "type", ph_nat_type_name (verdict->type));
-  add_answer (json, "nat", verdict->translated);
+  /* Where UDP does not get out TCP knows. */
+  add_answer (json, "nat",
+              verdict->translated != PH_NAT_UNTESTED ? verdict->translated
+                                                     : self->nat_tcp_verdict.translated);
   add_string (json, "mapping", ph_nat_dependence_name (verdict->mapping));
   add_string (json, "filtering", ph_nat_dependence_name (verdict->filtering));
-  add_public (json, candidates, n);
+  add_public (json, candidates, n, &self->nat_tcp_verdict.public_addr);
   add_answer (json, "hairpin", verdict->hairpin);
   add_answer (json, "port_preserving", verdict->port_preserving);
   add_answer (json, "port_parity", verdict->port_parity);
@@ -481,7 +489,7 @@ ph_core_nat_report (PhCore *self)
     json_builder_add_null_value (json);
   else
     json_builder_add_int_value (json, verdict->port_step);
-  add_string (json, "tcp_mapping", ph_nat_dependence_name (self->nat_tcp_mapping));
+  add_string (json, "tcp_mapping", ph_nat_dependence_name (self->nat_tcp_verdict.mapping));
   add_string (json, "tcp_filtering", ph_nat_dependence_name (self->nat_tcp_filtering));
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);

@@ -303,7 +303,7 @@ struct _PhCore {
   PhNatAnswer mapped_open; /* whether that is so */
   bool lifetime_known; /* also as far as it has come while it runs */
   PhTime lifetime_survived, lifetime_expired; /* PH_NEVER: not known */
-  PhNatDependence nat_tcp_mapping;
+  PhNatVerdict nat_tcp_verdict;
   PhNatKnockRun *nat_knocks[2]; /* owned; a stranger's and an acquaintance's; NULL: not running */
   bool nat_knocks_wanted;
   PhNatAnswer nat_heard[2]; /* what came of them */
@@ -463,7 +463,8 @@ ph_nat_tcp_run_new (PhCore *core, PhTime now, const PhAddr *local, const PhAddr 
 void ph_nat_tcp_run_free (PhNatTcpRun *self);
 /* Whether there was anything to do. */
 bool ph_nat_tcp_run_settle (PhNatTcpRun *self, PhTime now);
-bool ph_nat_tcp_run_poll_event (PhNatTcpRun *self, PhNatDependence *ret_mapping);
+/* What TCP tells: translated, mapping and public_addr. */
+bool ph_nat_tcp_run_poll_event (PhNatTcpRun *self, PhNatVerdict *ret_verdict);
 void ph_nat_tcp_run_handle_timeout (PhNatTcpRun *self, PhTime now);
 PhTime ph_nat_tcp_run_next_timeout (const PhNatTcpRun *self);
 

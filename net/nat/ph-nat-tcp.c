@@ -252,12 +252,13 @@ ph_nat_tcp_poll_transmit (PhNatTcp *self, PhTime now, PhTransmit *tx)
 }
 
 bool
-ph_nat_tcp_poll_event (PhNatTcp *self, PhNatDependence *ret_mapping)
+ph_nat_tcp_poll_event (PhNatTcp *self, PhNatDependence *ret_mapping, PhAddr *ret_public_addr)
 {
   if (!self->has_event || self->n_aborted < N_PROBES)
     return false;
   self->has_event = false;
   *ret_mapping = judge (self);
+  *ret_public_addr = self->chosen >= 0 ? self->probes[self->chosen].question.mapped : (PhAddr){0};
   return true;
 }
 

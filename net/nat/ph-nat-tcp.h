@@ -39,6 +39,7 @@ void ph_nat_tcp_handle_packet (PhNatTcp *self, PhTime now, const PhDatagram *in)
 void ph_nat_tcp_handle_timeout (PhNatTcp *self, PhTime now);
 bool ph_nat_tcp_poll_connection (PhNatTcp *self, PhConnectionOp *ret_op);
 bool ph_nat_tcp_poll_transmit (PhNatTcp *self, PhTime now, PhTransmit *tx);
-/* The mapping, once; everything that was opened has been aborted by then. */
-bool ph_nat_tcp_poll_event (PhNatTcp *self, PhNatDependence *ret_mapping);
+/* The mapping, and the address that the first server which answered has seen (family none: no server has), once;
+ * everything that was opened has been aborted by then. */
+bool ph_nat_tcp_poll_event (PhNatTcp *self, PhNatDependence *ret_mapping, PhAddr *ret_public_addr);
 PhTime ph_nat_tcp_next_timeout (const PhNatTcp *self, const char **ret_why);

@@ -26,6 +26,7 @@ settle (Fuzz *f)
   PhStunMessage message;
   PhConnectionOp op;
   PhNatDependence mapping;
+  PhAddr public_addr;
 
   while (ph_nat_tcp_poll_connection (f->discovery, &op)) {
     if (op.type == PH_CONNECTION_OPEN)
@@ -37,7 +38,7 @@ settle (Fuzz *f)
     g_assert (ok);
     f->asked = message.id;
   }
-  while (ph_nat_tcp_poll_event (f->discovery, &mapping)) {
+  while (ph_nat_tcp_poll_event (f->discovery, &mapping, &public_addr)) {
     f->n_verdicts++;
     g_assert (ph_nat_dependence_name (mapping) != NULL);
   }

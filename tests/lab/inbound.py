@@ -70,7 +70,7 @@ def firewalled_host():
         run(within(lab.left.host.name, ['nft', '-f', '-']), FIREWALL)
         servers(lab, (lab.left, lab.right))
         left, right = reports(lab)
-        must((left['nat'], left['tcp_filtering']) in ((False, APD), (None, APD)), json.dumps(left))
+        must((left['type'], left['nat'], left['tcp_filtering']) == ('firewalled', False, APD), json.dumps(left))
         must((right['nat'], right['tcp_filtering']) == (False, EI), json.dumps(right))
 
 

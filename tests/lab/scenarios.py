@@ -161,7 +161,7 @@ OWN_VERDICTS = {
 # What else a report says, where it is not the usual.
 OWN_STEPS = {'symmetric': 0, 'symmetric-sequential': 1}
 OWN_TCP_MAPPINGS = {'symmetric': APD, 'symmetric-sequential': APD, 'tcp-443-only': 'unknown'}
-OWN_TRANSLATIONS = {'open': False, 'udp-blocked': None, 'tcp-443-only': None}
+OWN_TRANSLATIONS = {'open': False, 'tcp-443-only': None}  # TCP tells it where UDP does not get out
 
 
 @scenario(('open', 'full-cone'), ('address-restricted', 'port-restricted'), ('symmetric', 'cgnat'),

@@ -15,6 +15,7 @@ typedef struct {
   PhTime now;
   PhConnectionOp op; /* the last */
   PhStunId asked;
+  PhAddr public_addr; /* what the verdict says */
 } World;
 
 static World *
@@ -94,15 +95,15 @@ concludes (World *w, PhNatDependence mapping, unsigned opened)
   PhNatDependence found;
   const char *why;
 
-  g_assert_false (ph_nat_tcp_poll_event (w->discovery, &found));
+  g_assert_false (ph_nat_tcp_poll_event (w->discovery, &found, &w->public_addr));
   while (ph_nat_tcp_poll_connection (w->discovery, &w->op)) {
     g_assert_cmpint (w->op.type, ==, PH_CONNECTION_ABORT);
     opened--;
   }
   g_assert_cmpuint (opened, ==, 0);
-  g_assert_true (ph_nat_tcp_poll_event (w->discovery, &found));
+  g_assert_true (ph_nat_tcp_poll_event (w->discovery, &found, &w->public_addr));
   g_assert_cmpint (found, ==, mapping);
-  g_assert_false (ph_nat_tcp_poll_event (w->discovery, &found));
+  g_assert_false (ph_nat_tcp_poll_event (w->discovery, &found, &w->public_addr));
   g_assert_cmpuint (ph_nat_tcp_next_timeout (w->discovery, &why), ==, PH_NEVER);
 }
 
@@ -118,6 +119,8 @@ test_mappings (void)
       {{7000, 7001, 7002}, PH_NAT_ADDRESS_AND_PORT_DEPENDENT},
   };
 
+  const PhAddr seen = ph_addr_ipv4 (203, 0, 113, 1, 7000);
+
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (World) w = world_new (2);
 
@@ -128,6 +131,7 @@ test_mappings (void)
     connects (w, "198.51.100.2:3478", PH_CONNECTION_OPENED);
     answers (w, cases[i].ports[2], true, 100);
     concludes (w, cases[i].mapping, 3);
+    g_assert_true (ph_addr_equal (&w->public_addr, &seen));
   }
 }
 
