@@ -140,17 +140,16 @@ can_knock (PhMeeting *meeting, PhAddr *ret_seen_as, PhAddr *ret_rendezvous)
 static PhMeeting *
 find_meeting (PhCore *self, PhAddr *ret_seen_as, PhAddr *ret_rendezvous)
 {
-  PhMeeting *own = ph_core_own_meeting (self);
+  PhMeeting *found = NULL;
+  PhMeeting *own;
 
-  if (own != NULL && can_knock (own, ret_seen_as, ret_rendezvous))
-    return own;
-  for (guint i = 0; i < self->meetings->len; i++) {
-    PhMeeting *meeting = self->meetings->pdata[i];
-
-    if (can_knock (meeting, ret_seen_as, ret_rendezvous))
-      return meeting;
+  /* Looked for at every input while there is none, so the setting is read only where there is one. */
+  for (guint i = 0; i < self->meetings->len && found == NULL; i++) {
+    if (can_knock (self->meetings->pdata[i], ret_seen_as, ret_rendezvous))
+      found = self->meetings->pdata[i];
   }
-  return NULL;
+  own = found != NULL ? ph_core_own_meeting (self) : NULL;
+  return own != NULL && can_knock (own, ret_seen_as, ret_rendezvous) ? own : found;
 }
 
 /* Our address where the meeting point sees us without translation, else the one whose NAT is asked for. */
