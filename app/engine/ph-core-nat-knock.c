@@ -73,18 +73,14 @@ static void
 run_start (PhCore *core, PhTime now, PhMeeting *meeting, const PhNatKnockConfig *config)
 {
   static const PhTcpCallbacks callbacks = {new_id, event, received, batch_done, writable};
-  g_autoptr (GError) error = NULL;
   PhNatKnockRun *self = g_new0 (PhNatKnockRun, 1);
-  PhAddr any_port = config->local;
 
-  any_port.port = 0;
   self->core = core;
   self->meeting = meeting;
   self->config = *config;
   self->config.port = ++core->last_socket;
   self->tcp = ph_tcp_new (g_main_context_get_thread_default (), &callbacks, self);
-  if (!ph_tcp_listen (self->tcp, self->config.port, &any_port, &error)) {
-    g_debug ("no port to be knocked at: %s", error->message);
+  if (!ph_core_tcp_listen (core, self->tcp, self->config.port, &config->local)) {
     run_free (self);
     return;
   }
@@ -130,10 +126,13 @@ run_settle (PhNatKnockRun *self, PhTime now)
 static bool
 can_knock (PhMeeting *meeting, PhAddr *ret_seen_as, PhAddr *ret_rendezvous)
 {
-  return meeting->status == PH_STATUS_ONLINE
-         && ph_rendezvous_client_can_knock (ph_rendezvous_driver_client (meeting->driver),
-                                            ret_seen_as)
-         && ph_rendezvous_driver_remote (meeting->driver, ret_rendezvous);
+  if (meeting->status != PH_STATUS_ONLINE
+      || !ph_rendezvous_client_can_knock (ph_rendezvous_driver_client (meeting->driver),
+                                          ret_seen_as)
+      || !ph_rendezvous_driver_remote (meeting->driver, ret_rendezvous))
+    return false;
+  *ret_rendezvous = ph_core_nat64_plain (meeting->core, ret_rendezvous);
+  return true;
 }
 
 /* The own one, if it can, else any; NULL: there is none. */

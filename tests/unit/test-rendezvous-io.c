@@ -507,8 +507,6 @@ test_knock (void)
   g_assert_cmpmem (ear.bytes, ear.len, greeting, sizeof greeting);
   g_assert_cmpstr (ear.from, ==, "192.0.2.1");
   g_assert_cmpuint (alice.knocked, ==, 0);
-  WAIT_FOR (alice.knocked == 1);
-  g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_OK);
   ear_close (&ear);
 
   asked = ph_clock_now ();
