@@ -127,7 +127,8 @@ read_segment_head (PhSession *self, PhTime now, PhPeerStream *stream, PhBufSlice
   const size_t take = MIN (data->len, PH_SEGMENT_HEAD_MAX - had);
   size_t len = 0;
 
-  g_byte_array_append (stream->head, ph_buf_slice_data (data), (unsigned)take);
+  if (take > 0) /* the stream may end with no more bytes, and then there is no buffer */
+    g_byte_array_append (stream->head, ph_buf_slice_data (data), (unsigned)take);
 
   const PhFrameResult result = ph_segment_head_decode (
       ph_slice (stream->head->data, stream->head->len), &stream->segment, &len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A session and a peer whose streams, links and timing are the input. The session sends one transfer and
- * accepts what it is offered; its memory storage and the fake link assert that it keeps its own word:
- * credit, order of writes, one end for each transfer.
+ * accepts what it is offered; disks fill up, and have room again; its memory storage and the fake link assert that
+ * it keeps its own word: credit, order of writes, one end for each transfer.
  *
  * Input: commands of one byte, three bits what and five bits which stream; see run_command(). */
 
@@ -10,6 +10,8 @@
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 #define STREAMS_MAX 12u
+/* What a disk still takes, in steps that a small file has some of. */
+#define ROOM_STEP 5u
 
 typedef struct {
   PhLiar *liar;
@@ -27,8 +29,56 @@ start_link (Peer *p)
   p->open = 1;
 }
 
+/* Every disk takes some more, and then none of it: which error, and how much, the input says. */
 static void
-use_session (PhLiar *l, unsigned which)
+fill_disks (PhSessionPeer *peer, unsigned how)
+{
+  static const PhStorageError errors[] = {
+      PH_STORAGE_NO_SPACE, PH_STORAGE_UNWRITABLE, PH_STORAGE_DISK,    PH_STORAGE_PROFILE_FULL,
+      PH_STORAGE_PROFILE,  PH_STORAGE_IO,         PH_STORAGE_REFUSED, PH_STORAGE_MISMATCH};
+  const uint64_t room = (how >> 3) * ROOM_STEP;
+
+  peer->fail_after = room;
+  peer->fail_error = errors[how & 7];
+  for (unsigned i = 0; i < peer->transfers->len; i++) {
+    PhMemoryDisk *disk = ((PhPeerTransfer *)peer->transfers->pdata[i])->disk;
+
+    if (disk != NULL) {
+      disk->fail_after = disk->bytes_written + room;
+      disk->fail_error = peer->fail_error;
+    }
+  }
+}
+
+/* There is room again, and what stopped goes on, with a new sink as the engine makes one. */
+static void
+make_room (PhLiar *l)
+{
+  PhSessionPeer *peer = l->peer;
+
+  peer->fail_after = UINT64_MAX;
+  ph_session_peer_poll (peer, l->now); /* what has ended meanwhile */
+  for (unsigned i = 0; i < peer->transfers->len; i++) {
+    PhPeerTransfer *transfer = peer->transfers->pdata[i];
+
+    if (transfer->disk == NULL)
+      continue;
+    transfer->disk->fail_after = UINT64_MAX;
+    if (transfer->disk->sink == NULL && transfer->past == PH_PAST_UNKNOWN)
+      g_assert_true (ph_session_unstall (peer->session, l->now, &transfer->id,
+                                         ph_memory_sink_new (transfer->disk)));
+  }
+}
+
+static void
+pass_time (PhLiar *l)
+{
+  l->now += 6 * PH_SEC;
+  ph_session_handle_timeout (l->peer->session, l->now);
+}
+
+static void
+use_session (PhLiar *l, unsigned which, PhReader *r)
 {
   PhSession *session = l->peer->session;
   const unsigned len = l->peer->transfers->len;
@@ -47,9 +97,19 @@ use_session (PhLiar *l, unsigned which)
     ph_session_resume (session, l->now, &transfer->id);
     break;
   default:
-    l->now += 6 * PH_SEC;
-    ph_session_handle_timeout (session, l->now);
+    if (which >> 2 == 6)
+      fill_disks (l->peer, ph_read_u8 (r));
+    else if (which >> 2 == 7)
+      make_room (l);
+    else
+      pass_time (l);
   }
+}
+
+static PhSlice
+read_up_to (PhReader *r, size_t len)
+{
+  return ph_read_slice (r, MIN (len, ph_reader_left (r)));
 }
 
 static void
@@ -70,10 +130,10 @@ run_command (Peer *p, PhReader *r)
     }
     break;
   case 1:
-    bytes = ph_read_slice (r, MIN (ph_read_u8 (r), ph_reader_left (r)));
+    bytes = read_up_to (r, ph_read_u8 (r));
     break;
   case 2:
-    bytes = ph_read_slice (r, MIN (ph_read_u16 (r), ph_reader_left (r)));
+    bytes = read_up_to (r, ph_read_u16 (r));
     break;
   case 3:
     if (writable)
@@ -95,7 +155,7 @@ run_command (Peer *p, PhReader *r)
     start_link (p);
     break;
   default:
-    use_session (p->liar, which);
+    use_session (p->liar, which, r);
   }
   if (bytes.len > 0 && writable)
     ph_liar_send (p->liar, p->streams[stream], bytes.data, bytes.len, false);

@@ -257,6 +257,22 @@ test_resets (void)
   g_assert_cmpint (ph_liar_transfer (l, 1)->past, ==, PH_PAST_UNKNOWN);
 }
 
+/* A data stream that ends before its head is whole, with no more bytes; the session takes it for nothing. */
+static void
+test_head_ends_empty (void)
+{
+  g_autoptr (PhLiar) l = ph_liar_accepted ();
+  const int64_t stream = ph_liar_open (l, PH_STREAM_DATA);
+
+  ph_liar_run (l);
+  ph_liar_send (l, stream, "cut", 3, false);
+  ph_liar_run (l);
+  ph_liar_send (l, stream, NULL, 0, true);
+  ph_liar_run (l);
+  g_assert_cmpuint (l->peer->told[PH_SESSION_EVENT_LINK_ERROR], ==, 0);
+  g_assert_cmpint (ph_liar_transfer (l, 1)->past, ==, PH_PAST_UNKNOWN);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -267,5 +283,6 @@ main (int argc, char **argv)
   g_test_add_func ("/session-data/held-segments", test_held_segments);
   g_test_add_func ("/session-data/stalled", test_data_for_a_stalled_transfer);
   g_test_add_func ("/session-data/resets", test_resets);
+  g_test_add_func ("/session-data/head-ends-empty", test_head_ends_empty);
   return g_test_run ();
 }
