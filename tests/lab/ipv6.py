@@ -4,6 +4,7 @@
 import json
 
 from lab import transfer
+from network import run, within
 from network6 import RENDEZVOUS_ADDRESS_6, Network6
 from programs import Lab, in_uri
 from scenarios import APD, must, programs, scenario
@@ -93,3 +94,34 @@ def lan_without_addresses():
         lab.introduce()
         delivered = transfer(lab, file_of(lab))
         must(delivered['path'] == 'lan', json.dumps(delivered))
+
+
+@scenario()
+def relay_refuses_family():
+    """A relay that has no IPv6 addresses to give out (error 440): nothing waits for one, and IPv4's is used."""
+    programs()
+    with Lab(Network6('symmetric', 'symmetric')) as lab:
+        lab.start_coturn('-E', lab.network.public_addresses[0])
+        lab.start_rendezvous()
+        lab.introduce()
+        lab.network.part6()
+        delivered = transfer(lab, file_of(lab), ('--explain',))
+        must(delivered['path'] == 'relay' and delivered['first_byte_ms'] < 2000, json.dumps(delivered))
+        sender = next(program for program in lab.programs if program.name == 'left-send')
+        refusals = [event['text'] for event in sender.events if 'error 440' in event.get('text', '')]
+        must(refusals, 'no refusal was noticed')
+
+
+@scenario()
+def no_udp_over_ipv6():
+    """IPv6 alone, and one side's firewall drops UDP: a direct path over TCP, and a relay over TCP where there is none."""
+    programs()
+    with Lab(Network6('port-restricted', 'port-restricted', ipv4=())) as lab:
+        run(within(lab.network.prefix + 'left-router', ['nft', 'insert rule ip6 router through meta l4proto udp drop']))
+        lab.set_up()
+        file = file_of(lab)
+        delivered = transfer(lab, file, wait_for_better=True)
+        must(delivered['best_path'] == 'tcp', json.dumps(delivered))
+        lab.network.part6()
+        (lab.right.inbox / file.name).unlink()
+        must(transfer(lab, file)['path'] == 'relay', 'not relayed')
