@@ -112,7 +112,7 @@ def relay_refuses_family():
         must(refusals, 'no refusal was noticed')
 
 
-@scenario()
+@scenario(long=True)
 def no_udp_over_ipv6():
     """IPv6 alone, and one side's firewall drops UDP: a direct path over TCP, and a relay over TCP where there is none."""
     programs()
