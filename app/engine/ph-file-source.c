@@ -18,6 +18,10 @@
 /* Less free room than this at the end of a buffer is not worth a read of its own, unless the whole rest
  * of the file fits. */
 #define READ_MIN (64u << 10)
+/* A taker that waits is woken for so much at once, or for less if those are the last bytes of a file or took so
+ * long: on a fast disk every chunk by itself would wake it for the time that one takes to be read. */
+#define WAKE_BYTES (PH_FILE_SOURCE_AHEAD / 2)
+#define WAKE_US 2000
 
 typedef struct {
   uint32_t file;
@@ -42,7 +46,8 @@ typedef struct {
   GCond changed;
   /* Guarded by `lock`. */
   bool quit;
-  bool waiting; /* the taker was told to wait */
+  bool waiting; /* the taker was told to wait... */
+  gint64 waiting_since; /* ...at this time, monotonic */
   unsigned generation; /* counts seeks */
   PhResumePoint point; /* where the latest seek goes */
   bool done; /* the reader has stopped: `error` or the end */
@@ -87,24 +92,40 @@ check_superseded (FileSource *self)
   return is_superseded (self);
 }
 
-/* Wakes the taker if it waits. Called without the lock. */
+/* Wakes the taker. Called without the lock. */
 static void
-tell (FileSource *self, bool waiting)
+tell (FileSource *self, bool wake)
 {
-  if (waiting && self->ready != NULL)
+  if (wake && self->ready != NULL)
     self->ready (self->user);
+}
+
+/* Whether no more is read ahead. Called with the lock held. */
+static bool
+is_full (const FileSource *self)
+{
+  return self->queue_bytes >= PH_FILE_SOURCE_AHEAD
+         || self->queue->len - self->queue_head >= AHEAD_CHUNKS_MAX;
+}
+
+/* Whether the taker waits, and there is enough for it now. Called with the lock held. */
+static bool
+is_worth_waking (const FileSource *self, bool last)
+{
+  return self->waiting
+         && (last || self->queue_bytes >= WAKE_BYTES || is_full (self)
+             || g_get_monotonic_time () - self->waiting_since >= WAKE_US);
 }
 
 /* Takes the chunk's reference. False: there was a seek meanwhile, or the source is freed. */
 static bool
 push (FileSource *self, Chunk chunk)
 {
-  bool waiting;
+  const uint64_t size = ph_manifest_entry (self->manifest, chunk.file)->size;
+  bool wake;
 
   g_mutex_lock (&self->lock);
-  while (!is_superseded (self)
-         && (self->queue_bytes >= PH_FILE_SOURCE_AHEAD
-             || self->queue->len - self->queue_head >= AHEAD_CHUNKS_MAX))
+  while (!is_superseded (self) && is_full (self))
     g_cond_wait (&self->changed, &self->lock);
   if (is_superseded (self)) {
     g_mutex_unlock (&self->lock);
@@ -113,10 +134,10 @@ push (FileSource *self, Chunk chunk)
   }
   g_array_append_val (self->queue, chunk);
   self->queue_bytes += chunk.data.len;
-  waiting = self->waiting;
-  self->waiting = false;
+  wake = is_worth_waking (self, chunk.offset + chunk.data.len == size);
+  self->waiting = self->waiting && !wake;
   g_mutex_unlock (&self->lock);
-  tell (self, waiting);
+  tell (self, wake);
   return true;
 }
 
@@ -540,8 +561,7 @@ file_source_take (PhSource *base, PhSourceChunk *ret_chunk)
 
   if (self->queue_head < self->queue->len) {
     const Chunk *chunk = &g_array_index (self->queue, Chunk, self->queue_head);
-    const bool was_full = self->queue_bytes >= PH_FILE_SOURCE_AHEAD
-                          || self->queue->len - self->queue_head >= AHEAD_CHUNKS_MAX;
+    const bool was_full = is_full (self);
 
     ret_chunk->file = chunk->file;
     ret_chunk->offset = chunk->offset;
@@ -565,6 +585,7 @@ file_source_take (PhSource *base, PhSourceChunk *ret_chunk)
   }
   if (!self->done) {
     self->waiting = true;
+    self->waiting_since = g_get_monotonic_time ();
     return PH_SOURCE_WAIT;
   }
   if (self->error == PH_STORAGE_OK)

@@ -231,6 +231,43 @@ test_shared_buffers (Fixture *f, gconstpointer data)
     ph_buf_slice_clear (&chunks[i].data);
 }
 
+/* Whoever waits is woken for half of what is read ahead, for the end of a file, or after two milliseconds. */
+static void
+test_woken_for_enough (Fixture *f, gconstpointer data)
+{
+  PhSourceResult result;
+  PhSourceChunk chunk;
+  uint64_t bytes = 0;
+  gint64 waiting_since = 0; /* 0: it has taken since it waited */
+  bool end = false;
+
+  start (f);
+  for (;;) {
+    const gint64 before = g_get_monotonic_time ();
+
+    result = f->source->klass->take (f->source, &chunk);
+    if (result == PH_SOURCE_CHUNK) {
+      bytes += chunk.data.len;
+      end |= chunk.end;
+      ph_buf_slice_clear (&chunk.data);
+      continue;
+    }
+    if (waiting_since != 0 && !end && result == PH_SOURCE_WAIT && bytes < PH_FILE_SOURCE_AHEAD / 2)
+      g_assert_cmpint (before - waiting_since, >=, 2000);
+    if (result != PH_SOURCE_WAIT)
+      break;
+    waiting_since = before;
+    bytes = 0;
+    end = false;
+    g_mutex_lock (&f->waiter.lock);
+    while (!f->waiter.ready)
+      g_cond_wait (&f->waiter.cond, &f->waiter.lock);
+    f->waiter.ready = false;
+    g_mutex_unlock (&f->waiter.lock);
+  }
+  g_assert_cmpint (result, ==, PH_SOURCE_END);
+}
+
 static void
 test_resume (Fixture *f, gconstpointer data)
 {
@@ -479,6 +516,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   ADD ("all", NULL, test_all);
   ADD ("shared-buffers", NULL, test_shared_buffers);
+  ADD ("woken-for-enough", NULL, test_woken_for_enough);
   ADD ("resume", NULL, test_resume);
   ADD ("lying-resume", NULL, test_lying_resume);
   ADD ("resume-at-once", NULL, test_resume_at_once);
