@@ -111,7 +111,9 @@ def decoded(left, right, path):
     programs()
     with Lab(Network(left, right)) as lab:
         capture = lab.work / 'capture.pcap'
-        watcher = lab.network.start(Host(lab.network.prefix + 'internet', '', ''), [
+        # Between two relays of one server QUIC is nowhere but inside its host: elsewhere it is in ChannelData.
+        where = lab.network.public if path == 'relay' else Host(lab.network.prefix + 'internet', '', '')
+        watcher = lab.network.start(where, [
             'tcpdump', '-n', '-U', '-s', '0', '-i', 'any', '-w', capture], stderr=subprocess.PIPE, text=True)
         watcher.stderr.readline()  # it listens
         lab.set_up()
