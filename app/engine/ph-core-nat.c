@@ -379,7 +379,27 @@ add_rtt (JsonBuilder *json, const char *name, PhTime rtt)
     json_builder_add_double_value (json, (double)(rtt / (100 * PH_USEC)) / 10.0);
 }
 
-/* The addresses that the internet can see us at; `tcp`: what it sees over TCP, told where there is nothing else. */
+static bool
+is_public (const PhCandidate *candidate)
+{
+  return candidate->type != PH_CANDIDATE_RELAY
+         && (candidate->type == PH_CANDIDATE_SRFLX
+             || ph_addr_scope (&candidate->addr) == PH_SCOPE_GLOBAL);
+}
+
+/* One port of TCP is a candidate of two kinds: passive, and for simultaneous open. */
+static bool
+is_told (const PhCandidate *candidates, size_t n, const PhAddr *addr)
+{
+  for (size_t i = 0; i < n; i++) {
+    if (is_public (&candidates[i]) && ph_addr_equal (&candidates[i].addr, addr))
+      return true;
+  }
+  return false;
+}
+
+/* The addresses that the internet can see us at, each once; `tcp`: what it sees over TCP, told where there is nothing
+ * else. */
 static void
 add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n, const PhAddr *tcp)
 {
@@ -389,13 +409,10 @@ add_public (JsonBuilder *json, const PhCandidate *candidates, size_t n, const Ph
   json_builder_set_member_name (json, "public");
   json_builder_begin_array (json);
   for (size_t i = 0; i < n; i++) {
-    if (candidates[i].type == PH_CANDIDATE_RELAY)
+    if (!is_public (&candidates[i]) || is_told (candidates, i, &candidates[i].addr))
       continue;
-    if (candidates[i].type == PH_CANDIDATE_SRFLX
-        || ph_addr_scope (&candidates[i].addr) == PH_SCOPE_GLOBAL) {
-      json_builder_add_string_value (json, ph_addr_format (&candidates[i].addr, text));
-      any = true;
-    }
+    json_builder_add_string_value (json, ph_addr_format (&candidates[i].addr, text));
+    any = true;
   }
   if (!any && ph_addr_is_set (tcp))
     json_builder_add_string_value (json, ph_addr_format (tcp, text));

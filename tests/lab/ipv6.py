@@ -34,6 +34,7 @@ def verdict():
             must((report['type'], report['nat']) == wanted, json.dumps(report))
             must(report['ipv6'] and report['ipv6_reaches_out'], json.dumps(report))
             must(report['ipv6_filtering'] == APD, json.dumps(report))
+            must(len(report['public']) == len(set(report['public'])), json.dumps(report))
 
 
 @scenario()
