@@ -6,6 +6,7 @@ import re
 from desktop import wait_for
 from journeys import household, journey, must
 from network import Network
+from people import program
 
 NARROW, WIDE = 360, 1000
 LINK = re.compile(r'^porthole:[\w-]{40,}')
@@ -250,3 +251,25 @@ def dialog_closes_while_resized(desktop):
             desktop.xdotool('key', 'Escape', 'sleep', delay, 'windowsize', window.window(), width, height)
             window.wait_gone('Preferences', 'dialog')
         must(window.process.process.poll() is None, 'it ended')
+
+
+@journey
+def file_dialog_closes_at_once(desktop):
+    """Where the toolkit's own file dialog still asks a slow drive for the folders of its path."""
+    with household(desktop, 'file-dialog-closes-at-once') as home:
+        home.introduce()
+        window = home.open(home.left, env={'LD_PRELOAD': str(program('release').parents[2] / 'tests/ui/libslow-stat.so')})
+        own = window.window()
+        window.action('preferences')
+        choose = window.wait('Download folder', 'button', within=window.wait('Preferences', 'dialog'))
+
+        def others():
+            return [each for each in desktop.windows(window.pid) if each != own]
+
+        for delay in (0.15, 0.25, 0.35):  # some folders have answered, some not
+            window.act(choose)
+            chooser, = wait_for('the file dialog', others)
+            desktop.xdotool('windowactivate', '--sync', chooser, 'sleep', delay, 'key', '--clearmodifiers', 'Escape')
+            wait_for('the file dialog to close', lambda: not others())
+        window.press('Close', 'button')
+        window.wait_gone('Preferences', 'dialog')
