@@ -393,12 +393,31 @@ test_finder (void)
   assert_found (finder, "");
 }
 
+/* The kernel makes the route of a new address of IPv6 on its own time; until then packets are lost. */
+static void
+add_address (const char *text)
+{
+  g_autofree char *add = g_strdup_printf ("address add %s/128 dev lo nodad", text);
+  g_autofree char *ask = g_strdup_printf ("ip -6 route get %s", text);
+  const gint64 deadline = g_get_monotonic_time () + DEADLINE_USEC;
+  bool local = false;
+
+  ip (add);
+  while (!local && g_get_monotonic_time () < deadline) {
+    g_autofree char *route = NULL;
+
+    g_assert_true (g_spawn_command_line_sync (ask, &route, NULL, NULL, NULL));
+    local = g_str_has_prefix (route, "local ");
+  }
+  g_assert_true (local);
+}
+
 int
 main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
-  ip ("address add " TRANSLATED "/128 dev lo nodad");
-  ip ("address add 2001:db8:a::2/128 dev lo nodad");
+  add_address (TRANSLATED);
+  add_address ("2001:db8:a::2");
   g_test_add_func ("/nat64-io/udp", test_udp);
   g_test_add_func ("/nat64-io/tcp", test_tcp);
   g_test_add_func ("/nat64-io/address", test_address);
