@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The other end of test-ice-foreign and test-ice-foreign-tcp, by libnice; speaks as foreign-ice.py does.
+/* The other end of test-ice-foreign, by libnice; speaks as foreign-ice.py does.
  *
  *   foreign-nice controlling|controlled [tcp] */
 

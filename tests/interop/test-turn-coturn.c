@@ -1,32 +1,56 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The TURN client against coturn, over real sockets. */
 
+#include "net/io/ph-clock.h"
+#include "net/io/ph-sockaddr.h"
 #include "net/rendezvous/ph-turn-credentials.h"
-#include "net/turn/ph-turn-client.h"
+#include "net/turn/ph-turn-private.h"
+#include "net/turn/ph-turn-stream.h"
 #include "tests/support/ph-test.h"
 
-#include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Of an interface that is not lo: coturn rightly does not relay to loopback. */
-#define ADDRESS "192.0.2.78"
-#define PORT "3478"
+#define IPV4 "192.0.2.78"
+#define IPV6 "2001:db8::78"
+#define PORT 3478
+/* Of a server that has no relayed addresses of IPv6. */
+#define PORT_IPV4_ONLY 3500
 #define SECRET "not-a-secret"
 #define SOCKET 1
 #define RELAYED 2
 #define TIME_MAX (15 * PH_SEC)
 
+/* How the server is reached, and what is asked for there. */
 typedef struct {
+  const char *name;
+  const char *server;
+  bool stream; /* TCP */
+  PhFamily family; /* of the relayed address */
+} Way;
+
+static const Way ways[] = {
+    {"udp/ipv4", IPV4, false, PH_FAMILY_IPV4},
+    {"udp/ipv6", IPV6, false, PH_FAMILY_IPV6},
+    {"udp/ipv6-by-ipv4", IPV4, false, PH_FAMILY_IPV6},
+    {"udp/ipv4-by-ipv6", IPV6, false, PH_FAMILY_IPV4},
+    {"tcp/ipv4", IPV4, true, PH_FAMILY_IPV4},
+    {"tcp/ipv6", IPV6, true, PH_FAMILY_IPV6},
+    {"tcp/ipv6-by-ipv4", IPV4, true, PH_FAMILY_IPV6},
+    {"tcp/ipv4-by-ipv6", IPV6, true, PH_FAMILY_IPV4},
+};
+
+typedef struct {
+  const Way *way;
   PhRandomSeeded seed;
   PhTurnClient *turn;
-  int udp;
+  int fd;
+  PhAddr server;
+  PhTurnStream *stream; /* NULL: UDP */
   PhTurnEvent last;
   unsigned events[PH_TURN_EVENT_CHANNEL_FAILED + 1];
   PhAddr from;
@@ -36,56 +60,64 @@ typedef struct {
 /* Not far off: coturn takes what is more than 68 years ahead for past. */
 static gint64 expires;
 
-static PhTime
-now (void)
+/* -1: nobody listens there yet. */
+static int
+open_socket (const Way *way, const PhAddr *server)
 {
-  struct timespec t;
+  PhSockaddr at;
+  PhAddr local;
+  int fd;
 
-  clock_gettime (CLOCK_BOOTTIME, &t);
-  return (PhTime)t.tv_sec * PH_SEC + (PhTime)t.tv_nsec;
+  g_assert_true (ph_addr_parse (way->server, 0, &local));
+  fd = socket (local.family == PH_FAMILY_IPV6 ? AF_INET6 : AF_INET,
+               (way->stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (bind (fd, &at.sa, ph_sockaddr_from_addr (&local, &at)), ==, 0);
+  if (connect (fd, &at.sa, ph_sockaddr_from_addr (server, &at)) == 0)
+    return fd;
+  g_assert_cmpint (errno, ==, ECONNREFUSED);
+  close (fd);
+  return -1;
 }
 
-static void
-show (void *user, PhTime when, const char *module, const char *line)
+static bool
+client_open (Client *c, const Way *way, uint16_t port, const char *username, const char *password)
 {
-  if (g_test_verbose ())
-    g_test_message ("%s %s", module, line);
-}
+  static unsigned n;
+  g_autofree char *name = g_strdup_printf ("client %u", n++);
 
-static void
-client_init (Client *c, const char *name, const char *username, const char *password)
-{
-  static const PhTrace trace = {show, NULL};
-  struct sockaddr_in at = {.sin_family = AF_INET};
-  PhAddr server;
-
-  *c = (Client){.got = g_byte_array_new ()};
-  g_assert_true (ph_addr_parse (ADDRESS ":" PORT, 0, &server));
-  g_assert_cmpint (inet_pton (AF_INET, ADDRESS, &at.sin_addr), ==, 1);
-  c->udp = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  g_assert_cmpint (bind (c->udp, (struct sockaddr *)&at, sizeof at), ==, 0);
+  *c = (Client){.way = way};
+  g_assert_true (ph_addr_parse (way->server, port, &c->server));
+  c->fd = open_socket (way, &c->server);
+  if (c->fd < 0)
+    return false;
+  c->got = g_byte_array_new ();
+  c->stream = way->stream ? ph_turn_stream_new () : NULL;
   c->turn = ph_turn_client_new (
       &(PhTurnClientConfig){
           .socket = SOCKET,
           .relayed_socket = RELAYED,
-          .server = server,
+          .server = c->server,
+          .stream = way->stream,
+          .family = way->family,
           .username = username,
           .password = password,
           .random = ph_test_random (&c->seed, name),
-          .trace = &trace,
+          .trace = &ph_test_trace,
       },
-      now ());
+      ph_clock_now ());
+  return true;
 }
 
-/* With credentials that the server takes. */
+/* With credentials that the server takes: each test is a user of its own, with a quota of its own. */
 static void
-client_init_right (Client *c, const char *name)
+client_init (Client *c, const Way *way, uint16_t port)
 {
-  g_autofree char *username = g_strdup_printf ("%" G_GINT64_FORMAT ":%.3s", expires, name);
+  g_autofree char *username =
+      g_strdup_printf ("%" G_GINT64_FORMAT ":%s", expires, g_test_get_path ());
   char password[32];
 
   ph_turn_password (SECRET, username, password);
-  client_init (c, name, username, password);
+  g_assert_true (client_open (c, way, port, username, password));
 }
 
 static void
@@ -93,49 +125,53 @@ client_clear (Client *c)
 {
   ph_turn_client_free (c->turn);
   g_byte_array_unref (c->got);
-  close (c->udp);
+  ph_turn_stream_free (c->stream);
+  close (c->fd);
 }
 
-/* A batch leaves as its datagrams, as UDP_SEGMENT does it. */
+/* A batch leaves as its datagrams, as UDP_SEGMENT does it; on a stream as it is. */
 static void
 send_out (const Client *c, const PhTransmit *tx)
 {
-  const size_t segment = tx->segment > 0 ? tx->segment : tx->len;
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons (tx->remote.port)};
+  const size_t segment = c->stream == NULL && tx->segment > 0 ? tx->segment : tx->len;
 
-  memcpy (&to.sin_addr, tx->remote.ip, 4);
+  g_assert_true (ph_addr_equal (&tx->remote, &c->server));
   for (size_t at = 0; at < tx->len; at += segment) {
     const size_t len = MIN (segment, tx->len - at);
 
-    g_assert_cmpint (sendto (c->udp, tx->data + at, len, 0, (struct sockaddr *)&to, sizeof to), ==,
-                     (ssize_t)len);
+    g_assert_cmpint (send (c->fd, tx->data + at, len, 0), ==, (ssize_t)len);
   }
+}
+
+static void
+take_message (Client *c, PhSlice bytes)
+{
+  const PhDatagram in = {.socket = SOCKET, .remote = c->server, .bytes = bytes};
+  PhDatagram data;
+
+  if (ph_turn_client_handle_packet (c->turn, ph_clock_now (), &in, &data) != PH_TURN_IN_DATA)
+    return;
+  g_assert_cmpuint (data.socket, ==, RELAYED);
+  c->from = data.remote;
+  g_byte_array_append (c->got, data.bytes.data, (unsigned)data.bytes.len);
 }
 
 static void
 receive (Client *c)
 {
   uint8_t bytes[2048];
-  struct sockaddr_in from;
-  socklen_t from_len = sizeof from;
-  const ssize_t len =
-      recvfrom (c->udp, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
-  PhDatagram data;
+  const ssize_t len = recv (c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  PhSlice left, message;
 
   if (len <= 0)
     return;
-
-  const PhDatagram in = {
-      .socket = SOCKET,
-      .remote = ph_addr_from_bytes (ph_slice (&from.sin_addr, 4), ntohs (from.sin_port)),
-      .bytes = ph_slice (bytes, (size_t)len),
-  };
-
-  if (ph_turn_client_handle_packet (c->turn, now (), &in, &data) == PH_TURN_IN_DATA) {
-    g_assert_cmpuint (data.socket, ==, RELAYED);
-    c->from = data.remote;
-    g_byte_array_append (c->got, data.bytes.data, (unsigned)data.bytes.len);
+  left = ph_slice (bytes, (size_t)len);
+  if (c->stream == NULL) {
+    take_message (c, left);
+    return;
   }
+  while (ph_turn_stream_next (c->stream, &left, &message) == PH_TURN_STREAM_MESSAGE)
+    take_message (c, message);
 }
 
 static void
@@ -146,9 +182,9 @@ settle (Client *c)
   PhTurnEvent event;
   const char *why;
 
-  if (ph_turn_client_next_timeout (c->turn, &why) <= now ())
-    ph_turn_client_handle_timeout (c->turn, now ());
-  while (ph_turn_client_poll_transmit (c->turn, now (), &tx))
+  if (ph_turn_client_next_timeout (c->turn, &why) <= ph_clock_now ())
+    ph_turn_client_handle_timeout (c->turn, ph_clock_now ());
+  while (ph_turn_client_poll_transmit (c->turn, ph_clock_now (), &tx))
     send_out (c, &tx);
   while (ph_turn_client_poll_event (c->turn, &event)) {
     c->events[event.type]++;
@@ -164,7 +200,7 @@ turn_once (Client *clients, unsigned n)
   g_assert_cmpuint (n, <=, G_N_ELEMENTS (fds));
   for (unsigned i = 0; i < n; i++) {
     settle (&clients[i]);
-    fds[i] = (struct pollfd){.fd = clients[i].udp, .events = POLLIN};
+    fds[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
   }
   poll (fds, n, 10);
   for (unsigned i = 0; i < n; i++) {
@@ -176,11 +212,11 @@ turn_once (Client *clients, unsigned n)
 static void
 await_event (Client *clients, unsigned n, PhTurnEventType type)
 {
-  const PhTime end = ph_time_add (now (), TIME_MAX);
+  const PhTime end = ph_time_add (ph_clock_now (), TIME_MAX);
   unsigned have = 0;
 
   while (have < n) {
-    g_assert_cmpuint (now (), <, end);
+    g_assert_cmpuint (ph_clock_now (), <, end);
     turn_once (clients, n);
     have = 0;
     for (unsigned i = 0; i < n; i++)
@@ -191,10 +227,10 @@ await_event (Client *clients, unsigned n, PhTurnEventType type)
 static void
 await_bytes (Client *clients, unsigned to, const char *text)
 {
-  const PhTime end = ph_time_add (now (), TIME_MAX);
+  const PhTime end = ph_time_add (ph_clock_now (), TIME_MAX);
 
   while (clients[to].got->len < strlen (text)) {
-    g_assert_cmpuint (now (), <, end);
+    g_assert_cmpuint (ph_clock_now (), <, end);
     turn_once (clients, 2);
   }
   g_assert_cmpmem (clients[to].got->data, clients[to].got->len, text, strlen (text));
@@ -207,32 +243,66 @@ send_text (Client *c, const PhAddr *peer, const char *text)
   uint8_t bytes[256];
   PhTransmit tx = {.data = bytes, .cap = sizeof bytes};
 
-  g_assert_true (ph_turn_client_send (c->turn, now (), peer, ph_slice_string (text), &tx));
+  g_assert_true (ph_turn_client_send (c->turn, ph_clock_now (), peer, ph_slice_string (text), &tx));
   send_out (c, &tx);
+}
+
+/* Until `*time`, of either client, is another than it was. */
+static void
+await_change (Client *clients, const PhTime *time)
+{
+  const PhTime before = *time, end = ph_time_add (ph_clock_now (), TIME_MAX);
+
+  while (*time == before) {
+    g_assert_cmpuint (ph_clock_now (), <, end);
+    turn_once (clients, 2);
+  }
+  g_assert_cmpuint (*time, >, before);
+  g_assert_cmpint (ph_turn_client_state (clients[0].turn), ==, PH_TURN_ALLOCATED);
+}
+
+/* Allocation, permission and channel last longer when they are asked for again. */
+static void
+check_refreshes (Client *clients, const PhAddr *peer)
+{
+  PhTurnClient *turn = clients[0].turn;
+
+  ph_turn_client_refresh (turn, ph_clock_now ());
+  await_change (clients, &turn->expires_at);
+  ph_turn_client_unpermit (turn, ph_clock_now (), peer); /* from _permit() and _bind() */
+  ph_turn_client_unpermit (turn, ph_clock_now (), peer);
+  g_assert_true (ph_turn_client_permit (turn, ph_clock_now (), peer));
+  await_change (clients, &ph_turn_permission_find (turn, peer)->expires_at);
+  ph_turn_client_unbind (turn, ph_clock_now (), peer);
+  g_assert_true (ph_turn_client_bind (turn, ph_clock_now (), peer));
+  await_change (clients, &ph_turn_channel_find (turn, peer)->expires_at);
 }
 
 /* Two clients, each with a relayed address, talk from one relayed address to the other. */
 static void
-test_relay (void)
+test_relay (gconstpointer data)
 {
-  char batch[] = "____one,____two,____!";
+  const Way *way = data;
+  char batch[24] = "____one,____two,____!"; /* with room for the padding that streams have */
   Client clients[2];
   PhAddr relayed[2];
 
-  client_init_right (&clients[0], "ann-0");
-  client_init_right (&clients[1], "ann-1");
+  for (unsigned i = 0; i < 2; i++)
+    client_init (&clients[i], way, PORT);
   await_event (clients, 2, PH_TURN_EVENT_ALLOCATED);
   for (unsigned i = 0; i < 2; i++) {
     char ip[PH_ADDR_STRING_MAX];
 
     relayed[i] = ph_turn_client_relayed (clients[i].turn);
-    g_assert_cmpstr (ph_addr_format_ip (&relayed[i], ip), ==, ADDRESS);
+    g_assert_cmpstr (ph_addr_format_ip (&relayed[i], ip), ==,
+                     way->family == PH_FAMILY_IPV6 ? IPV6 : IPV4);
+    g_assert_cmpstr (ph_addr_format_ip (&clients[i].last.mapped, ip), ==, way->server);
     g_assert_cmpuint (clients[i].last.lifetime, ==, 600 * PH_SEC);
   }
 
   /* Indications. */
   for (unsigned i = 0; i < 2; i++)
-    g_assert_true (ph_turn_client_permit (clients[i].turn, now (), &relayed[1 - i]));
+    g_assert_true (ph_turn_client_permit (clients[i].turn, ph_clock_now (), &relayed[1 - i]));
   await_event (clients, 2, PH_TURN_EVENT_PERMITTED);
   send_text (&clients[0], &relayed[1], "hello");
   await_bytes (clients, 1, "hello");
@@ -241,31 +311,36 @@ test_relay (void)
   await_bytes (clients, 0, "hello yourself");
 
   /* Channels: one has one, then both. */
-  PhTransmit tx = {
-      .data = (uint8_t *)batch, .cap = 21, .len = 21, .segment = 8, .remote = relayed[1]};
+  PhTransmit tx = {.data = (uint8_t *)batch,
+                   .cap = sizeof batch,
+                   .len = strlen (batch),
+                   .segment = 8,
+                   .remote = relayed[1]};
 
-  g_assert_false (ph_turn_client_wrap (clients[0].turn, now (), &tx));
-  g_assert_true (ph_turn_client_bind (clients[0].turn, now (), &relayed[1]));
+  g_assert_false (ph_turn_client_wrap (clients[0].turn, ph_clock_now (), &tx));
+  g_assert_true (ph_turn_client_bind (clients[0].turn, ph_clock_now (), &relayed[1]));
   await_event (clients, 1, PH_TURN_EVENT_CHANNEL_READY);
-  g_assert_true (ph_turn_client_wrap (clients[0].turn, now (), &tx));
+  g_assert_true (ph_turn_client_wrap (clients[0].turn, ph_clock_now (), &tx));
   send_out (&clients[0], &tx);
   await_bytes (clients, 1, "one,two,!");
-  g_assert_true (ph_turn_client_bind (clients[1].turn, now (), &relayed[0]));
+  g_assert_true (ph_turn_client_bind (clients[1].turn, ph_clock_now (), &relayed[0]));
   await_event (clients, 2, PH_TURN_EVENT_CHANNEL_READY);
   send_text (&clients[1], &relayed[0], "back");
   await_bytes (clients, 0, "back");
   g_assert_true (ph_addr_equal (&clients[0].from, &relayed[1]));
+  check_refreshes (clients, &relayed[1]);
 
   /* Credentials renewed under another name do not disturb. */
-  g_assert_true (ph_turn_client_set_credentials (clients[0].turn, now (), "other", "other"));
-  ph_turn_client_refresh (clients[0].turn, now ());
+  g_assert_true (
+      ph_turn_client_set_credentials (clients[0].turn, ph_clock_now (), "other", "other"));
+  ph_turn_client_refresh (clients[0].turn, ph_clock_now ());
   for (unsigned i = 0; i < 10; i++)
     turn_once (clients, 2);
   send_text (&clients[0], &relayed[1], "still");
   await_bytes (clients, 1, "still");
 
   for (unsigned i = 0; i < 2; i++)
-    ph_turn_client_close (clients[i].turn, now ());
+    ph_turn_client_close (clients[i].turn, ph_clock_now ());
   await_event (clients, 2, PH_TURN_EVENT_CLOSED);
   for (unsigned i = 0; i < 2; i++) {
     g_assert_cmpint (clients[i].last.why, ==, PH_TURN_WHY_NONE); /* the server said so */
@@ -273,12 +348,58 @@ test_relay (void)
   }
 }
 
+/* A relayed address speaks to peers of its own family. The client asks for no others; of one that did, the server
+ * refuses the permission (443), and what it has lives on. */
+static void
+test_peer_family (gconstpointer data)
+{
+  const Way *way = data;
+  const PhAddr peer4 = ph_addr_ipv4 (192, 0, 2, 200, 80);
+  PhAddr peer6, relayed, peer;
+  Client c;
+
+  g_assert_true (ph_addr_parse ("2001:db8::200", 80, &peer6));
+  peer = way->family == PH_FAMILY_IPV6 ? peer4 : peer6;
+  client_init (&c, way, PORT);
+  await_event (&c, 1, PH_TURN_EVENT_ALLOCATED);
+  g_assert_false (ph_turn_client_permit (c.turn, ph_clock_now (), &peer));
+  g_assert_false (ph_turn_client_bind (c.turn, ph_clock_now (), &peer));
+
+  relayed = c.turn->relayed;
+  c.turn->relayed = peer;
+  g_assert_true (ph_turn_client_permit (c.turn, ph_clock_now (), &peer));
+  c.turn->relayed = relayed;
+  await_event (&c, 1, PH_TURN_EVENT_PERMISSION_FAILED);
+  g_assert_cmpuint (c.last.error, ==, 443);
+  g_assert_cmpint (c.last.why, ==, PH_TURN_WHY_UNSUPPORTED);
+
+  peer = way->family == PH_FAMILY_IPV6 ? peer6 : peer4;
+  g_assert_true (ph_turn_client_permit (c.turn, ph_clock_now (), &peer));
+  await_event (&c, 1, PH_TURN_EVENT_PERMITTED);
+  client_clear (&c);
+}
+
+/* A server without relayed addresses of IPv6 says so; of IPv4 it has some. */
+static void
+test_no_such_family (gconstpointer data)
+{
+  const Way *way = data;
+  const bool ipv6 = way->family == PH_FAMILY_IPV6;
+  Client c;
+
+  client_init (&c, way, PORT_IPV4_ONLY);
+  await_event (&c, 1, ipv6 ? PH_TURN_EVENT_FAILED : PH_TURN_EVENT_ALLOCATED);
+  g_assert_cmpint (c.last.why, ==, ipv6 ? PH_TURN_WHY_UNSUPPORTED : PH_TURN_WHY_NONE);
+  g_assert_cmpuint (c.last.error, ==, ipv6 ? 440 : 0);
+  client_clear (&c);
+}
+
 static void
 test_wrong_password (void)
 {
   Client c;
 
-  client_init (&c, "wrong", "2000000000:eve", "nonsense");
+  g_assert_true (client_open (&c, &ways[0], PORT, "2000000000:eve", "nonsense"));
   await_event (&c, 1, PH_TURN_EVENT_FAILED);
   g_assert_cmpint (c.last.why, ==, PH_TURN_WHY_UNAUTHORIZED);
   client_clear (&c);
@@ -290,10 +411,10 @@ test_quota (void)
 {
   Client clients[2], third;
 
-  client_init_right (&clients[0], "bob-0");
-  client_init_right (&clients[1], "bob-1");
+  for (unsigned i = 0; i < 2; i++)
+    client_init (&clients[i], &ways[0], PORT);
   await_event (clients, 2, PH_TURN_EVENT_ALLOCATED);
-  client_init_right (&third, "bob-2");
+  client_init (&third, &ways[0], PORT);
   await_event (&third, 1, PH_TURN_EVENT_FAILED);
   g_assert_cmpint (third.last.why, ==, PH_TURN_WHY_FULL);
   g_assert_cmpuint (third.last.error, ==, 486);
@@ -308,13 +429,15 @@ test_forbidden_peer (void)
   const PhAddr loopback = ph_addr_ipv4 (127, 0, 0, 1, 80);
   Client c;
 
-  client_init_right (&c, "fay");
+  client_init (&c, &ways[0], PORT);
   await_event (&c, 1, PH_TURN_EVENT_ALLOCATED);
-  g_assert_true (ph_turn_client_permit (c.turn, now (), &loopback));
+  g_assert_true (ph_turn_client_permit (c.turn, ph_clock_now (), &loopback));
   await_event (&c, 1, PH_TURN_EVENT_PERMISSION_FAILED);
   g_assert_cmpint (c.last.why, ==, PH_TURN_WHY_FORBIDDEN);
   client_clear (&c);
 }
+
+/* --- Servers ------------------------------------------------------------------------------------ */
 
 /* A test that fails leaves no server behind. */
 static void
@@ -323,18 +446,34 @@ die_with_parent (void *user)
   prctl (PR_SET_PDEATHSIG, SIGKILL);
 }
 
+static bool
+answers (const Way *way, uint16_t port)
+{
+  Client c;
+  bool has;
+
+  if (!client_open (&c, way, port, "a", "b"))
+    return false;
+  for (unsigned i = 0; i < 20 && c.events[PH_TURN_EVENT_FAILED] == 0; i++)
+    turn_once (&c, 1);
+  has = c.events[PH_TURN_EVENT_FAILED] > 0;
+  client_clear (&c);
+  return has;
+}
+
+/* `relays`: the option that says which relayed addresses it gives out; NULL: those that it listens at. */
 static GPid
-start_coturn (void)
+start_coturn (uint16_t port, const char *relays)
 {
   g_autofree char *dir = ph_test_tmpdir ();
   g_autofree char *db = g_strdup_printf ("--userdb=%s/db", dir);
   g_autofree char *pid_file = g_strdup_printf ("--pidfile=%s/pid", dir);
+  g_autofree char *listening_port = g_strdup_printf ("--listening-port=%u", port);
   const char *argv[] = {"turnserver",
                         "-n",
-                        "-L",
-                        ADDRESS,
-                        "-p",
-                        PORT,
+                        "--listening-ip=" IPV4,
+                        "--listening-ip=" IPV6,
+                        listening_port,
                         "--use-auth-secret",
                         "--static-auth-secret=" SECRET,
                         "--realm=test",
@@ -346,8 +485,11 @@ start_coturn (void)
                         "--user-quota=2",
                         pid_file,
                         db,
+                        relays,
                         NULL};
+  const PhTime end = ph_time_add (ph_clock_now (), TIME_MAX);
   g_autoptr (GError) error = NULL;
+  int status;
   GPid pid;
 
   g_spawn_async (NULL, (char **)argv, NULL,
@@ -355,66 +497,48 @@ start_coturn (void)
                      | G_SPAWN_STDERR_TO_DEV_NULL,
                  die_with_parent, NULL, &pid, &error);
   g_assert_no_error (error);
+  for (size_t i = 0; i < G_N_ELEMENTS (ways); i++) {
+    while (!answers (&ways[i], port)) {
+      g_assert_cmpint (waitpid (pid, &status, WNOHANG), ==, 0);
+      g_assert_cmpuint (ph_clock_now (), <, end);
+    }
+  }
   return pid;
 }
 
-/* Its first answer to anything. */
 static void
-await_coturn (GPid pid)
+add_of_each_way (const char *name, GTestDataFunc test)
 {
-  const PhTime end = ph_time_add (now (), TIME_MAX);
+  for (size_t i = 0; i < G_N_ELEMENTS (ways); i++) {
+    g_autofree char *path = g_strdup_printf ("/turn-coturn/%s/%s", name, ways[i].name);
 
-  for (;;) {
-    Client c;
-    int status;
-
-    g_assert_cmpint (waitpid (pid, &status, WNOHANG), ==, 0);
-    g_assert_cmpuint (now (), <, end);
-    client_init (&c, "await", "a", "b");
-    for (unsigned i = 0; i < 20 && c.events[PH_TURN_EVENT_FAILED] == 0; i++)
-      turn_once (&c, 1);
-
-    const bool answers = c.events[PH_TURN_EVENT_FAILED] > 0;
-
-    client_clear (&c);
-    if (answers)
-      return;
+    g_test_add_data_func (path, &ways[i], test);
   }
 }
 
 int
 main (int argc, char **argv)
 {
-  static const char *const network[] = {
-      "ip link set lo up",
-      "ip link add near type veth peer name far",
-      "ip address add " ADDRESS "/24 dev near",
-      "ip link set near up",
-      "ip link set far up",
-  };
-  g_autoptr (GError) error = NULL;
-  int status;
+  static const char *const addresses[] = {IPV4 "/24", IPV6 "/64", NULL};
+  GPid servers[2];
 
   ph_test_init (&argc, &argv);
   expires = g_get_real_time () / G_USEC_PER_SEC + 3600;
-  g_assert_cmpint (unshare (CLONE_NEWNET), ==, 0);
-  for (size_t i = 0; i < G_N_ELEMENTS (network); i++) {
-    g_spawn_command_line_sync (network[i], NULL, NULL, &status, &error);
-    g_assert_no_error (error);
-    g_assert_cmpint (status, ==, 0);
-  }
-
-  const GPid coturn = start_coturn ();
-
-  await_coturn (coturn);
-  g_test_add_func ("/turn-coturn/relay", test_relay);
+  ph_test_network (addresses);
+  servers[0] = start_coturn (PORT, NULL);
+  servers[1] = start_coturn (PORT_IPV4_ONLY, "--relay-ip=" IPV4);
+  add_of_each_way ("relay", test_relay);
+  add_of_each_way ("peer-family", test_peer_family);
+  add_of_each_way ("no-such-family", test_no_such_family);
   g_test_add_func ("/turn-coturn/wrong-password", test_wrong_password);
   g_test_add_func ("/turn-coturn/quota", test_quota);
   g_test_add_func ("/turn-coturn/forbidden-peer", test_forbidden_peer);
 
   const int result = g_test_run ();
 
-  kill (coturn, SIGTERM);
-  waitpid (coturn, &status, 0);
+  for (size_t i = 0; i < G_N_ELEMENTS (servers); i++) {
+    kill (servers[i], SIGTERM);
+    waitpid (servers[i], NULL, 0);
+  }
   return result;
 }

@@ -2,7 +2,9 @@
 
 #include "tests/support/ph-test.h"
 
+#include <errno.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +82,15 @@ ph_test_tmpdir (void)
   return dir;
 }
 
+static void
+show (void *user, PhTime when, const char *module, const char *line)
+{
+  if (g_test_verbose ())
+    g_test_message ("%s %s", module, line);
+}
+
+const PhTrace ph_test_trace = {show, NULL};
+
 void
 ph_test_command (const char *line)
 {
@@ -91,4 +102,22 @@ ph_test_command (const char *line)
   g_assert_no_error (error);
   if (!g_spawn_check_wait_status (status, NULL))
     g_error ("%s: %s", line, err);
+}
+
+void
+ph_test_network (const char *const *addresses)
+{
+  if (unshare (CLONE_NEWNET) != 0)
+    g_error ("no network namespace: %s", g_strerror (errno));
+  ph_test_command ("ip link set lo up");
+  ph_test_command ("ip link add near type veth peer name far");
+  for (unsigned i = 0; addresses[i] != NULL; i++) {
+    /* nodad: an address of IPv6 that still is being looked for elsewhere cannot be bound to. */
+    g_autofree char *line = g_strdup_printf ("ip address add %s dev near%s", addresses[i],
+                                             strchr (addresses[i], ':') != NULL ? " nodad" : "");
+
+    ph_test_command (line);
+  }
+  ph_test_command ("ip link set near up");
+  ph_test_command ("ip link set far up");
 }

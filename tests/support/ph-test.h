@@ -4,6 +4,7 @@
 #pragma once
 
 #include "net/base/ph-random.h"
+#include "net/base/ph-trace.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -17,8 +18,16 @@ void ph_test_init (int *argc, char ***argv);
 PhRandom ph_test_random (PhRandomSeeded *state, const char *name);
 uint64_t ph_test_seed (void);
 
+/* Into the test's messages, with --verbose. */
+extern const PhTrace ph_test_trace;
+
 /* Runs a command that must succeed; its words are parted as by a shell. */
 void ph_test_command (const char *line);
+
+/* A network namespace of this test's own, with lo and an interface "near" that has these addresses, written as `ip`
+ * takes them; NULL ends them. Agents rightly ignore lo, and coturn rightly relays nothing to it; and tests that run at
+ * the same time do not see addresses come and go. */
+void ph_test_network (const char *const *addresses);
 
 /* A path below the source tree (tests/..., of TOP_SRCDIR); free with g_free(). */
 char *ph_test_source_path (const char *relative);
