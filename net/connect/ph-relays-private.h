@@ -35,6 +35,7 @@ struct _PhRelays {
   PhRelaysSocket sockets[PH_RELAYS_SOCKETS_MAX];
   unsigned n_sockets;
   PhRelayServer servers[PH_RELAYS_SERVERS_MAX];
+  bool lacks[PH_RELAYS_SERVERS_MAX][PH_RELAYS_SLOTS]; /* it has none of that family */
   unsigned n_servers;
   bool wanted;
   PhTime unwanted_since; /* PH_NEVER: wanted, or all is let go */

@@ -176,6 +176,8 @@ add_contender (PhRelays *self, PhTime now, const PhRelaysSlot *slot, const PhRel
 static bool
 suits (const PhRelays *self, const PhRelaysSlot *slot, const PhRelayServer *server)
 {
+  if (self->lacks[server - self->servers][slot - self->slots])
+    return false;
   if (server->addr.family == slot->family)
     return true;
   if (slot->family != PH_FAMILY_IPV4)
@@ -295,6 +297,36 @@ race_won (PhRelays *self, PhTime now, PhRelay *relay)
   }
 }
 
+/* It does not have what it was asked for (440; 420 and 442 are no better), and says the same by every transport. One
+ * address is one server. */
+static void
+note_lack (PhRelays *self, PhTime now, const PhRelay *relay)
+{
+  const PhRelaysSlot *slot = slot_of (self, relay);
+
+  for (unsigned s = 0; s < self->n_servers; s++) {
+    if (ph_addr_equal_ip (&self->servers[s].addr, ph_relay_server (relay)))
+      self->lacks[s][slot - self->slots] = true;
+  }
+  for (guint i = 0; i < self->relays->len; i++) {
+    PhRelay *other = ph_relays_at (self, i);
+
+    if (slot_of (self, other) == slot && is_contender (other)
+        && ph_addr_equal_ip (ph_relay_server (other), ph_relay_server (relay)))
+      ph_relay_close (other, now);
+  }
+}
+
+/* What was closed before its server had heard of it has no answer to wait for. */
+static void
+drop_closed (PhRelays *self)
+{
+  for (guint i = self->relays->len; i-- > 0;) {
+    if (ph_relay_state (ph_relays_at (self, i)) == PH_TURN_CLOSED)
+      ph_relays_drop (self, ph_relays_at (self, i));
+  }
+}
+
 void
 ph_relays_settle (PhRelays *self, PhTime now)
 {
@@ -304,6 +336,7 @@ ph_relays_settle (PhRelays *self, PhTime now)
     switch (ph_relay_state (relay)) {
     case PH_TURN_ALLOCATING:
     case PH_TURN_CLOSING:
+    case PH_TURN_CLOSED:
       break;
     case PH_TURN_ALLOCATED:
       if (slot_of (self, relay)->kept == NULL)
@@ -316,13 +349,13 @@ ph_relays_settle (PhRelays *self, PhTime now)
       self->why = ph_relay_why (relay);
       if (self->why == PH_TURN_WHY_MISMATCH && ph_relay_state (relay) == PH_TURN_FAILED)
         wish_for_fresh (self, relay);
-      ph_relays_drop (self, relay);
-      break;
-    case PH_TURN_CLOSED:
+      if (self->why == PH_TURN_WHY_UNSUPPORTED && ph_relay_state (relay) == PH_TURN_FAILED)
+        note_lack (self, now, relay);
       ph_relays_drop (self, relay);
       break;
     }
   }
+  drop_closed (self);
   for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++)
     race (self, now, &self->slots[i]);
   give_sockets_back (self);

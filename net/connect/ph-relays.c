@@ -105,6 +105,7 @@ ph_relays_set_servers (PhRelays *self, PhTime now, const PhRelayServer *servers,
   self->n_servers = (unsigned)MIN (n, PH_RELAYS_SERVERS_MAX);
   if (self->n_servers > 0)
     memcpy (self->servers, servers, self->n_servers * sizeof *servers);
+  memset (self->lacks, 0, sizeof self->lacks);
   for (guint i = 0; i < self->relays->len; i++) {
     PhRelay *relay = ph_relays_at (self, i);
 

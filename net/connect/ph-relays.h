@@ -7,7 +7,8 @@
  * another (at once if the ones before have failed). The first that allocates is kept, the others are let
  * go. When nobody has wanted any for a while, all are let go. An allocation that is lost is replaced by
  * another race, and so by a new socket id and candidate; while none can be had, races follow each other
- * at growing intervals.
+ * at growing intervals. A server that has no relayed addresses of a family (440) is not asked for one again, by any
+ * transport, until the list of servers is replaced.
  *
  * There is one allocation for a socket and a server's address. One that the server keeps under another name than
  * ours (it outlives the credentials that it was made with, and refuses all others) blocks them until it runs
