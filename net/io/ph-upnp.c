@@ -96,17 +96,38 @@ worker_forget_router (Worker *self)
   worker_set_found (self, false);
 }
 
+/* All names that routers answer to are asked for at once: the library's own search waits for the answers to each in
+ * turn, which takes four times as long where nobody answers. Then any device at all: there are routers that answer to
+ * nothing else, and every television does too. */
+static struct UPNPDev *
+discover (const char *local)
+{
+  static const char *const routers[] = {
+      "urn:schemas-upnp-org:device:InternetGatewayDevice:1",
+      "urn:schemas-upnp-org:service:WANIPConnection:1",
+      "urn:schemas-upnp-org:service:WANPPPConnection:1",
+      NULL,
+  };
+  static const char *const any[] = {"upnp:rootdevice", NULL};
+  struct UPNPDev *devices;
+  int error;
+
+  devices = upnpDiscoverDevices (routers, DISCOVER_MS, local, NULL, 0, 0, 2, &error, 1);
+  return devices != NULL ? devices
+                         : upnpDiscoverDevices (any, DISCOVER_MS, local, NULL, 0, 0, 2, &error, 1);
+}
+
 static bool
 worker_find_router (Worker *self)
 {
   char local[PH_ADDR_STRING_MAX], lan[64];
   struct UPNPDev *devices;
-  int error = 0, valid;
+  int valid;
 
   if (self->found)
     return true;
   ph_addr_format_ip (&self->shared->local, local);
-  devices = upnpDiscover (DISCOVER_MS, local, NULL, 0, 0, 2, &error);
+  devices = discover (local);
   if (devices == NULL)
     return false;
 #if MINIUPNPC_API_VERSION >= 18
