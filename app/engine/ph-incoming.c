@@ -184,13 +184,22 @@ handle_new_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *fr
   in->entries = offer->entries;
   in->bytes_total = offer->bytes;
   in->serial = offer->serial;
-  in->paused_there = offer->paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE;
+  ph_incoming_note_pause (self, in, offer->paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE);
   g_ptr_array_add (in->seen_on, on);
   self->incoming_manifest_bytes += in->manifest_size;
   if (offer->manifest.len > 0)
     ph_incoming_take_manifest (self, now, in, offer->manifest);
   else
     want_manifest (self, now, in, on);
+}
+
+void
+ph_incoming_note_pause (PhSession *self, PhIncoming *in, PhPause paused)
+{
+  if (in->state == PH_IN_MANIFEST) /* the owner does not know of the transfer */
+    in->paused_there = paused;
+  else
+    ph_session_note_pause (self, &in->id, false, &in->paused_there, paused);
 }
 
 void
@@ -257,11 +266,7 @@ ph_incoming_handle_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhF
   in->serial = offer->serial;
   if (!g_ptr_array_find (in->seen_on, on, NULL))
     g_ptr_array_add (in->seen_on, on);
-  if (in->state == PH_IN_MANIFEST)
-    in->paused_there = paused;
-  else
-    ph_session_note_pause (self, &in->id, false, &in->paused_there, paused);
-
+  ph_incoming_note_pause (self, in, paused);
   if (in->state == PH_IN_MANIFEST && in->manifest_on == NULL)
     want_manifest (self, now, in, on);
   else if (ph_incoming_is_stalled (in))

@@ -163,7 +163,7 @@ handle_for_incoming (PhSession *self, PhTime now, const PhFrame *frame)
     ph_incoming_fail (self, now, in, &frame->failed, NULL);
     break;
   case PH_FRAME_PAUSE:
-    ph_session_note_pause (self, &in->id, false, &in->paused_there, frame->pause);
+    ph_incoming_note_pause (self, in, frame->pause);
     break;
   default:
     g_assert_not_reached ();

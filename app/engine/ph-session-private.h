@@ -315,6 +315,8 @@ ph_incoming_enter (PhSession *self, PhTime now, PhIncoming *in, PhInState next, 
 /* An offer, known or not. */
 void ph_incoming_handle_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *frame);
 void ph_incoming_handle_sync (PhSession *self, PhTime now, PhPeerLink *on, uint64_t serial);
+/* The sender's wish to pause. */
+void ph_incoming_note_pause (PhSession *self, PhIncoming *in, PhPause paused);
 /* All bytes of the manifest. */
 void ph_incoming_take_manifest (PhSession *self, PhTime now, PhIncoming *in, PhSlice bytes);
 /* The end; remembered as `past`. */

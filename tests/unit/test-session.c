@@ -352,6 +352,29 @@ some_file (const PhMemoryFiles *files, uint32_t index)
   return index;
 }
 
+/* The sender thinks better of it while the manifest is on its way: of a transfer that it was not asked about the
+ * receiver hears nothing (ph_session_peer_poll() asserts that), and it is paused all the same. */
+static void
+test_pause_before_the_question (void)
+{
+  for (unsigned steps = 0; steps < 10; steps++) {
+    g_autoptr (PhSessionWorld) w = ph_session_world_new (ph_test_seed ());
+    PhPeerTransfer *sent;
+
+    w->options.piece_max = 5000;
+    ph_session_world_connect (w);
+    sent = ph_session_peer_offer (w->a, w->now, ph_session_world_files (w, 2500, 10));
+    ph_session_world_steps (w, steps);
+    g_assert_true (ph_session_pause (w->a->session, w->now, &sent->id));
+    ph_session_world_run (w);
+    g_assert_cmpint (sent->past, ==, PH_PAST_UNKNOWN);
+    g_assert_cmpuint (sent->told[PH_SESSION_EVENT_ACCEPTED], ==, 1);
+    g_assert_true (ph_session_resume (w->a->session, w->now, &sent->id));
+    ph_session_world_run (w);
+    check_delivered (w, sent);
+  }
+}
+
 static void
 test_source_fails (void)
 {
@@ -722,6 +745,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session/cancel-at-any-time", test_cancel_at_any_time);
   g_test_add_func ("/session/cancel-while-apart", test_cancel_while_apart);
   g_test_add_func ("/session/pause", test_pause);
+  g_test_add_func ("/session/pause-before-the-question", test_pause_before_the_question);
   g_test_add_func ("/session/source-fails", test_source_fails);
   g_test_add_func ("/session/sink-stalls", test_sink_stalls);
   g_test_add_func ("/session/sink-stalls-for", test_sink_stalls_for);
