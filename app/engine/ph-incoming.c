@@ -85,13 +85,30 @@ say_decline (PhSession *self, PhTime now, PhPeerLink *on, const PhTransferId *id
                    &(PhFrame){.type = PH_FRAME_DECLINE, .id = *id, .decline = (uint8_t)reason});
 }
 
+/* How the transfer ended. A sender that has heard of it before does nothing. */
 static void
-say_receipt (PhSession *self, PhTime now, PhPeerLink *on, const PhTransferId *id,
-             const uint8_t digest[PH_SHA256_LEN])
+say_past (PhSession *self, PhTime now, PhPeerLink *on, const PhPastTransfer *past)
 {
-  PhFrame frame = {.type = PH_FRAME_RECEIPT, .id = *id};
+  PhFrame frame = {.id = past->id};
 
-  memcpy (frame.receipt_digest, digest, PH_SHA256_LEN);
+  switch (past->past) {
+  case PH_PAST_UNKNOWN:
+    return;
+  case PH_PAST_RECEIVED:
+    frame.type = PH_FRAME_RECEIPT;
+    memcpy (frame.receipt_digest, past->digest, PH_SHA256_LEN);
+    break;
+  case PH_PAST_DECLINED:
+    say_decline (self, now, on, &past->id, past->decline);
+    return;
+  case PH_PAST_CANCELLED:
+    frame.type = PH_FRAME_CANCEL;
+    break;
+  case PH_PAST_FAILED:
+    frame.type = PH_FRAME_FAILED;
+    frame.failed = past->failed;
+    break;
+  }
   ph_session_send (self, now, on, &frame);
 }
 
@@ -101,27 +118,27 @@ answer_from_past (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *fr
 {
   const PhPastTransfer past = recall (self, &frame->id);
 
-  switch (past.past) {
-  case PH_PAST_UNKNOWN:
+  if (past.past == PH_PAST_UNKNOWN)
     return false;
-  case PH_PAST_RECEIVED:
-    if (memcmp (past.digest, frame->offer.manifest_digest, PH_SHA256_LEN) == 0)
-      say_receipt (self, now, on, &frame->id, past.digest);
-    else
-      say_decline (self, now, on, &frame->id, PH_DECLINE_MALFORMED);
-    return true;
-  case PH_PAST_DECLINED:
-    say_decline (self, now, on, &frame->id, past.decline);
-    return true;
-  case PH_PAST_CANCELLED:
-    ph_session_send (self, now, on, &(PhFrame){.type = PH_FRAME_CANCEL, .id = frame->id});
-    return true;
-  case PH_PAST_FAILED:
-    ph_session_send (self, now, on,
-                     &(PhFrame){.type = PH_FRAME_FAILED, .id = frame->id, .failed = past.failed});
-    return true;
+  if (past.past == PH_PAST_RECEIVED
+      && memcmp (past.digest, frame->offer.manifest_digest, PH_SHA256_LEN) != 0)
+    say_decline (self, now, on, &frame->id, PH_DECLINE_MALFORMED);
+  else
+    say_past (self, now, on, &past);
+  return true;
+}
+
+void
+ph_incoming_say_again (PhSession *self, PhTime now, const PhPeerLink *lost, PhPeerLink *other)
+{
+  for (unsigned i = 0; i < PH_SESSION_PAST_MAX; i++) {
+    PhPastTransfer *past = &self->past[i];
+
+    if (past->said_on != lost)
+      continue;
+    past->said_on = other;
+    say_past (self, now, other, past);
   }
-  return false;
 }
 
 /* --- New offers --------------------------------------------------------------------------------- */
@@ -311,11 +328,23 @@ ph_incoming_end (PhSession *self, PhTime now, PhIncoming *in, const PhPastTransf
 }
 
 void
+ph_incoming_end_here (PhSession *self, PhTime now, PhIncoming *in, const PhPastTransfer *past,
+                      const char *why)
+{
+  PhPastTransfer said = *past;
+
+  said.id = in->id;
+  said.said_on = ph_session_control_link (self);
+  say_past (self, now, said.said_on, &said);
+  ph_incoming_end (self, now, in, &said, why);
+}
+
+void
 ph_incoming_decline (PhSession *self, PhTime now, PhIncoming *in, PhDeclineReason reason)
 {
-  say_decline (self, now, ph_session_control_link (self), &in->id, reason);
-  ph_incoming_end (self, now, in, &(PhPastTransfer){.past = PH_PAST_DECLINED, .decline = reason},
-                   "declined here");
+  ph_incoming_end_here (self, now, in,
+                        &(PhPastTransfer){.past = PH_PAST_DECLINED, .decline = reason},
+                        "declined here");
 }
 
 void
@@ -331,6 +360,7 @@ ph_incoming_fail (PhSession *self, PhTime now, PhIncoming *in, const PhFrameFail
                   const char *message)
 {
   const bool by_peer = message == NULL;
+  const PhPastTransfer past = {.past = PH_PAST_FAILED, .failed = *failed};
 
   if (in->state != PH_IN_MANIFEST) {
     PhSessionEvent *event = ph_session_event (self, PH_SESSION_EVENT_FAILED, &in->id, false);
@@ -343,11 +373,10 @@ ph_incoming_fail (PhSession *self, PhTime now, PhIncoming *in, const PhFrameFail
     if (!by_peer)
       g_strlcpy (event->message, message, sizeof event->message);
   }
-  if (!by_peer)
-    ph_session_send (self, now, ph_session_control_link (self),
-                     &(PhFrame){.type = PH_FRAME_FAILED, .id = in->id, .failed = *failed});
-  ph_incoming_end (self, now, in, &(PhPastTransfer){.past = PH_PAST_FAILED, .failed = *failed},
-                   by_peer ? "the sender failed" : "failed here");
+  if (by_peer)
+    ph_incoming_end (self, now, in, &past, "the sender failed");
+  else
+    ph_incoming_end_here (self, now, in, &past, "failed here");
 }
 
 void
@@ -365,8 +394,11 @@ ph_incoming_link_lost (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *
   PhPeerLink *other = ph_session_data_link (self);
 
   g_ptr_array_remove_fast (in->seen_on, on);
-  if (in->manifest_on == on)
+  if (in->manifest_on == on) {
     in->manifest_on = NULL;
+    if (in->state == PH_IN_MANIFEST && other != NULL)
+      want_manifest (self, now, in, other);
+  }
   for (GList *l = in->credits.head; l != NULL; l = l->next) {
     PhCredit *credit = l->data;
 
@@ -398,8 +430,7 @@ handle_finished (PhSession *self, PhTime now, PhIncoming *in)
   ph_session_event_progress (self, &in->id, false, in->bytes_total, in->bytes_total,
                              in->bytes_total);
   ph_session_event (self, PH_SESSION_EVENT_RECEIVED, &in->id, false);
-  say_receipt (self, now, ph_session_control_link (self), &in->id, in->digest);
-  ph_incoming_end (self, now, in, &past, "finished");
+  ph_incoming_end_here (self, now, in, &past, "finished");
 }
 
 /* False: the file failed once too often. */
@@ -457,7 +488,7 @@ ph_incoming_is_stalled (const PhIncoming *in)
 }
 
 void
-ph_incoming_say_pause (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *on)
+ph_incoming_say_pause (PhSession *self, PhTime now, const PhIncoming *in, PhPeerLink *on)
 {
   ph_session_send (self, now, on,
                    &(PhFrame){.type = PH_FRAME_PAUSE, .id = in->id, .pause = in->paused_here});

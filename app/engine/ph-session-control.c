@@ -29,8 +29,16 @@ ph_session_send (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *fra
 }
 
 void
-ph_session_offer_all (PhSession *self, PhTime now, PhPeerLink *on)
+ph_session_say_all (PhSession *self, PhTime now, PhPeerLink *on)
 {
+  if (self->limit_down > 0)
+    ph_session_send (self, now, on, &(PhFrame){.type = PH_FRAME_LIMIT, .limit = self->limit_down});
+  for (unsigned i = 0; i < self->incoming->len; i++) {
+    const PhIncoming *in = self->incoming->pdata[i];
+
+    if (in->state == PH_IN_RECEIVING)
+      ph_incoming_say_pause (self, now, in, on);
+  }
   for (unsigned i = 0; i < self->outgoing->len; i++) {
     PhOutgoing *out = self->outgoing->pdata[i];
 
@@ -56,9 +64,7 @@ ph_session_begin_link (PhSession *self, PhTime now, PhPeerLink *on)
   memcpy (frame.hello.instance, self->instance, PH_INSTANCE_LEN);
   send_bytes (on, ph_slice (&type, 1));
   ph_session_send (self, now, on, &frame);
-  if (self->limit_down > 0)
-    ph_session_send (self, now, on, &(PhFrame){.type = PH_FRAME_LIMIT, .limit = self->limit_down});
-  ph_session_offer_all (self, now, on);
+  ph_session_say_all (self, now, on);
 }
 
 /* --- In ----------------------------------------------------------------------------------------- */

@@ -169,10 +169,12 @@ struct _PhIncoming {
   PhTime progress_due;
 };
 
-/* An incoming transfer that is over, in case it is offered again. */
+/* An incoming transfer that is over: what is said of it, in case it is offered again or the link is lost where it
+ * was said last. */
 typedef struct {
   PhTransferId id;
   PhPast past;
+  PhPeerLink *said_on; /* borrowed; NULL: the sender ended it, or there was no link */
   uint8_t digest[PH_SHA256_LEN];
   PhDeclineReason decline;
   PhFrameFailed failed;
@@ -249,10 +251,11 @@ PhIncoming *ph_session_find_incoming (const PhSession *self, const PhTransferId 
 /* Queues one frame; a peer that does not read its control stream loses the link. `on` may be NULL or
  * given up: then nothing happens. */
 void ph_session_send (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *frame);
-/* Opens our control stream and says HELLO, offers and SYNC. */
+/* Opens our control stream, says HELLO and what stands. */
 void ph_session_begin_link (PhSession *self, PhTime now, PhPeerLink *on);
-/* Offers of everything that was offered before, and SYNC: after this both sides agree on what exists. */
-void ph_session_offer_all (PhSession *self, PhTime now, PhPeerLink *on);
+/* What stands until it is said otherwise: the limit, pauses, offers of what was offered before, and SYNC. After this
+ * both sides agree on what exists. */
+void ph_session_say_all (PhSession *self, PhTime now, PhPeerLink *on);
 /* The peer's wish to pause, as it stands now. */
 void ph_session_note_pause (PhSession *self, const PhTransferId *id, bool outgoing, PhPause *paused,
                             PhPause now_paused);
@@ -322,6 +325,11 @@ void ph_incoming_take_manifest (PhSession *self, PhTime now, PhIncoming *in, PhS
 /* The end; remembered as `past`. */
 void ph_incoming_end (PhSession *self, PhTime now, PhIncoming *in, const PhPastTransfer *past,
                       const char *why);
+/* The same when it is news to the sender, who is told. */
+void ph_incoming_end_here (PhSession *self, PhTime now, PhIncoming *in, const PhPastTransfer *past,
+                           const char *why);
+/* What was said last of transfers on `lost`, on `other`, or if that is NULL when they are offered again. */
+void ph_incoming_say_again (PhSession *self, PhTime now, const PhPeerLink *lost, PhPeerLink *other);
 void ph_incoming_decline (PhSession *self, PhTime now, PhIncoming *in, PhDeclineReason reason);
 void ph_incoming_fail (PhSession *self, PhTime now, PhIncoming *in, const PhFrameFailed *failed,
                        const char *message);
@@ -334,7 +342,7 @@ void ph_incoming_drain_sink (PhSession *self, PhTime now, PhIncoming *in);
 /* No sink: no room, or no folder. */
 bool ph_incoming_is_stalled (const PhIncoming *in);
 /* Says PAUSE as it stands. */
-void ph_incoming_say_pause (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *on);
+void ph_incoming_say_pause (PhSession *self, PhTime now, const PhIncoming *in, PhPeerLink *on);
 /* Says PROGRESS if it is time. */
 void ph_incoming_progress (PhSession *self, PhTime now, PhIncoming *in);
 

@@ -120,9 +120,8 @@ ph_session_cancel (PhSession *self, PhTime now, const PhTransferId *id)
     ph_outgoing_end (self, now, out, "cancelled here");
   } else if (in != NULL) {
     ph_session_event (self, PH_SESSION_EVENT_CANCELLED, id, false);
-    ph_session_send (self, now, ph_session_control_link (self),
-                     &(PhFrame){.type = PH_FRAME_CANCEL, .id = *id});
-    ph_incoming_end (self, now, in, &(PhPastTransfer){.past = PH_PAST_CANCELLED}, "cancelled here");
+    ph_incoming_end_here (self, now, in, &(PhPastTransfer){.past = PH_PAST_CANCELLED},
+                          "cancelled here");
   } else {
     return false;
   }

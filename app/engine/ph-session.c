@@ -295,11 +295,16 @@ lose_link (PhSession *self, PhTime now, PhPeerLink *on)
   for (unsigned i = 0; i < self->incoming->len; i++)
     ph_incoming_link_lost (self, now, self->incoming->pdata[i], on);
 
-  /* Frames under way on it are lost: say again on another link what is so. */
+  /* Frames under way on it are lost: say again on another link what is so. The peer need not know that it has
+   * lost anything: a link that it closes as soon as it has come about never gets as far as its session. */
   PhPeerLink *other = ph_session_control_link (self);
 
-  if (other != NULL)
-    ph_session_offer_all (self, now, other);
+  ph_incoming_say_again (self, now, on, other);
+  if (other != NULL) {
+    /* Offers that were made on it before do not count for the SYNC that follows. */
+    ph_session_send (self, now, other, &(PhFrame){.type = PH_FRAME_SYNC});
+    ph_session_say_all (self, now, other);
+  }
 }
 
 void

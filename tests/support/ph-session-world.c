@@ -68,14 +68,31 @@ ph_session_world_files (PhSessionWorld *world, unsigned count, uint64_t size_max
   return files;
 }
 
-PhFakePair *
-ph_session_world_connect (PhSessionWorld *world)
+static PhFakePair *
+add_pair (PhSessionWorld *world)
 {
   PhFakePair *pair = ph_fake_pair_new (world->random, &world->options);
 
   g_ptr_array_add (world->pairs, pair);
+  return pair;
+}
+
+PhFakePair *
+ph_session_world_connect (PhSessionWorld *world)
+{
+  PhFakePair *pair = add_pair (world);
+
   ph_session_add_link (world->a->session, world->now, pair->a);
   ph_session_add_link (world->b->session, world->now, pair->b);
+  return pair;
+}
+
+PhFakePair *
+ph_session_world_connect_one (PhSessionWorld *world, PhSessionPeer *who)
+{
+  PhFakePair *pair = add_pair (world);
+
+  ph_session_add_link (who->session, world->now, who == world->a ? pair->a : pair->b);
   return pair;
 }
 
