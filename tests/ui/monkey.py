@@ -35,6 +35,9 @@ KEYS = ('Tab', 'Tab', 'Tab', 'shift+Tab', 'Return', 'Return', 'space', 'Escape',
         'ctrl+a', 'ctrl+c', 'alt+Left')
 TEXTS = ('porthole:', 'a', '%s%n', 'wss://x.example/', '\\', '0', '-1', '99999999999')
 SIZES = ((360, 294), (360, 640), (700, 500), (1000, 700))
+# GTK's own count of pressed buttons, when a menu goes between a press and its release: every program of GTK 4 says it
+# at times, and nothing but the look of a pressed widget depends on it.
+PRESSED_ELSEWHERE = 'Broken accounting of active state for widget'
 SANITIZERS = {'ASAN_OPTIONS': 'detect_leaks=0:abort_on_error=1:strict_string_checks=1',
               'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'}
 
@@ -145,6 +148,7 @@ def random_input(desktop, long):
     """Also that nothing is printed that a program should not print: see people.MISTAKE."""
     seed = int(os.environ.get('PH_SEED') or SEED)
     with household(desktop, 'random-input', build='asan', animations=seed % 2 == 1) as home:
+        home.not_ours = PRESSED_ELSEWHERE
         home.lab.introduce()
         monkey = Monkey(home, seed)
         small = home.lab.work / 'small'
