@@ -122,6 +122,7 @@ test_two_to_one (gconstpointer data)
 /* --- Transfers to several people ---------------------------------------------------------------- */
 
 #define PEOPLE 3
+#define SHARED_SECONDS 40
 
 static PhSimCrowd *
 new_crowd (const Kind *kind)
@@ -147,31 +148,31 @@ check_paths (const PhSimCrowd *crowd, const Kind *kind)
     g_assert_cmpint (ph_sim_crowd_path (crowd, i), ==, kind->tcp ? PH_PATH_TCP : PH_PATH_UDP);
 }
 
-/* Each gets its third of what goes over the line in 10 s. Congestion control shares it between links of QUIC, by
- * estimates that are a fifth apart as a rule and twice that at times; the simulated TCP has no such thing, and shows what
- * is above it. */
+/* Each gets its third of what goes over the line in 40 s. Congestion control shares it between links of QUIC, by estimates
+ * that even out: within a sixth, where 10 s can be two fifths off; the simulated TCP has no such thing, and shows
+ * what is above it. */
 static void
 test_three_people (gconstpointer data)
 {
   const Kind *kind = data;
-  const double tolerance = kind->tcp ? 0.1 : 0.6;
+  const double tolerance = kind->tcp ? 0.1 : 0.25;
   g_autoptr (PhSimCrowd) crowd = new_crowd (kind);
   PhPeerTransfer *sent[PEOPLE];
   uint64_t moved[PEOPLE], all = 0;
 
   for (unsigned i = 0; i < PEOPLE; i++)
-    sent[i] = ph_sim_crowd_send (crowd, i, 100000000);
+    sent[i] = ph_sim_crowd_send (crowd, i, 1000000000);
   ph_sim_crowd_run (crowd, 3 * PH_SEC);
   check_paths (crowd, kind);
   for (unsigned i = 0; i < PEOPLE; i++)
     moved[i] = sent[i]->bytes_written_told;
-  ph_sim_crowd_run (crowd, 10 * PH_SEC);
+  ph_sim_crowd_run (crowd, SHARED_SECONDS * PH_SEC);
   for (unsigned i = 0; i < PEOPLE; i++) {
     moved[i] = sent[i]->bytes_written_told - moved[i];
     all += moved[i];
     g_test_message ("person %u: %" G_GUINT64_FORMAT " bytes", i, moved[i]);
   }
-  g_assert_cmpuint (all, >, line.rate * 10 * 8 / 10);
+  g_assert_cmpuint (all, >, line.rate * SHARED_SECONDS * 8 / 10);
   for (unsigned i = 0; i < PEOPLE; i++)
     g_assert_cmpfloat_with_epsilon ((double)moved[i] * PEOPLE / (double)all, 1, tolerance);
 }
