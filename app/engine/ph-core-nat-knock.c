@@ -297,15 +297,18 @@ ph_core_nat_knock_settle (PhCore *self, PhTime now)
 
   for (unsigned i = 0; i < G_N_ELEMENTS (self->nat_knocks); i++) {
     PhNatKnockRun *run = self->nat_knocks[i];
+    unsigned of_ipv6;
 
     if (run == NULL)
       continue;
     busy |= run_settle (run, now);
     if (!ph_nat_knock_poll_event (run->knock, &self->nat_heard[i]))
       continue;
+    of_ipv6 = run->config.seen_as.family == PH_FAMILY_IPV6;
     g_clear_pointer (&self->nat_knocks[i], run_free);
     if (self->nat_knocks[0] == NULL && self->nat_knocks[1] == NULL)
-      self->nat_tcp_filtering = ph_nat_tcp_filtering (self->nat_heard[0], self->nat_heard[1]);
+      self->nat_tcp_filtering[of_ipv6] =
+          ph_nat_tcp_filtering (self->nat_heard[0], self->nat_heard[1]);
     busy = true;
   }
   return busy;
@@ -324,7 +327,8 @@ ph_core_nat_knock_stop (PhCore *self)
   for (unsigned i = 0; i < G_N_ELEMENTS (self->nat_knocks); i++)
     g_clear_pointer (&self->nat_knocks[i], run_free);
   self->nat_knocks_wanted = false;
-  self->nat_tcp_filtering = PH_NAT_DEPENDENCE_UNKNOWN;
+  for (unsigned i = 0; i < G_N_ELEMENTS (self->nat_tcp_filtering); i++)
+    self->nat_tcp_filtering[i] = PH_NAT_DEPENDENCE_UNKNOWN;
   self->mapped_tcp.handle = 0;
   self->mapped_tcp.asked = false;
   self->mapped_tcp.open = PH_NAT_UNTESTED;

@@ -449,6 +449,17 @@ ipv6_answer (const PhCore *self)
   }
 }
 
+/* Of what "type" is of. The rendezvous is reached over one family, and knocks there alone: with both there is a NAT of
+ * IPv4 and a firewall of IPv6, and each lets in whom it likes. */
+static PhNatDependence
+tcp_filtering (const PhCore *self)
+{
+  const bool only_ipv6 = self->nat_runs[0].asked.n_servers == 0
+                         && self->nat_tcp_filtering[0] == PH_NAT_DEPENDENCE_UNKNOWN;
+
+  return self->nat_tcp_filtering[only_ipv6];
+}
+
 static void
 add_seconds (JsonBuilder *json, const char *name, bool known, PhTime interval)
 {
@@ -507,11 +518,12 @@ ph_core_nat_report (PhCore *self)
   else
     json_builder_add_int_value (json, verdict->port_step);
   add_string (json, "tcp_mapping", ph_nat_dependence_name (self->nat_tcp_verdict.mapping));
-  add_string (json, "tcp_filtering", ph_nat_dependence_name (self->nat_tcp_filtering));
+  add_string (json, "tcp_filtering", ph_nat_dependence_name (tcp_filtering (self)));
   json_builder_set_member_name (json, "ipv6");
   json_builder_add_boolean_value (json, ipv6);
   add_answer (json, "ipv6_reaches_out", ipv6_answer (self));
   add_string (json, "ipv6_filtering", ph_nat_dependence_name (self->nat_runs[1].verdict.filtering));
+  add_string (json, "ipv6_tcp_filtering", ph_nat_dependence_name (self->nat_tcp_filtering[1]));
   add_string (json, "nat64", nat64.len > 0 ? ph_nat64_prefix_format (&nat64, text) : NULL);
   add_lifetime (self, json);
   add_string (json, "portmap", ph_core_portmap_protocol (self));

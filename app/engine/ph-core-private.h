@@ -307,7 +307,7 @@ struct _PhCore {
   PhNatKnockRun *nat_knocks[2]; /* owned; a stranger's and an acquaintance's; NULL: not running */
   bool nat_knocks_wanted;
   PhNatAnswer nat_heard[2]; /* what came of them */
-  PhNatDependence nat_tcp_filtering;
+  PhNatDependence nat_tcp_filtering[2]; /* of IPv4, of IPv6 */
   PhMappedPort mapped_tcp;
 
   /* what is told of the network */

@@ -3,11 +3,12 @@
 
 import json
 
+from inbound import AD, APD, EI, reports, servers
 from lab import transfer
 from network import run, within
 from network6 import RENDEZVOUS_ADDRESS_6, Network6
 from programs import Lab, in_uri
-from scenarios import APD, must, programs, scenario
+from scenarios import must, programs, scenario
 from trees import write_random
 
 SIZE = 5_000_000
@@ -35,6 +36,40 @@ def verdict():
             must(report['ipv6'] and report['ipv6_reaches_out'], json.dumps(report))
             must(report['ipv6_filtering'] == APD, json.dumps(report))
             must(len(report['public']) == len(set(report['public'])), json.dumps(report))
+
+
+# A firewall that lets in whom that port has spoken to, from any port of theirs.
+ADMIT_ACQUAINTANCES = (
+    'add set ip6 router asked { type ipv6_addr . inet_service; flags dynamic, timeout; timeout 5m; size 4096; }',
+    'insert rule ip6 router through iifname wan ip6 saddr . tcp dport @asked accept',
+    'insert rule ip6 router through iifname lan update @asked { ip6 daddr . tcp sport }')
+
+
+@scenario((AD, APD), (EI, APD))
+def knocks(left, right):
+    """Nothing but IPv6: the rendezvous knocks at those addresses, and finds whom each firewall lets in."""
+    programs()
+    kinds = ['open' if filtering == EI else 'port-restricted' for filtering in (left, right)]
+    with Lab(Network6(*kinds, ipv4=())) as lab:
+        if left == AD:
+            for rule in ADMIT_ACQUAINTANCES:
+                run(within(lab.network.prefix + 'left-router', ['nft', rule]))
+        servers(lab, (lab.left, lab.right))
+        for filtering, report in zip((left, right), reports(lab)):
+            must(report['tcp_filtering'] == report['ipv6_tcp_filtering'] == filtering, f'{filtering}: {json.dumps(report)}')
+
+
+@scenario()
+def knocks_of_either_family():
+    """Where there are both, the router of IPv4 and the firewall of IPv6 are not taken for each other."""
+    programs()
+    with Lab(Network6('full-cone', 'full-cone')) as lab:
+        lab.start_coturn()
+        lab.start_rendezvous(name='meet.lab')
+        for person, address in ((lab.left, f'[{RENDEZVOUS_ADDRESS_6}]'), (lab.right, lab.network.rendezvous_address)):
+            person.do('config', 'set', 'rendezvous', lab.rendezvous.replace('meet.lab', address))
+        found = [(report['type'], report['tcp_filtering'], report['ipv6_tcp_filtering']) for report in reports(lab)]
+        must(found == [('full-cone', 'unknown', APD), ('full-cone', EI, 'unknown')], json.dumps(found))
 
 
 @scenario()

@@ -5,8 +5,8 @@
     2001:db8:a::2      2001:db8:a::1       10.1.1.1, as in network.py
                        10.1.1.2
 
-The translator is tayga, which gives every IPv6 address an IPv4 one; the router behind it translates ports, and is
-of the kind that was asked for. So the pair of them is what RFC 6146 describes, with ports as that kind gives them. The
+The translator is tayga, which gives every IPv6 address an IPv4 one, and passes on to its host what the router lets
+in; the router behind it translates ports, and is of the kind that was asked for. So the pair of them is what RFC 6146 describes, with ports as that kind gives them. The
 prefix is the network's own: the well-known one is for no address of documentation. unbound answers for names,
 and a second one on the public host knows them."""
 
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from lab import transfer
+from inbound import TCP_FILTERS, servers
 from network import Host, LabError, Network, run, within
 from programs import START_SECONDS, Lab, Program
 from scenarios import Missing, must, programs, scenario
@@ -27,6 +28,16 @@ POOL = {'left': '172.30.1', 'right': '172.30.2'}
 LAN = {'left': '2001:db8:a', 'right': '2001:db8:b'}
 TRANSLATOR = {'left': '10.1.1.2', 'right': '192.168.2.2'}
 RENDEZVOUS_NAME = 'meet.lab'
+
+# What the router has let in for its host is for the host behind the translator.
+PASS_ON = '''
+table ip translator {{
+  chain incoming {{
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname eth0 ip daddr {translator} meta l4proto {{ tcp, udp }} dnat to {host}
+  }}
+}}
+'''
 
 # A name server of one's own, that a program's mount namespace sees.
 WITH_RESOLVER = '''
@@ -132,10 +143,11 @@ class Lab64(Lab):
         host, folder, pool = self.network.translator(side), self._folder(side + '-tayga'), POOL[side]
         settings = folder / 'tayga.conf'
         settings.write_text(f'tun-device nat64\nipv4-addr {pool}.1\nipv6-addr {LAN[side]}:ffff::1\nprefix {PREFIX}\n'
-                            f'dynamic-pool {pool}.0/24\ndata-dir {folder}\n')
+                            f'map {pool}.2 {LAN[side]}::2\ndata-dir {folder}\n')
         run(within(host.name, ['tayga', '--mktun', '-c', settings]))
         run(within(host.name, ['ip', '-batch', '-']), f'link set nat64 up\nroute add {pool}.0/24 dev nat64\n'
                                                       f'route add {PREFIX} dev nat64\n')
+        run(within(host.name, ['nft', '-f', '-']), PASS_ON.format(translator=TRANSLATOR[side], host=f'{pool}.2'))
         server = Program(self, f'{side}-tayga', host, ['tayga', '-d', '-c', settings])
         self._await(server, host, ['ip', '-o', 'link', 'show', 'nat64'], 'LOWER_UP')
 
@@ -192,6 +204,16 @@ def translated_verdict():
         must(any(address.startswith('198.51.100.2:') for address in report['public']), json.dumps(report))
         lab.right.do('config', 'set', 'stun', lab.network.public_addresses[0])
         must(lab.right.do('nat').events[-1]['nat64'] is None, 'a prefix where IPv4 works')
+
+
+@scenario(('full-cone',), ('address-restricted',), ('port-restricted',))
+def translated_knocks(kind):
+    """Whom the router behind the translator lets in over TCP: the rendezvous knocks at its IPv4 address."""
+    needed()
+    with Lab64(Network64(kind, 'open')) as lab:
+        servers(lab, (lab.left,))
+        report = lab.left.do('nat', timeout=60).events[-1]
+        must((report['type'], report['tcp_filtering']) == (kind, TCP_FILTERS[kind]), json.dumps(report))
 
 
 @scenario(('port-restricted', 'port-restricted', 'udp'), ('port-restricted', 'udp-blocked', 'tcp'),

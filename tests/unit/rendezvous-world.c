@@ -117,8 +117,10 @@ settle_server (World *w)
 static void
 dial (World *w, Party *party)
 {
-  const PhAddr local = ph_addr_ipv4 (192, 0, 2, 1, 8080);
+  PhAddr local;
 
+  g_assert_true (ph_addr_parse (w->remote.family == PH_FAMILY_IPV6 ? WORLD_LOCAL_6 : WORLD_LOCAL_4,
+                                8080, &local));
   party->dials++;
   party->wire = g_new0 (Wire, 1);
   g_queue_init (&party->wire->up);

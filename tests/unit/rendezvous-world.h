@@ -12,6 +12,9 @@
 
 #define WORLD_CLIENTS_MAX 6
 #define WORLD_ADDRESS "ws://192.0.2.1:8080"
+/* Where the server's connections arrive. */
+#define WORLD_LOCAL_4 "192.0.2.1"
+#define WORLD_LOCAL_6 "2001:db8::1"
 
 typedef struct {
   uint64_t conn;

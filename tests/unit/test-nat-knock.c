@@ -216,6 +216,37 @@ test_no_nat (void)
   concludes (firewalled, PH_NAT_NO);
 }
 
+/* As above, at addresses of IPv6; servers of IPv4 are not asked about them. */
+static void
+test_ipv6 (void)
+{
+  PhAddr here, rendezvous, elsewhere;
+
+  g_assert_true (ph_addr_parse ("[2001:db8:1::2]:41000", 0, &here));
+  g_assert_true (ph_addr_parse ("[2001:db8:ff::12]:443", 0, &rendezvous));
+  g_assert_true (ph_addr_parse ("[2001:db8:1::3]:0", 0, &elsewhere));
+  for (unsigned stranger = 0; stranger < 2; stranger++) {
+    for (unsigned same = 0; same < 2; same++) {
+      g_autoptr (World) w = world_new (stranger, false);
+
+      w->config.local = here;
+      w->config.rendezvous = rendezvous;
+      w->config.seen_as = same ? here : elsewhere;
+      world_start (w);
+      if (!stranger)
+        connects (w, "[2001:db8:ff::12]:443", PH_CONNECTION_OPENED);
+      if (!same) {
+        concludes (w, PH_NAT_UNTESTED);
+        continue;
+      }
+      wishes (w, 41000);
+      happens (w, CALLER, PH_CONNECTION_ACCEPTED, rendezvous);
+      says (w, CALLER, GREETING, 7);
+      concludes (w, PH_NAT_YES);
+    }
+  }
+}
+
 /* Whatever leaves a doubt leaves it unknown. */
 static void
 test_unknown (void)
@@ -332,6 +363,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nat-knock/stranger", test_stranger);
   g_test_add_func ("/nat-knock/acquaintance", test_acquaintance);
   g_test_add_func ("/nat-knock/no-nat", test_no_nat);
+  g_test_add_func ("/nat-knock/ipv6", test_ipv6);
   g_test_add_func ("/nat-knock/unknown", test_unknown);
   g_test_add_func ("/nat-knock/other-callers", test_other_callers);
   g_test_add_func ("/nat-knock/filtering", test_filtering);

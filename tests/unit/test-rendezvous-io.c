@@ -401,12 +401,43 @@ test_address_gone (void)
 /* --- Knocks ------------------------------------------------------------------------------------- */
 
 /* Two addresses of the internet on this computer: the server's, and the one that clients come from. */
+typedef struct {
+  const char *server;
+  const char *client;
+} Internet;
+
+static const Internet internet4 = {"192.0.2.1", "198.51.100.1"};
+static const Internet internet6 = {"2001:db8::1", "2001:db8:7::1"};
+
 static void
-make_internet (void)
+make_internet (const Internet *internet)
 {
-  ip ("address replace 192.0.2.1/32 dev lo");
-  ip ("address replace 198.51.100.1/32 dev lo");
-  ip ("route replace local 192.0.2.1 dev lo table local src 198.51.100.1");
+  const bool ipv6 = strchr (internet->server, ':') != NULL;
+  g_autofree char *server =
+      g_strdup_printf ("address replace %s/%d dev lo", internet->server, ipv6 ? 128 : 32);
+  g_autofree char *client =
+      g_strdup_printf ("address replace %s/%d dev lo", internet->client, ipv6 ? 128 : 32);
+  g_autofree char *route = g_strdup_printf ("route replace local %s dev lo table local src %s",
+                                            internet->server, internet->client);
+
+  g_autofree char *kernels =
+      g_strdup_printf ("route delete local %s dev lo table local", internet->server);
+
+  ip (server);
+  ip (client);
+  if (ipv6) /* a second route there would be one that nobody takes */
+    ip (kernels);
+  ip (route);
+}
+
+static Server
+internet_server (const Internet *internet, const char *const *options)
+{
+  g_autofree char *listen = g_strdup_printf (
+      strchr (internet->server, ':') != NULL ? "[%s]:0" : "%s:0", internet->server);
+
+  make_internet (internet);
+  return server_start (options, listen);
 }
 
 typedef struct {
@@ -449,9 +480,9 @@ on_accepted (GObject *source, GAsyncResult *result, void *user)
 }
 
 static void
-ear_open (Ear *ear)
+ear_open (Ear *ear, const Internet *internet)
 {
-  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string ("198.51.100.1", 0);
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string (internet->client, 0);
   g_autoptr (GSocketAddress) bound = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -478,8 +509,9 @@ ear_close (Ear *ear)
 
 /* Who listens is connected to, hears the token and that it was all. Who does not is told so, as late. */
 static void
-test_knock (void)
+test_knock (gconstpointer data)
 {
+  const Internet *internet = data;
   static const uint8_t token[PH_RENDEZVOUS_KNOCK_TOKEN_LEN] = "what I have said";
   uint8_t greeting[PH_RENDEZVOUS_GREETING_LEN];
   char text[PH_ADDR_STRING_MAX];
@@ -489,23 +521,23 @@ test_knock (void)
   PhTime asked;
   Ear ear;
 
-  make_internet ();
-  server = server_start (NULL, "192.0.2.1:0");
+  server = internet_server (internet, NULL);
   client_init (&alice, &server.address, "Alice");
   client_start (&alice);
   WAIT_FOR (alice.onlines == 1);
   g_assert_true (ph_rendezvous_client_can_knock (core (&alice), &to));
   g_assert_true (ph_rendezvous_driver_remote (alice.driver, &remote));
-  g_assert_cmpstr (ph_addr_format_ip (&remote, text), ==, "192.0.2.1");
+  g_assert_cmpstr (ph_addr_format_ip (&remote, text), ==, internet->server);
+  g_assert_cmpstr (ph_addr_format_ip (&to, text), ==, internet->client);
 
-  ear_open (&ear);
+  ear_open (&ear, internet);
   g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token),
                     !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
   WAIT_FOR (ear.closed);
   ph_rendezvous_greeting (token, greeting);
   g_assert_cmpmem (ear.bytes, ear.len, greeting, sizeof greeting);
-  g_assert_cmpstr (ear.from, ==, "192.0.2.1");
+  g_assert_cmpstr (ear.from, ==, internet->server);
   g_assert_cmpuint (alice.knocked, ==, 0);
   ear_close (&ear);
 
@@ -518,7 +550,7 @@ test_knock (void)
                     PH_RENDEZVOUS_KNOCK_TIME - PH_SEC / 10);
 
   /* In the midst of one the server ends, and so does the client. */
-  ear_open (&ear);
+  ear_open (&ear, internet);
   g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token),
                     !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
@@ -571,14 +603,13 @@ test_no_knock (void)
   static const char *const options[] = {"--no-knocks", NULL};
   Server server;
 
-  make_internet ();
-  server = server_start (NULL, "192.0.2.1:0");
+  server = internet_server (&internet4, NULL);
   g_assert_true (may_knock (&server.address, NULL));
   g_assert_false (may_knock (&server.address, "X-Forwarded-For"));
   g_assert_false (may_knock (&server.address, "Via"));
   g_assert_false (may_knock (&server.address, "Forwarded"));
   server_stop (&server);
-  server = server_start (options, "192.0.2.1:0");
+  server = internet_server (&internet4, options);
   g_assert_false (may_knock (&server.address, NULL));
   server_stop (&server);
 }
@@ -840,7 +871,8 @@ main (int argc, char **argv)
   g_test_add_func ("/rendezvous-io/two-clients", test_two_clients);
   g_test_add_func ("/rendezvous-io/server-restarts", test_server_restarts);
   g_test_add_func ("/rendezvous-io/address-gone", test_address_gone);
-  g_test_add_func ("/rendezvous-io/knock", test_knock);
+  g_test_add_data_func ("/rendezvous-io/knock/ipv4", &internet4, test_knock);
+  g_test_add_data_func ("/rendezvous-io/knock/ipv6", &internet6, test_knock);
   g_test_add_func ("/rendezvous-io/no-knock", test_no_knock);
   g_test_add_func ("/rendezvous-io/tls", test_tls);
   g_test_add_func ("/rendezvous-io/nobody-and-somebody-else", test_nobody_and_somebody_else);

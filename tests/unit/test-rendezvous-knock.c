@@ -33,6 +33,15 @@ say_port (World *w, unsigned i, const char *port)
   say (w, i, members);
 }
 
+static PhAddr
+addr (const char *text, uint16_t port)
+{
+  PhAddr result;
+
+  g_assert_true (ph_addr_parse (text, port, &result));
+  return result;
+}
+
 static void
 set_up (World *w, unsigned n)
 {
@@ -48,17 +57,21 @@ last_knock (const World *w)
   return &g_array_index (w->knocks, PhRoomsKnock, w->knocks->len - 1);
 }
 
+/* Comes from where the connection of a client from `home` arrived. */
 static void
-test_answered (void)
+test_answered (gconstpointer home)
 {
-  const PhAddr to = ph_addr_ipv4 (198, 51, 100, 1, PORT);
-  const PhAddr from = ph_addr_ipv4 (192, 0, 2, 1, 0);
+  const PhAddr to = addr (home, PORT);
+  const PhAddr from = addr (to.family == PH_FAMILY_IPV6 ? WORLD_LOCAL_6 : WORLD_LOCAL_4, 0);
   uint8_t greeting[PH_RENDEZVOUS_GREETING_LEN];
   uint64_t handle;
   PhAddr told_to;
   World w;
 
-  set_up (&w, 1);
+  world_init (&w, "knock", 1);
+  w.remote = addr (home, 5000);
+  world_start (&w, false);
+  world_deliver (&w);
   g_assert_true (ph_rendezvous_client_can_knock (w.parties[0].client, &told_to));
   g_assert_true (ph_addr_equal_ip (&told_to, &to));
   handle = knock (&w, 0);
@@ -128,13 +141,14 @@ test_only_at_home (void)
 static void
 test_not_everywhere (void)
 {
-  const struct {
-    PhAddr remote;
+  static const struct {
+    const char *remote;
     bool proxy;
   } cases[] = {
-      {ph_addr_ipv4 (198, 51, 100, 1, 5000), true}, {ph_addr_ipv4 (127, 0, 0, 1, 5000), false},
-      {ph_addr_ipv4 (10, 0, 0, 1, 5000), false},    {ph_addr_ipv4 (100, 64, 0, 1, 5000), false},
-      {ph_addr_ipv4 (169, 254, 0, 1, 5000), false}, {ph_addr_ipv4 (192, 0, 2, 1, 5000), false},
+      {"198.51.100.1", true}, {"127.0.0.1", false},   {"10.0.0.1", false},
+      {"100.64.0.1", false},  {"169.254.0.1", false}, {WORLD_LOCAL_4, false},
+      {"2001:db8::77", true}, {"::1", false},         {"fd00::77", false},
+      {"fe80::77%1", false},  {"ff02::77", false},    {WORLD_LOCAL_6, false},
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -143,7 +157,7 @@ test_not_everywhere (void)
 
     g_test_message ("case %zu", i);
     world_init (&w, "knock", 1);
-    w.remote = cases[i].remote;
+    w.remote = addr (cases[i].remote, 5000);
     w.no_knocks = cases[i].proxy;
     world_start (&w, false);
     world_deliver (&w);
@@ -183,13 +197,17 @@ test_ports (void)
   world_clear (&w);
 }
 
-/* A device has twelve a minute, over its connections; an address thirty, over its devices. */
+/* A device has twelve a minute, over its connections; an address thirty, over its devices. An address is a /64 of
+ * IPv6: a computer has as many there as it likes. */
 static void
-test_rates (void)
+test_rates (gconstpointer home)
 {
   World w;
 
-  set_up (&w, WORLD_CLIENTS_MAX);
+  world_init (&w, "knock", WORLD_CLIENTS_MAX);
+  w.remote = addr (home, 5000);
+  world_start (&w, false);
+  world_deliver (&w);
   for (unsigned k = 0; k < 20; k++) {
     say_port (&w, 0, "40000");
     world_cut (&w, 0);
@@ -202,6 +220,11 @@ test_rates (void)
   world_run (&w, 60 * PH_SEC);
   g_array_set_size (w.knocks, 0);
 
+  for (unsigned i = 0; i < w.n && w.remote.family == PH_FAMILY_IPV6; i++) {
+    w.remote.ip[15] = (uint8_t)i;
+    world_cut (&w, i);
+    world_run (&w, PH_RENDEZVOUS_BACKOFF_MAX);
+  }
   for (unsigned k = 0; k < 2 * PH_RENDEZVOUS_KNOCKS_MAX; k++) {
     for (unsigned i = 0; i < w.n; i++)
       say_port (&w, i, "40000");
@@ -277,12 +300,14 @@ int
 main (int argc, char **argv)
 {
   ph_test_init (&argc, &argv);
-  g_test_add_func ("/rendezvous-knock/answered", test_answered);
+  g_test_add_data_func ("/rendezvous-knock/answered/ipv4", "198.51.100.1", test_answered);
+  g_test_add_data_func ("/rendezvous-knock/answered/ipv6", "2001:db8:7::1", test_answered);
   g_test_add_func ("/rendezvous-knock/several", test_several);
   g_test_add_func ("/rendezvous-knock/only-at-home", test_only_at_home);
   g_test_add_func ("/rendezvous-knock/not-everywhere", test_not_everywhere);
   g_test_add_func ("/rendezvous-knock/ports", test_ports);
-  g_test_add_func ("/rendezvous-knock/rates", test_rates);
+  g_test_add_data_func ("/rendezvous-knock/rates/ipv4", "198.51.100.1", test_rates);
+  g_test_add_data_func ("/rendezvous-knock/rates/ipv6", "2001:db8:7::1", test_rates);
   g_test_add_func ("/rendezvous-knock/gone-meanwhile", test_gone_meanwhile);
   g_test_add_func ("/rendezvous-knock/cannot", test_cannot);
   g_test_add_func ("/rendezvous-knock/lying-server", test_lying_server);
