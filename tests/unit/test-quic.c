@@ -3,15 +3,10 @@
  * never bytes or counts of packets. */
 
 #include "tests/support/ph-test-quic.h"
+#include "tests/support/ph-test-streams.h"
 #include "tests/support/ph-test.h"
 
 #define MIB (UINT64_C (1) << 20)
-
-static bool
-has_fin (PhTestQuic *t)
-{
-  return t->side[0].n_fin + t->side[1].n_fin > 0;
-}
 
 /* --- Coming up -------------------------------------------------------------------------------- */
 
@@ -58,7 +53,7 @@ test_mtu (void)
   t.wire.mtu = 1300;
   ph_test_quic_connect (&t);
   ph_test_quic_send_all (&t, 0, 4 * MIB);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_any_fin));
   ph_link_stats (t.side[0].link, &stats);
   g_assert_cmpuint (stats.datagram_size, >=, 1200);
   g_assert_cmpuint (stats.datagram_size, <=, 1300);
@@ -116,12 +111,6 @@ test_no_answer (void)
 
 /* --- Streams ---------------------------------------------------------------------------------- */
 
-static bool
-two_fins (PhTestQuic *t)
-{
-  return t->side[0].n_fin + t->side[1].n_fin == 2;
-}
-
 static void
 test_both_ways (void)
 {
@@ -131,7 +120,7 @@ test_both_ways (void)
   ph_test_quic_connect (&t);
   ph_test_quic_send_all (&t, 0, 40 * MIB + 12345);
   ph_test_quic_send_all (&t, 1, 30 * MIB + 1);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, two_fins));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_two_fins));
   g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, 40 * MIB + 12345);
   g_assert_cmpuint (ph_test_quic_only_stream (&t.side[0])->bytes, ==, 30 * MIB + 1);
   /* What came in one go is handed out in one piece, and what leaves in one go is one batch. */
@@ -151,7 +140,7 @@ test_headroom (void)
   t.wire.loss = 20;
   ph_test_quic_connect (&t);
   ph_test_quic_send_all (&t, PH_TEST_CLIENT, 4 * MIB);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_any_fin));
   g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, 4 * MIB);
   g_assert_cmpuint (t.side[0].batch_max, >, 4 * 1452);
   t.wire.loss = 0;
@@ -164,48 +153,20 @@ static void
 test_small_streams (void)
 {
   PhTestQuic t;
-  unsigned sent = 0;
 
   ph_test_quic_init (&t, "small-streams");
   t.wire.loss = 10;
-  ph_test_quic_connect (&t);
-  while (t.side[1].n_fin < 500) {
-    int64_t stream;
-
-    /* The peer allows a number of streams at once; more come as they end. */
-    while (sent < 500 && (stream = ph_link_open_stream (t.side[0].link)) >= 0)
-      ph_test_quic_send (t.side[0].link, stream, 0, sent++ % 3000, true);
-    if (sent < 500)
-      g_assert_cmpuint (sent - t.side[1].n_fin, <=, 64);
-    ph_test_quic_run (&t, 5 * PH_MSEC, NULL);
-    g_assert_cmpuint (t.now, <, 1100 * PH_SEC);
-  }
-  g_assert_cmpuint (t.side[1].n_opened, ==, 500);
+  ph_test_streams_small (&t);
   ph_test_quic_clear (&t);
-}
-
-static bool
-four_streams (PhTestQuic *t)
-{
-  return t->side[1].bytes_in >= 4 * MIB;
 }
 
 static void
 test_fair (void)
 {
   PhTestQuic t;
-  GHashTableIter iter;
-  void *value;
 
   ph_test_quic_init (&t, "fair");
-  ph_test_quic_connect (&t);
-  for (unsigned i = 0; i < 4; i++)
-    ph_test_quic_send_all (&t, 0, 4 * MIB);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, four_streams));
-  g_assert_cmpuint (g_hash_table_size (t.side[1].streams), ==, 4);
-  g_hash_table_iter_init (&iter, t.side[1].streams);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_assert_cmpuint (((PhTestStream *)value)->bytes, >=, t.side[1].bytes_in / 4 - 200000);
+  ph_test_streams_fair (&t);
   ph_test_quic_clear (&t);
 }
 
@@ -227,7 +188,7 @@ test_bad_wire (void)
     g_assert_true (ph_test_quic_run (&t, 30 * PH_SEC, ph_test_quic_ready));
     ph_test_quic_send_all (&t, 0, MIB + 77);
     ph_test_quic_send_all (&t, 1, MIB / 2);
-    g_assert_true (ph_test_quic_run (&t, 300 * PH_SEC, two_fins));
+    g_assert_true (ph_test_quic_run (&t, 300 * PH_SEC, ph_test_streams_two_fins));
     g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, MIB + 77);
     g_assert_cmpuint (ph_test_quic_only_stream (&t.side[0])->bytes, ==, MIB / 2);
     ph_link_stats (t.side[0].link, &stats);
@@ -261,7 +222,7 @@ test_long_line (void)
     const PhTime start = t.now;
 
     ph_test_quic_send_all (&t, 0, 32 * MIB);
-    g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+    g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_any_fin));
     g_test_message ("%u/1000 lost: %.1f Mbit/s", cases[i].loss,
                     32 * (double)MIB * 8e3 / (double)(t.now - start));
     g_assert_cmpuint (t.now - start, <=, cases[i].most);
@@ -341,7 +302,7 @@ test_flow_control (void)
     g_assert_cmpuint (stream->unconsumed, <=, MIB);
     ph_link_consumed (t.side[1].link, stream->id, stream->unconsumed);
   }
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, two_fins));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_two_fins));
   ph_test_quic_run (&t, PH_SEC, NULL);
   g_assert_cmpuint (t.side[1].bytes_in, ==, 16 * MIB);
   g_assert_cmpuint (t.side[0].n_drained, ==, 1);
@@ -352,36 +313,9 @@ static void
 test_queued (void)
 {
   PhTestQuic t;
-  PhBufPool *pool = ph_buf_pool_new (4096, 1);
-  PhBuf *buf = ph_buf_pool_take (pool);
 
   ph_test_quic_init (&t, "queued");
-  ph_test_quic_connect (&t);
-  memset (buf->data, 0, buf->cap);
-
-  PhLink *link = t.side[0].link;
-  const int64_t stream = ph_link_open_stream (link);
-
-  ph_link_set_low_marks (link, stream, 1000, 0);
-  ph_test_quic_send (link, stream, 0, 3000, false);
-  g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 3000);
-  ph_test_quic_settle (&t); /* sent, not acknowledged */
-  g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 3000);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 0);
-  ph_test_quic_run (&t, PH_SEC, NULL);
-  g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 0);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-  ph_test_quic_send (link, stream, 3000, 10, true);
-  ph_test_quic_run (&t, PH_SEC, NULL);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-  g_assert_cmpuint (t.side[1].n_fin, ==, 1);
-
-  /* The reference is taken even where nothing can be sent any more. */
-  ph_link_send (link, stream, (PhBufSlice){ph_buf_ref (buf), 0, 10}, false);
-  ph_link_send (link, 12345678, (PhBufSlice){ph_buf_ref (buf), 0, 10}, false);
-  g_assert_true (g_atomic_ref_count_compare (&buf->refs, 1));
-  ph_buf_unref (buf);
-  ph_buf_pool_unref (pool);
+  ph_test_streams_queued (&t);
   ph_test_quic_clear (&t);
 }
 
@@ -391,32 +325,14 @@ one_reset (PhTestQuic *t)
   return t->side[0].n_reset + t->side[1].n_reset > 0;
 }
 
-/* What flow control holds back is unsent: told when that falls below its own mark, while all of it is queued. */
 static void
 test_unsent (void)
 {
   PhTestQuic t;
 
   ph_test_quic_init (&t, "unsent");
-  t.config[1].stream_window = 50000;
-  ph_test_quic_connect (&t);
-
-  PhLink *link = t.side[0].link;
-  const int64_t stream = ph_link_open_stream (link);
-
-  t.side[1].hold = true;
-  ph_link_set_low_marks (link, stream, 0, 60000);
-  ph_test_quic_send (link, stream, 0, 100000, false);
-  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 100000);
-  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
-  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 50000);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-
-  ph_link_set_low_marks (link, stream, 0, 50000);
-  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-  ph_link_reset_stream (link, stream, 1);
-  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 0);
+  t.config[1].stream_window = PH_TEST_STREAMS_WINDOW;
+  ph_test_streams_unsent (&t);
   ph_test_quic_clear (&t);
 }
 
@@ -485,7 +401,7 @@ test_reset_returns_credit (void)
   g_assert_cmpuint (t.side[1].bytes_in, >, 2 * MIB);
   t.side[1].hold = false;
   ph_test_quic_send_all (&t, 0, 4 * MIB);
-  g_assert_true (ph_test_quic_run (&t, 10 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 10 * PH_SEC, ph_test_streams_any_fin));
   ph_test_quic_clear (&t);
 }
 
@@ -640,7 +556,7 @@ test_no_black_hole (void)
   t.cut = true;
   ph_test_quic_run (&t, 7 * PH_SEC, NULL);
   t.cut = false;
-  g_assert_true (ph_test_quic_run (&t, 100 * PH_SEC, two_fins));
+  g_assert_true (ph_test_quic_run (&t, 100 * PH_SEC, ph_test_streams_two_fins));
   ph_test_quic_clear (&t);
 }
 
@@ -692,7 +608,7 @@ test_garbage (void)
   }
   g_assert_cmpuint (t.side[0].n_closed + t.side[1].n_closed, ==, 0);
   ph_test_quic_send_all (&t, 0, MIB);
-  g_assert_true (ph_test_quic_run (&t, 5 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 5 * PH_SEC, ph_test_streams_any_fin));
   ph_test_quic_clear (&t);
 }
 
@@ -719,7 +635,7 @@ test_spoilt (void)
   ph_test_quic_start (&t);
   g_assert_true (ph_test_quic_run (&t, 10 * PH_SEC, ph_test_quic_ready));
   ph_test_quic_send_all (&t, 0, 300000);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_any_fin));
   g_assert_cmpuint (t.side[1].bytes_in, ==, 300000);
   ph_test_quic_clear (&t);
 }
@@ -810,7 +726,7 @@ test_owns (void)
   t.tap_user = &owns;
   ph_test_quic_connect (&t);
   ph_test_quic_send_all (&t, 0, MIB);
-  g_assert_true (ph_test_quic_run (&t, 5 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 5 * PH_SEC, ph_test_streams_any_fin));
   g_assert_cmpuint (owns.foreign, ==, 0);
   /* All but the first, which the server was made from. */
   g_assert_cmpuint (owns.owned + 2, >=, t.side[0].datagrams_out + t.side[1].datagrams_out);

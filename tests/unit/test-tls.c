@@ -2,22 +2,11 @@
 /* Two TLS links over a stream in memory, and one link with a peer that lies. */
 
 #include "tests/support/ph-test-quic.h"
+#include "tests/support/ph-test-streams.h"
 #include "tests/support/ph-test-tls-liar.h"
 #include "tests/support/ph-test.h"
 
 #define MIB (UINT64_C (1) << 20)
-
-static bool
-has_fin (PhTestQuic *t)
-{
-  return t->side[0].n_fin + t->side[1].n_fin > 0;
-}
-
-static bool
-two_fins (PhTestQuic *t)
-{
-  return t->side[0].n_fin + t->side[1].n_fin == 2;
-}
 
 /* --- Coming up ---------------------------------------------------------------------------------- */
 
@@ -114,7 +103,7 @@ both_ways (size_t piece_max, uint8_t headroom)
   ph_test_quic_connect (&t);
   ph_test_quic_send_all (&t, 0, 5 * MIB + 77);
   ph_test_quic_send_all (&t, 1, MIB);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, two_fins));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_two_fins));
   g_assert_cmpuint (ph_test_quic_only_stream (&t.side[1])->bytes, ==, 5 * MIB + 77);
   g_assert_cmpuint (ph_test_quic_only_stream (&t.side[0])->bytes, ==, MIB);
   g_assert_cmpuint (t.side[0].batch_max, >, 60000);
@@ -141,45 +130,19 @@ static void
 test_small_streams (void)
 {
   PhTestQuic t;
-  unsigned sent = 0;
 
   ph_test_tls_init (&t, "small-streams");
-  ph_test_quic_connect (&t);
-  while (t.side[1].n_fin < 500) {
-    int64_t stream;
-
-    while (sent < 500 && (stream = ph_link_open_stream (t.side[0].link)) >= 0)
-      ph_test_quic_send (t.side[0].link, stream, 0, sent++ * 37 % 7000, true);
-    if (sent < 500)
-      g_assert_cmpuint (sent - t.side[1].n_fin, <=, 64);
-    ph_test_quic_run (&t, 5 * PH_MSEC, NULL);
-    g_assert_cmpuint (t.now, <, 1100 * PH_SEC);
-  }
-  g_assert_cmpuint (t.side[1].n_opened, ==, 500);
+  ph_test_streams_small (&t);
   ph_test_quic_clear (&t);
-}
-
-static bool
-four_mib (PhTestQuic *t)
-{
-  return t->side[1].bytes_in >= 4 * MIB;
 }
 
 static void
 test_fair (void)
 {
   PhTestQuic t;
-  GHashTableIter iter;
-  void *value;
 
   ph_test_tls_init (&t, "fair");
-  ph_test_quic_connect (&t);
-  for (unsigned i = 0; i < 4; i++)
-    ph_test_quic_send_all (&t, 0, 4 * MIB);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, four_mib));
-  g_hash_table_iter_init (&iter, t.side[1].streams);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_assert_cmpuint (((PhTestStream *)value)->bytes, >=, t.side[1].bytes_in / 4 - 200000);
+  ph_test_streams_fair (&t);
   ph_test_quic_clear (&t);
 }
 
@@ -209,7 +172,7 @@ test_flow_control (void)
     g_assert_cmpuint (stream->unconsumed, <=, MIB);
     ph_link_consumed (t.side[1].link, stream->id, stream->unconsumed);
   }
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, two_fins));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_two_fins));
   g_assert_cmpuint (t.side[1].bytes_in, ==, 16 * MIB);
   ph_test_quic_clear (&t);
 }
@@ -230,7 +193,7 @@ test_fat_line (void)
   const PhTime start = t.now;
 
   ph_test_quic_send_all (&t, 0, 256 * MIB);
-  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, has_fin));
+  g_assert_true (ph_test_quic_run (&t, 60 * PH_SEC, ph_test_streams_any_fin));
   g_test_message ("%.1f MB/s of 125", 256 * (double)MIB * 1e3 / (double)(t.now - start));
   g_assert_cmpuint (t.now - start, <=, 4 * PH_SEC); /* 2.15 s on a full line */
   ph_test_quic_clear (&t);
@@ -240,61 +203,20 @@ static void
 test_queued (void)
 {
   PhTestQuic t;
-  g_autoptr (PhBuf) buf = ph_buf_new (4096);
 
   ph_test_tls_init (&t, "queued");
-  ph_test_quic_connect (&t);
-
-  PhLink *link = t.side[0].link;
-  const int64_t stream = ph_link_open_stream (link);
-
-  ph_link_set_low_marks (link, stream, 1000, 0);
-  ph_test_quic_send (link, stream, 0, 3000, false);
-  g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 3000);
-  ph_test_quic_settle (&t); /* sent, not arrived */
-  g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 3000);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 0);
-  ph_test_quic_run (&t, PH_SEC, NULL);
-  g_assert_cmpuint (ph_link_stream_queued (link, stream), ==, 0);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-  ph_test_quic_send (link, stream, 3000, 10, true);
-  ph_test_quic_run (&t, PH_SEC, NULL);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-  g_assert_cmpuint (t.side[1].n_fin, ==, 1);
-
-  /* The reference is taken even where nothing can be sent any more. */
-  ph_link_send (link, stream, (PhBufSlice){ph_buf_ref (buf), 0, 10}, false);
-  ph_link_send (link, 12345678, (PhBufSlice){ph_buf_ref (buf), 0, 10}, false);
-  g_assert_true (g_atomic_ref_count_compare (&buf->refs, 1));
+  ph_test_streams_queued (&t);
   ph_test_quic_clear (&t);
 }
 
-/* What flow control holds back is unsent: told when that falls below its own mark, while all of it is queued. */
 static void
 test_unsent (void)
 {
   PhTestQuic t;
 
   ph_test_tls_init (&t, "unsent");
-  t.tls_config[1].stream_window = 50000;
-  ph_test_quic_connect (&t);
-
-  PhLink *link = t.side[0].link;
-  const int64_t stream = ph_link_open_stream (link);
-
-  t.side[1].hold = true;
-  ph_link_set_low_marks (link, stream, 0, 60000);
-  ph_test_quic_send (link, stream, 0, 100000, false);
-  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 100000);
-  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
-  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 50000);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-
-  ph_link_set_low_marks (link, stream, 0, 50000);
-  ph_test_quic_run (&t, 50 * PH_MSEC, NULL);
-  g_assert_cmpuint (t.side[0].n_drained, ==, 1);
-  ph_link_reset_stream (link, stream, 1);
-  g_assert_cmpuint (ph_link_stream_unsent (link, stream), ==, 0);
+  t.tls_config[1].stream_window = PH_TEST_STREAMS_WINDOW;
+  ph_test_streams_unsent (&t);
   ph_test_quic_clear (&t);
 }
 
