@@ -354,15 +354,6 @@ real_path (const Listing *self, uint32_t index)
   return g_strdup (path);
 }
 
-/* The last part of a path. */
-static const char *
-own_name (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-
-  return slash != NULL ? slash + 1 : path;
-}
-
 static void
 tell_file (PhCore *self, const PhCommand *command, const Listing *listing, uint32_t index,
            uint64_t before)
@@ -385,20 +376,21 @@ tell_file (PhCore *self, const PhCommand *command, const Listing *listing, uint3
     state = PH_FILE_DONE;
   else if (listing->bytes_done > before)
     state = PH_FILE_PARTIAL;
-  ph_core_emit (self, (PhEvent){
-                          .type = PH_EVENT_FILE,
-                          .command = command->number,
-                          .file =
-                              {
-                                  .index = index,
-                                  .path = path,
-                                  .sent_as = g_str_equal (own_name (path), sent_as) ? "" : sent_as,
-                                  .folder = entry->kind == PH_ENTRY_FOLDER,
-                                  .size = entry->size,
-                                  .sha256 = hex,
-                                  .state = state,
-                              },
-                      });
+  ph_core_emit (self,
+                (PhEvent){
+                    .type = PH_EVENT_FILE,
+                    .command = command->number,
+                    .file =
+                        {
+                            .index = index,
+                            .path = path,
+                            .sent_as = g_str_equal (ph_path_name (path), sent_as) ? "" : sent_as,
+                            .folder = entry->kind == PH_ENTRY_FOLDER,
+                            .size = entry->size,
+                            .sha256 = hex,
+                            .state = state,
+                        },
+                });
 }
 
 static void

@@ -45,8 +45,8 @@ struct _PhManifestBuilder {
   uint32_t last_parent; /* where the last entry was put: the next one mostly goes there too */
 };
 
-static const char *
-last_part (const char *path)
+const char *
+ph_path_name (const char *path)
 {
   const char *slash = strrchr (path, '/');
 
@@ -87,7 +87,7 @@ name_set_find (const NameSet *set, const GArray *entries, const GArray *parents,
     const uint32_t index = set->slots[at] - 1;
 
     if (g_array_index (parents, uint32_t, index) == parent) {
-      const char *other = last_part (g_array_index (entries, PhEntry, index).path);
+      const char *other = ph_path_name (g_array_index (entries, PhEntry, index).path);
 
       if (ph_slice_equal (ph_slice_string (other), name))
         return at;
@@ -111,7 +111,7 @@ name_set_grow (PhManifestBuilder *self)
     const uint32_t parent = g_array_index (self->parents, uint32_t, old[i] - 1);
 
     set->slots[name_set_find (set, self->entries, self->parents, parent,
-                              ph_slice_string (last_part (entry->path)))] = old[i];
+                              ph_slice_string (ph_path_name (entry->path)))] = old[i];
   }
 }
 
@@ -275,7 +275,7 @@ bool
 ph_manifest_builder_add (PhManifestBuilder *self, PhEntryKind kind, const char *path, uint64_t size,
                          int64_t mtime_s)
 {
-  const char *name = last_part (path);
+  const char *name = ph_path_name (path);
   uint32_t parent = PH_MANIFEST_TOP;
 
   if (name == path + 1 /* "/name" */
@@ -454,7 +454,7 @@ ph_manifest_parent (const PhManifest *self, uint32_t index)
 const char *
 ph_manifest_name (const PhManifest *self, uint32_t index)
 {
-  return last_part (ph_manifest_entry (self, index)->path);
+  return ph_path_name (ph_manifest_entry (self, index)->path);
 }
 
 uint64_t

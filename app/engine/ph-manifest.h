@@ -51,8 +51,9 @@ const PhEntry *ph_manifest_entry (const PhManifest *self, uint32_t index);
 /* Index of the folder that the entry is in; PH_MANIFEST_TOP: it is a top-level entry. */
 #define PH_MANIFEST_TOP UINT32_MAX
 uint32_t ph_manifest_parent (const PhManifest *self, uint32_t index);
-/* The last part of the entry's path. */
+/* The last part of the entry's path, and of any other. */
 const char *ph_manifest_name (const PhManifest *self, uint32_t index);
+const char *ph_path_name (const char *path);
 /* Sum of the sizes; number of files (without folders). */
 uint64_t ph_manifest_bytes (const PhManifest *self);
 uint32_t ph_manifest_files (const PhManifest *self);

@@ -204,14 +204,12 @@ static const char *
 safe_base (const PhSinkTree *self, uint32_t entry)
 {
   const char *path = ph_safe_names_path (self->names, entry);
-  const char *slash;
 
   if (path == NULL) {
     errno = ENAMETOOLONG;
     return NULL;
   }
-  slash = strrchr (path, '/');
-  return slash != NULL ? slash + 1 : path;
+  return ph_path_name (path);
 }
 
 int
