@@ -412,6 +412,24 @@ assert_tree (Fixture *f, const char *tree, const char *z)
   g_assert_cmpuint (count_names (none), ==, 0);
 }
 
+/* After the first `before` bytes somebody else takes `len` of the room; free (and unlink) the name of that file. */
+static inline char *
+run_out_of_room (Fixture *f, uint64_t before, gsize len)
+{
+  char *filler = g_build_filename (f->dir, "filler", NULL);
+  g_autofree char *bytes = g_malloc0 (len);
+
+  add_tree (f);
+  start (f);
+  g_assert_true (send_bytes (f, 1, 0, before, 1000));
+  while (f->written < before)
+    wait_for (f, &(bool){true});
+  g_assert_true (g_file_set_contents (filler, bytes, (gssize)len, NULL));
+  deliver (f);
+  g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
+  return filler;
+}
+
 /* Stops with half of the big file there. */
 static inline void
 half_way (Fixture *f)

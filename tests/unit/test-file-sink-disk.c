@@ -129,19 +129,11 @@ test_not_mounted_while_placing (Fixture *f, gconstpointer data)
 static void
 test_fails_at_once (Fixture *f, gconstpointer data)
 {
-  g_autofree char *filler = g_build_filename (f->dir, "filler", NULL);
-  g_autofree char *bytes = g_malloc0 (30 << 20);
+  g_autofree char *filler = NULL;
   Drive drive;
 
   drive_set_up (&drive, f);
-  add_tree (f);
-  start (f);
-  g_assert_true (send_bytes (f, 1, 0, 1000, 1000));
-  while (f->written < 1000)
-    wait_for (f, &(bool){true});
-  g_assert_true (g_file_set_contents (filler, bytes, 30 << 20, NULL));
-  deliver (f);
-  g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
+  filler = run_out_of_room (f, 1000, 30 << 20);
   g_assert_cmpuint (f->journal.last.offset, ==, 0);
   stop (f);
   g_assert_cmpint (check (f), ==, PH_STORAGE_NO_SPACE);

@@ -94,18 +94,10 @@ test_no_room_is_said_first (Fixture *f, gconstpointer data)
 static void
 test_disk_fills_up (Fixture *f, gconstpointer data)
 {
-  g_autofree char *filler = g_build_filename (f->dir, "filler", NULL);
-  g_autofree char *bytes = g_malloc0 (6 << 20);
+  g_autofree char *filler = NULL;
 
   g_assert_cmpint (mount ("tmpfs", f->dir, "tmpfs", 0, "size=8m"), ==, 0);
-  add_tree (f);
-  start (f);
-  g_assert_true (send_bytes (f, 1, 0, 100000, 1000));
-  while (f->written < 100000)
-    wait_for (f, &(bool){true});
-  g_assert_true (g_file_set_contents (filler, bytes, 6 << 20, NULL));
-  deliver (f);
-  g_assert_cmpint (f->error, ==, PH_STORAGE_NO_SPACE);
+  filler = run_out_of_room (f, 100000, 6 << 20);
   g_assert_nonnull (strstr (f->message, "big"));
   stop (f);
 
