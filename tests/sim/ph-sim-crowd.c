@@ -4,8 +4,6 @@
 
 #define INTERNET_HOPS 5
 #define SIGNAL_DELAY (25 * PH_MSEC)
-/* How long the disk takes before it does some of what waits. */
-#define DISK_INTERVAL (2 * PH_MSEC)
 
 typedef struct _Member Member;
 
@@ -17,6 +15,7 @@ typedef struct {
 } Contact;
 
 struct _Member {
+  PhSimEndpoint base;
   PhSimCrowd *crowd;
   PhAddr ip;
   PhSimHost *host;
@@ -24,7 +23,6 @@ struct _Member {
   PhTlsIdentity *identity;
   PhTrace trace; /* of nothing */
   PhRandom random;
-  PhEndpoint *endpoint;
   Contact contacts[PH_SIM_CROWD_OTHERS_MAX];
   unsigned n_contacts;
   uint64_t work_timer;
@@ -66,7 +64,7 @@ take_signal (Member *member, PhTime now, const Member *from, GBytes *body)
   gsize len;
   const void *data = g_bytes_get_data (body, &len);
 
-  ph_connector_handle_signal (ph_endpoint_peer (member->endpoint, member_key (from)), now,
+  ph_connector_handle_signal (ph_endpoint_peer (member->base.endpoint, member_key (from)), now,
                               ph_slice (data, len));
 }
 
@@ -103,68 +101,34 @@ post_signal (Member *from, Member *to, PhTime now, GBytes *body)
 /* --- The core ----------------------------------------------------------------------------------- */
 
 static void
-handle_packet (void *core, PhTime now, const PhDatagram *in)
-{
-  ph_endpoint_handle_packet (((Member *)core)->endpoint, now, in);
-}
-
-static void
 handle_timeout (void *core, PhTime now)
 {
   Member *member = core;
 
-  ph_endpoint_handle_timeout (member->endpoint, now);
+  ph_endpoint_handle_timeout (member->base.endpoint, now);
   for (unsigned i = 0; i < member->n_contacts; i++)
     ph_session_handle_timeout (member->contacts[i].session->session, now);
-}
-
-static bool
-poll_transmit (void *core, PhTime now, PhTransmit *tx)
-{
-  return ph_endpoint_poll_transmit (((Member *)core)->endpoint, now, tx);
 }
 
 static PhTime
 next_timeout (const void *core, const char **ret_why)
 {
   const Member *member = core;
-  PhTime when = ph_endpoint_next_timeout (member->endpoint, ret_why);
+  PhTime when = ph_endpoint_next_timeout (member->base.endpoint, ret_why);
 
-  for (unsigned i = 0; i < member->n_contacts; i++) {
-    const char *why = "";
-    const PhTime at = ph_session_next_timeout (member->contacts[i].session->session, &why);
-
-    if (at < when) {
-      when = at;
-      *ret_why = why;
-    }
-  }
+  for (unsigned i = 0; i < member->n_contacts; i++)
+    when = ph_sim_session_timeout (member->contacts[i].session->session, when, ret_why);
   return when;
 }
 
 static void
 take_event (Contact *contact, PhTime now, PhConnectorEvent *event)
 {
-  PhSession *session = contact->session->session;
-
-  switch (event->type) {
-  case PH_CONNECTOR_EVENT_LINK_READY:
+  if (event->type == PH_CONNECTOR_EVENT_LINK_READY || event->type == PH_CONNECTOR_EVENT_PATH)
     contact->path = event->path.kind;
-    ph_session_add_link (session, now, event->link);
-    break;
-  case PH_CONNECTOR_EVENT_LINK:
-    ph_session_handle_link_event (session, now, event->link, &event->link_event);
-    ph_buf_slice_clear (&event->link_event.data);
-    break;
-  case PH_CONNECTOR_EVENT_LINK_CLOSED:
-    ph_session_link_closed (session, now, event->link);
-    break;
-  case PH_CONNECTOR_EVENT_PATH:
-    contact->path = event->path.kind;
-    break;
-  case PH_CONNECTOR_EVENT_FAILED:
+  if (event->type == PH_CONNECTOR_EVENT_FAILED)
     g_error ("nothing stands in the way, and yet there is no connection");
-  }
+  ph_sim_tell_session (contact->session->session, now, event);
 }
 
 static void
@@ -204,42 +168,21 @@ drain (void *core, PhTime now)
   GBytes *body;
   bool any = false;
 
-  for (; ph_endpoint_poll_event (member->endpoint, key, &event); any = true)
+  for (; ph_endpoint_poll_event (member->base.endpoint, key, &event); any = true)
     take_event (find_contact (member, key), now, &event);
   for (unsigned i = 0; i < member->n_contacts; i++)
     any |= drain_contact (member, now, &member->contacts[i]);
-  for (; (body = ph_endpoint_poll_signal (member->endpoint, key)) != NULL; any = true)
+  for (; (body = ph_endpoint_poll_signal (member->base.endpoint, key)) != NULL; any = true)
     post_signal (member, find_contact (member, key)->other, now, body);
   if (member->work_timer == 0)
-    member->work_timer = ph_sim_at (member->crowd->sim, now + DISK_INTERVAL, on_disk, member);
+    member->work_timer =
+        ph_sim_at (member->crowd->sim, now + PH_SIM_DISK_INTERVAL, on_disk, member);
   return any;
 }
 
-static bool
-poll_connection (void *core, PhConnectionOp *ret_op)
-{
-  return ph_endpoint_poll_connection (((Member *)core)->endpoint, ret_op);
-}
-
-static void
-handle_connection (void *core, PhTime now, const PhConnectionEvent *event)
-{
-  ph_endpoint_handle_connection (((Member *)core)->endpoint, now, event);
-}
-
-static void
-set_blocked (void *core, uint32_t socket, bool blocked)
-{
-  ph_endpoint_set_blocked (((Member *)core)->endpoint, socket, blocked);
-}
-
 static const PhSimCore member_class = {
-    .poll_connection = poll_connection,
-    .handle_connection = handle_connection,
-    .set_blocked = set_blocked,
-    .handle_packet = handle_packet,
+    PH_SIM_ENDPOINT_VERBS,
     .handle_timeout = handle_timeout,
-    .poll_transmit = poll_transmit,
     .drain = drain,
     .next_timeout = next_timeout,
 };
@@ -255,11 +198,11 @@ open_sockets (Member *member)
   if (member->crowd->options.tcp) {
     const uint32_t port = ph_sim_host_listen (member->host, &member->ip, &local);
 
-    g_assert_true (ph_endpoint_add_port (member->endpoint, now, port, &local));
+    g_assert_true (ph_endpoint_add_port (member->base.endpoint, now, port, &local));
   } else {
     const uint32_t socket = ph_sim_host_open (member->host, &member->ip, &local);
 
-    g_assert_true (ph_endpoint_add_socket (member->endpoint, now, socket, &local));
+    g_assert_true (ph_endpoint_add_socket (member->base.endpoint, now, socket, &local));
   }
 }
 
@@ -283,7 +226,7 @@ member_init (PhSimCrowd *crowd, unsigned number, PhSimSegment *internet)
   member->identity = ph_tls_identity_new (seed);
   config = (PhEndpointConfig){.identity = member->identity, .random = member->random};
   memcpy (config.key, member_key (member), PH_KEY_LEN);
-  member->endpoint = ph_endpoint_new (&config);
+  member->base.endpoint = ph_endpoint_new (&config);
   open_sockets (member);
 }
 
@@ -295,7 +238,7 @@ introduce (Member *member, Member *other)
   contact->other = other;
   contact->session = ph_session_peer_new ("member", member->random, &member->trace);
   contact->session->accepts = true;
-  ph_endpoint_peer (member->endpoint, member_key (other));
+  ph_endpoint_peer (member->base.endpoint, member_key (other));
 }
 
 PhSimCrowd *
@@ -333,7 +276,7 @@ ph_sim_crowd_free (PhSimCrowd *self)
 
     for (unsigned c = 0; c < member->n_contacts; c++)
       ph_session_peer_free (member->contacts[c].session);
-    ph_endpoint_free (member->endpoint);
+    ph_endpoint_free (member->base.endpoint);
     ph_tls_identity_unref (member->identity);
   }
   ph_sim_free (self->sim);
@@ -352,7 +295,7 @@ ph_sim_crowd_send (PhSimCrowd *self, unsigned to, uint64_t size)
 
   ph_memory_files_fill_one (files, size);
   transfer = ph_session_peer_offer (contact->session, ph_sim_now (self->sim), files);
-  ph_connector_set_wanted (ph_endpoint_peer (one->endpoint, member_key (contact->other)),
+  ph_connector_set_wanted (ph_endpoint_peer (one->base.endpoint, member_key (contact->other)),
                            ph_sim_now (self->sim), true);
   ph_sim_driver_settle (one->driver);
   return transfer;
@@ -370,19 +313,10 @@ ph_sim_crowd_now (const PhSimCrowd *self)
   return ph_sim_now (self->sim);
 }
 
-static bool
-is_over (void *user)
-{
-  const PhPeerTransfer *transfer = user;
-
-  return transfer->past != PH_PAST_UNKNOWN;
-}
-
 bool
 ph_sim_crowd_run_over (PhSimCrowd *self, const PhPeerTransfer *transfer, PhTime interval)
 {
-  return ph_sim_run_while_not (self->sim, ph_sim_now (self->sim) + interval, is_over,
-                               (void *)transfer);
+  return ph_sim_run_over (self->sim, transfer, interval);
 }
 
 PhPathKind

@@ -5,10 +5,7 @@
 
 #pragma once
 
-#include "tests/sim/ph-sim-driver.h"
-#include "tests/support/ph-session-peer.h"
-
-#include "net/connect/ph-endpoint.h"
+#include "tests/sim/ph-sim-endpoint.h"
 
 #define PH_SIM_CROWD_OTHERS_MAX 4
 

@@ -6,9 +6,6 @@
 
 #include <stdio.h>
 
-/* How long the disk takes before it does some of what waits. */
-#define DISK_INTERVAL (2 * PH_MSEC)
-
 /* How long the rendezvous takes a silent client for present. */
 #define RENDEZVOUS_PATIENCE (30 * PH_SEC)
 
@@ -35,7 +32,7 @@ other_device (const PhSimDevice *device)
 static PhConnector *
 device_connector (const PhSimDevice *device)
 {
-  return ph_endpoint_peer (device->endpoint, device->contact);
+  return ph_endpoint_peer (device->base.endpoint, device->contact);
 }
 
 /* --- Signals ------------------------------------------------------------------------------------ */
@@ -128,66 +125,38 @@ device_send_signal (PhSimDevice *device, PhTime now, GBytes *body)
 /* --- The core ----------------------------------------------------------------------------------- */
 
 static void
-device_handle_packet (void *core, PhTime now, const PhDatagram *in)
-{
-  PhSimDevice *device = core;
-
-  ph_endpoint_handle_packet (device->endpoint, now, in);
-}
-
-static void
 device_handle_timeout (void *core, PhTime now)
 {
   PhSimDevice *device = core;
 
-  ph_endpoint_handle_timeout (device->endpoint, now);
+  ph_endpoint_handle_timeout (device->base.endpoint, now);
   ph_session_handle_timeout (device->session->session, now);
-}
-
-static bool
-device_poll_transmit (void *core, PhTime now, PhTransmit *tx)
-{
-  PhSimDevice *device = core;
-
-  return ph_endpoint_poll_transmit (device->endpoint, now, tx);
 }
 
 static PhTime
 device_next_timeout (const void *core, const char **ret_why)
 {
   const PhSimDevice *device = core;
-  const char *why = "";
-  PhTime when = ph_endpoint_next_timeout (device->endpoint, ret_why);
-  const PhTime at = ph_session_next_timeout (device->session->session, &why);
+  const PhTime when = ph_endpoint_next_timeout (device->base.endpoint, ret_why);
 
-  if (at < when) {
-    when = at;
-    *ret_why = why;
-  }
-  return when;
+  return ph_sim_session_timeout (device->session->session, when, ret_why);
 }
 
 static void
 device_connector_event (PhSimDevice *device, PhTime now, PhConnectorEvent *event)
 {
-  PhSession *session = device->session->session;
-
   switch (event->type) {
   case PH_CONNECTOR_EVENT_LINK_READY:
     if (device->n_ready++ == 0)
       device->first_ready_at = now;
     device->path = event->path;
     g_ptr_array_add (device->links, event->link);
-    ph_session_add_link (session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_LINK:
-    ph_session_handle_link_event (session, now, event->link, &event->link_event);
-    ph_buf_slice_clear (&event->link_event.data);
     break;
   case PH_CONNECTOR_EVENT_LINK_CLOSED:
     device->n_closed++;
     g_ptr_array_remove (device->links, event->link);
-    ph_session_link_closed (session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_PATH:
     device->n_path++;
@@ -198,6 +167,7 @@ device_connector_event (PhSimDevice *device, PhTime now, PhConnectorEvent *event
     device->failure = event->failure;
     break;
   }
+  ph_sim_tell_session (device->session->session, now, event);
 }
 
 /* Links that were replaced and have nothing under way any more: older than the current one. A newer one that
@@ -242,17 +212,17 @@ device_move_sockets (PhSimDevice *device, PhTime now)
   unsigned n;
   bool any = false;
 
-  while (ph_endpoint_poll_fresh_wish (device->endpoint, key, &local, &n)) {
+  while (ph_endpoint_poll_fresh_wish (device->base.endpoint, key, &local, &n)) {
     for (unsigned i = 0; i < n; i++) {
       const uint32_t socket = ph_sim_host_open (device->host, &local, &bound);
 
       g_assert_cmpuint (socket, !=, 0);
       device->fresh_sockets++;
-      ph_endpoint_add_fresh_socket (device->endpoint, now, key, socket, &bound);
+      ph_endpoint_add_fresh_socket (device->base.endpoint, now, key, socket, &bound);
     }
     any = true;
   }
-  for (uint32_t socket; (socket = ph_endpoint_poll_unused (device->endpoint)) != 0;) {
+  for (uint32_t socket; (socket = ph_endpoint_poll_unused (device->base.endpoint)) != 0;) {
     device->fresh_sockets--;
     ph_sim_host_close (device->host, socket);
   }
@@ -269,7 +239,7 @@ device_drain (void *core, PhTime now)
   GBytes *body;
   bool any = false;
 
-  while (ph_endpoint_poll_event (device->endpoint, key, &event)) {
+  while (ph_endpoint_poll_event (device->base.endpoint, key, &event)) {
     g_assert_cmpmem (key, PH_KEY_LEN, device->contact, PH_KEY_LEN);
     device_connector_event (device, now, &event);
     any = true;
@@ -282,41 +252,19 @@ device_drain (void *core, PhTime now)
     device_take_signal (device, now, signal);
     any = true;
   }
-  while ((body = ph_endpoint_poll_signal (device->endpoint, key)) != NULL) {
+  while ((body = ph_endpoint_poll_signal (device->base.endpoint, key)) != NULL) {
     device_send_signal (device, now, body);
     any = true;
   }
   any |= device_close_old_links (device, now);
   if (device->work_timer == 0)
-    device->work_timer = ph_sim_at (sim, now + DISK_INTERVAL, on_disk, device);
+    device->work_timer = ph_sim_at (sim, now + PH_SIM_DISK_INTERVAL, on_disk, device);
   return any;
 }
 
-static bool
-device_poll_connection (void *core, PhConnectionOp *ret_op)
-{
-  return ph_endpoint_poll_connection (((PhSimDevice *)core)->endpoint, ret_op);
-}
-
-static void
-device_handle_connection (void *core, PhTime now, const PhConnectionEvent *event)
-{
-  ph_endpoint_handle_connection (((PhSimDevice *)core)->endpoint, now, event);
-}
-
-static void
-device_set_blocked (void *core, uint32_t socket, bool blocked)
-{
-  ph_endpoint_set_blocked (((PhSimDevice *)core)->endpoint, socket, blocked);
-}
-
 static const PhSimCore device_class = {
-    .poll_connection = device_poll_connection,
-    .handle_connection = device_handle_connection,
-    .set_blocked = device_set_blocked,
-    .handle_packet = device_handle_packet,
+    PH_SIM_ENDPOINT_VERBS,
     .handle_timeout = device_handle_timeout,
-    .poll_transmit = device_poll_transmit,
     .drain = device_drain,
     .next_timeout = device_next_timeout,
 };
@@ -332,8 +280,8 @@ device_open_port (PhSimDevice *device, int i, const PhAddr *ip)
     return;
   device->port[i] = ph_sim_host_listen (device->host, ip, &local);
   g_assert_cmpuint (device->port[i], !=, 0);
-  g_assert_true (ph_endpoint_add_port (device->endpoint, ph_sim_now (device->stack->world->sim),
-                                       device->port[i], &local));
+  g_assert_true (ph_endpoint_add_port (
+      device->base.endpoint, ph_sim_now (device->stack->world->sim), device->port[i], &local));
 }
 
 static void
@@ -349,7 +297,7 @@ device_open_sockets (PhSimDevice *device)
       continue;
     device->socket[i] = ph_sim_host_open (device->host, &bind[i], &local);
     g_assert_cmpuint (device->socket[i], !=, 0);
-    g_assert_true (ph_endpoint_add_socket (device->endpoint, ph_sim_now (world->sim),
+    g_assert_true (ph_endpoint_add_socket (device->base.endpoint, ph_sim_now (world->sim),
                                            device->socket[i], &local));
     device_open_port (device, i, &bind[i]);
   }
@@ -393,7 +341,7 @@ device_set_relays (PhSimDevice *device, const char *user, const char *password)
     g_strlcpy (servers[i].password, password, sizeof servers[i].password);
     ph_sim_world_tell (stack->world, device->who, &servers[i].addr);
   }
-  ph_endpoint_set_relay_servers (device->endpoint, ph_sim_now (stack->world->sim), servers,
+  ph_endpoint_set_relay_servers (device->base.endpoint, ph_sim_now (stack->world->sim), servers,
                                  stack->options.relays);
 }
 
@@ -446,15 +394,15 @@ device_start_endpoint (PhSimDevice *device)
   };
 
   memcpy (config.key, device->key, PH_KEY_LEN);
-  device->endpoint = ph_endpoint_new (&config);
+  device->base.endpoint = ph_endpoint_new (&config);
   device_open_sockets (device);
-  ph_endpoint_set_stun_servers (device->endpoint, ph_sim_now (world->sim), servers,
+  ph_endpoint_set_stun_servers (device->base.endpoint, ph_sim_now (world->sim), servers,
                                 ph_addr_is_set (&world->ip6[device->who]) ? 2 : 1);
   device_set_relays (device, PH_SIM_TURN_USER, PH_SIM_TURN_PASSWORD);
   if (device->stack->options.guesses) {
     const PhPunchNat nat = device_nat (device);
 
-    ph_endpoint_set_nat (device->endpoint, ph_sim_now (world->sim), &nat, true);
+    ph_endpoint_set_nat (device->base.endpoint, ph_sim_now (world->sim), &nat, true);
   }
 }
 
@@ -491,7 +439,7 @@ stack_free (void *data)
     PhSimDevice *device = &self->device[who];
 
     ph_session_peer_free (device->session);
-    ph_endpoint_free (device->endpoint);
+    ph_endpoint_free (device->base.endpoint);
     ph_tls_identity_unref (device->identity);
     g_ptr_array_unref (device->links);
     g_free (device->name);
@@ -579,20 +527,10 @@ ph_sim_stack_run (PhSimStack *self, PhTime interval)
   ph_sim_run (self->world->sim, ph_sim_now (self->world->sim) + interval);
 }
 
-static bool
-is_over (void *user)
-{
-  const PhPeerTransfer *transfer = user;
-
-  return transfer->past != PH_PAST_UNKNOWN;
-}
-
 bool
 ph_sim_stack_run_over (PhSimStack *self, const PhPeerTransfer *transfer, PhTime interval)
 {
-  PhSim *sim = self->world->sim;
-
-  return ph_sim_run_while_not (sim, ph_sim_now (sim) + interval, is_over, (void *)transfer);
+  return ph_sim_run_over (self->world->sim, transfer, interval);
 }
 
 uint64_t
@@ -691,7 +629,7 @@ ph_sim_stack_crash (PhSimStack *self, PhSimWho who)
   }
   ph_sim_host_reset_all (device->host);
   ph_session_peer_restart (device->session, now);
-  ph_endpoint_free (device->endpoint);
+  ph_endpoint_free (device->base.endpoint);
   g_ptr_array_set_size (device->links, 0);
   device_start_endpoint (device);
   device_connector (device);
@@ -708,7 +646,7 @@ ph_sim_stack_sleep (PhSimStack *self, PhSimWho who, PhTime interval)
   ph_sim_driver_sleep (device->driver, true);
   ph_sim_stack_run (self, interval);
   ph_sim_driver_sleep (device->driver, false);
-  ph_endpoint_network_changed (device->endpoint, ph_sim_now (self->world->sim));
+  ph_endpoint_network_changed (device->base.endpoint, ph_sim_now (self->world->sim));
   ph_sim_driver_settle (device->driver);
   /* It logs in again, and the other one is told. */
   if (interval >= RENDEZVOUS_PATIENCE)
@@ -724,8 +662,8 @@ ph_sim_stack_move (PhSimStack *self, PhSimWho who, const PhAddr *ip)
 
   ph_sim_host_change_address (device->host, self->world->iface[who], ip);
   ph_sim_host_close (device->host, device->socket[i]);
-  ph_endpoint_remove_socket (device->endpoint, now, device->socket[i]);
-  ph_endpoint_remove_socket (device->endpoint, now, device->port[i]);
+  ph_endpoint_remove_socket (device->base.endpoint, now, device->socket[i]);
+  ph_endpoint_remove_socket (device->base.endpoint, now, device->port[i]);
   ph_sim_host_unlisten (device->host, device->port[i]);
   *(i == 0 ? &self->world->ip[who] : &self->world->ip6[who]) = *ip;
 
@@ -733,8 +671,8 @@ ph_sim_stack_move (PhSimStack *self, PhSimWho who, const PhAddr *ip)
 
   device->socket[i] = ph_sim_host_open (device->host, ip, &local);
   g_assert_cmpuint (device->socket[i], !=, 0);
-  ph_endpoint_add_socket (device->endpoint, now, device->socket[i], &local);
+  ph_endpoint_add_socket (device->base.endpoint, now, device->socket[i], &local);
   device_open_port (device, i, ip);
-  ph_endpoint_network_changed (device->endpoint, now);
+  ph_endpoint_network_changed (device->base.endpoint, now);
   ph_sim_driver_settle (device->driver);
 }

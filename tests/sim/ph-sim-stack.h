@@ -4,12 +4,9 @@
 
 #pragma once
 
-#include "tests/sim/ph-sim-driver.h"
+#include "tests/sim/ph-sim-endpoint.h"
 #include "tests/sim/ph-sim-turn.h"
 #include "tests/sim/ph-sim-world.h"
-#include "tests/support/ph-session-peer.h"
-
-#include "net/connect/ph-endpoint.h"
 
 /* IPv4 and IPv6. */
 #define PH_SIM_STACK_SOCKETS 2
@@ -18,6 +15,7 @@
 typedef struct _PhSimStack PhSimStack;
 
 typedef struct {
+  PhSimEndpoint base;
   PhSimStack *stack;
   PhSimWho who;
   char *name;
@@ -29,7 +27,6 @@ typedef struct {
   uint8_t key[PH_KEY_LEN];
   uint8_t contact[PH_KEY_LEN]; /* what it takes the other's key for */
   PhTrace trace;
-  PhEndpoint *endpoint;
   PhSessionPeer *session;
   uint64_t work_timer;
   GPtrArray *links; /* PhLink, borrowed, ready ones, the oldest first */

@@ -244,8 +244,8 @@ is_direct (void *user)
     PhPath path;
 
     if (link == NULL
-        || !ph_connector_link_path (ph_endpoint_find_peer (device->endpoint, device->contact), link,
-                                    &path)
+        || !ph_connector_link_path (ph_endpoint_find_peer (device->base.endpoint, device->contact),
+                                    link, &path)
         || path.kind == PH_PATH_RELAY)
       return false;
   }

@@ -203,7 +203,7 @@ test_five_attempts (gconstpointer left_is_strict)
   };
   g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
   PhSimStack *stack = ph_sim_stack_new (world, &options);
-  PhEndpoint *left = stack->device[PH_SIM_LEFT].endpoint;
+  PhEndpoint *left = stack->device[PH_SIM_LEFT].base.endpoint;
   PhPunchNat nat = {.kind = turned ? PH_PUNCH_NAT_RANDOM : PH_PUNCH_NAT_STRICT};
 
   /* Something between the two lets nothing through. */

@@ -195,8 +195,8 @@ test_says_why (void)
     const PhSimDevice *left = &scene.stack->device[PH_SIM_LEFT];
 
     ph_ice_agent_for_each_pair (
-        ph_connector_agent (ph_endpoint_find_peer (left->endpoint, left->contact)), count_reason,
-        &reasons);
+        ph_connector_agent (ph_endpoint_find_peer (left->base.endpoint, left->contact)),
+        count_reason, &reasons);
     g_assert_cmpuint (reasons.n_relayed, >, 0);
     g_assert_cmpuint (reasons.n_silent, >, 0);
   }
@@ -217,7 +217,7 @@ test_let_go (void)
   for (int who = 0; who < 2; who++) {
     PhSimDevice *device = &scene.stack->device[who];
 
-    ph_connector_close (ph_endpoint_peer (device->endpoint, device->contact),
+    ph_connector_close (ph_endpoint_peer (device->base.endpoint, device->contact),
                         ph_sim_now (scene.world->sim), 0, "done");
     ph_sim_driver_settle (device->driver);
   }
@@ -540,7 +540,7 @@ is_selected (void *user)
 {
   const PhSimDevice *device = user;
   const PhIceAgent *agent =
-      ph_connector_agent (ph_endpoint_find_peer (device->endpoint, device->contact));
+      ph_connector_agent (ph_endpoint_find_peer (device->base.endpoint, device->contact));
   PhIcePair pair;
 
   return agent != NULL && ph_ice_agent_selected (agent, &pair);
@@ -549,7 +549,7 @@ is_selected (void *user)
 static PhPathKind
 current_kind (const PhSimDevice *device)
 {
-  const PhConnector *connector = ph_endpoint_find_peer (device->endpoint, device->contact);
+  const PhConnector *connector = ph_endpoint_find_peer (device->base.endpoint, device->contact);
   const PhLink *link = ph_session_current_link (device->session->session);
   PhPath path;
 
