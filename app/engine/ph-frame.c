@@ -7,7 +7,9 @@
 #define FLAG_PAUSED 0x01u
 #define FLAG_LOST 0x02u /* OFFER */
 #define FLAG_RESTARTED 0x02u /* ACCEPT */
-#define FLAGS_KNOWN 0x03u
+#define FLAG_EARLY 0x04u
+#define OFFER_FLAGS (FLAG_PAUSED | FLAG_LOST | FLAG_EARLY)
+#define ACCEPT_FLAGS (FLAG_PAUSED | FLAG_RESTARTED | FLAG_EARLY)
 
 #define SIDE_SENDER 1u
 #define SIDE_RECEIVER 2u
@@ -74,7 +76,8 @@ write_offer (PhWriter *w, const PhFrameOffer *offer)
 {
   g_assert (offer->manifest.len == 0 || offer->manifest.len == offer->manifest_size);
   g_assert (offer->manifest.len <= PH_FRAME_MANIFEST_MAX);
-  ph_write_u8 (w, (uint8_t)((offer->paused ? FLAG_PAUSED : 0) | (offer->lost ? FLAG_LOST : 0)));
+  ph_write_u8 (w, (uint8_t)((offer->paused ? FLAG_PAUSED : 0) | (offer->lost ? FLAG_LOST : 0)
+                            | (offer->early ? FLAG_EARLY : 0)));
   ph_write_varint (w, offer->attempt);
   ph_write_varint (w, offer->serial);
   ph_write_varint (w, offer->entries);
@@ -87,8 +90,9 @@ write_offer (PhWriter *w, const PhFrameOffer *offer)
 static void
 write_accept (PhWriter *w, const PhFrameAccept *accept)
 {
-  ph_write_u8 (
-      w, (uint8_t)((accept->paused ? FLAG_PAUSED : 0) | (accept->restarted ? FLAG_RESTARTED : 0)));
+  ph_write_u8 (w, (uint8_t)((accept->paused ? FLAG_PAUSED : 0)
+                            | (accept->restarted ? FLAG_RESTARTED : 0)
+                            | (accept->early ? FLAG_EARLY : 0)));
   ph_write_varint (w, accept->attempt);
   ph_write_varint (w, accept->point.file);
   ph_write_varint (w, accept->point.offset);
@@ -185,11 +189,11 @@ read_hello (PhReader *r, PhFrameHello *hello)
 }
 
 static uint8_t
-read_flags (PhReader *r)
+read_flags (PhReader *r, unsigned known)
 {
   const uint8_t flags = ph_read_u8 (r);
 
-  if (flags & ~FLAGS_KNOWN)
+  if (flags & ~known)
     ph_reader_poison (r);
   return flags;
 }
@@ -197,10 +201,11 @@ read_flags (PhReader *r)
 static void
 read_offer (PhReader *r, PhFrameOffer *offer)
 {
-  const uint8_t flags = read_flags (r);
+  const uint8_t flags = read_flags (r, OFFER_FLAGS);
 
   offer->paused = (flags & FLAG_PAUSED) != 0;
   offer->lost = (flags & FLAG_LOST) != 0;
+  offer->early = (flags & FLAG_EARLY) != 0;
   offer->attempt = read_bounded (r, PH_FRAME_COUNTER_MAX);
   offer->serial = read_bounded (r, PH_FRAME_COUNTER_MAX);
   offer->entries = read_bounded (r, PH_MANIFEST_ENTRIES_MAX);
@@ -216,10 +221,11 @@ read_offer (PhReader *r, PhFrameOffer *offer)
 static void
 read_accept (PhReader *r, PhFrameAccept *accept)
 {
-  const uint8_t flags = read_flags (r);
+  const uint8_t flags = read_flags (r, ACCEPT_FLAGS);
 
   accept->paused = (flags & FLAG_PAUSED) != 0;
   accept->restarted = (flags & FLAG_RESTARTED) != 0;
+  accept->early = (flags & FLAG_EARLY) != 0;
   accept->attempt = read_bounded (r, PH_FRAME_COUNTER_MAX);
   accept->point.file = (uint32_t)read_bounded (r, PH_MANIFEST_ENTRIES_MAX);
   accept->point.offset = read_bounded (r, PH_MANIFEST_FILE_MAX);

@@ -87,9 +87,12 @@ typedef enum {
       PH_FRAME_OPTIONAL | 0x03, /* either: send me no more than this, all transfers together */
 } PhFrameType;
 
+/* This side takes the beginning of a transfer before it has answered the offer. */
+#define PH_FRAME_FEATURE_EARLY UINT64_C (1)
+
 typedef struct {
   uint64_t version;
-  uint64_t features; /* bits; unknown ones are ignored */
+  uint64_t features; /* bits of PH_FRAME_FEATURE_; unknown ones are ignored */
   uint8_t instance[PH_INSTANCE_LEN];
   PhSlice name; /* UTF-8, no NUL */
 } PhFrameHello;
@@ -104,6 +107,7 @@ typedef struct {
   uint64_t manifest_size;
   uint8_t manifest_digest[PH_SHA256_LEN];
   PhSlice manifest; /* the whole of it, or empty: the receiver says WANT */
+  bool early; /* its beginning follows at once, on the same link */
 } PhFrameOffer;
 
 typedef struct {
@@ -111,6 +115,7 @@ typedef struct {
   bool restarted; /* point.file failed its check */
   uint64_t attempt; /* > 0 */
   PhResumePoint point;
+  bool early; /* `point` is the very beginning, and what followed the offer is taken for it */
 } PhFrameAccept;
 
 typedef struct {

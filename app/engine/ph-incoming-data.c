@@ -98,15 +98,57 @@ ph_incoming_say_accept (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink 
 
   frame.accept.paused = in->paused_here != PH_PAUSE_NONE;
   frame.accept.restarted = in->restarted;
+  frame.accept.early = in->early_taken;
   frame.accept.attempt = in->attempt;
   frame.accept.point = in->point;
   in->accept_on = on;
   ph_session_send (self, now, on, &frame);
 }
 
+bool
+ph_incoming_is_early (const PhPeerStream *stream)
+{
+  return stream->transfer != NULL && stream->segment.attempt == 0;
+}
+
+static bool
+is_start (const PhIncoming *in)
+{
+  return in->bytes_before == 0 && in->offset == 0 && in->file == next_file (in->manifest, 0);
+}
+
+/* Whether it is sure to come: it was announced, and has not been missed. */
+static bool
+expects_early (const PhIncoming *in)
+{
+  return in->attempt == 0 && in->early_on != NULL && !in->early_on->early_dropped;
+}
+
+bool
+ph_incoming_awaits_early (const PhIncoming *in, const PhPeerStream *stream)
+{
+  return in->state == PH_IN_RECEIVING && in->early_taken && !in->attempt_used
+         && in->early_on == stream->on && stream->segment.attempt == 0
+         && stream->segment.segment == 0;
+}
+
+/* The first segment of the attempt that begins is there already. */
+static void take_early (PhSession *self, PhTime now, PhPeerStream *stream);
+
+/* What came before the answer, or NULL. */
+static PhPeerStream *
+find_early (const PhIncoming *in)
+{
+  PhPeerStream *stream = in->segments->len > 0 ? in->segments->pdata[0] : NULL;
+
+  return stream != NULL && ph_incoming_is_early (stream) ? stream : NULL;
+}
+
 void
 ph_incoming_new_attempt (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *on)
 {
+  PhPeerStream *early = find_early (in);
+
   in->broken = true;
   if (on == NULL)
     return; /* with the next link */
@@ -115,8 +157,9 @@ ph_incoming_new_attempt (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink
     return;
   }
 
-  while (in->segments->len > 0)
-    ph_session_drop_stream (self, in->segments->pdata[0], PH_SESSION_CODE_STALE);
+  while (in->segments->len > (early != NULL ? 1 : 0))
+    ph_session_drop_stream (self, in->segments->pdata[in->segments->len - 1],
+                            PH_SESSION_CODE_STALE);
   do {
     /* What the sink still has to say is about bytes before the point; a restart moves it. */
     in->broken = false;
@@ -129,15 +172,39 @@ ph_incoming_new_attempt (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink
   set_position (in, &in->point);
   in->bytes_durable = MIN (in->bytes_durable, ph_incoming_bytes_given (in));
 
+  in->early_taken = is_start (in) && (early != NULL || expects_early (in));
+  if (early != NULL && !in->early_taken) {
+    ph_session_drop_stream (self, early, PH_SESSION_CODE_STALE);
+    early = NULL;
+  }
+
   in->attempt++;
-  in->attempt_used = false;
+  in->attempt_used = early != NULL;
   in->first_record = true;
   in->first_write_due = true;
   in->next_segment = 0;
+  if (early != NULL)
+    early->segment.attempt = in->attempt;
   ph_incoming_say_accept (self, now, in, on);
   in->restarted = false;
   ph_session_event_resumed (self, &in->id, false, ph_incoming_bytes_given (in), in->bytes_durable,
                             in->bytes_total);
+  if (early != NULL)
+    take_early (self, now, early);
+}
+
+/* Nobody has answered the offer yet: it waits, in memory. */
+static void
+add_early (PhSession *self, PhTime now, PhIncoming *in, PhPeerStream *stream)
+{
+  if (stream->segment.attempt != 0 || stream->segment.segment != 0 || in->segments->len > 0) {
+    ph_incoming_violation (self, now, in, stream->on, PH_SESSION_CODE_UNEXPECTED,
+                           "data before accept");
+    return;
+  }
+  stream->transfer = in;
+  stream->early = g_byte_array_new ();
+  g_ptr_array_add (in->segments, stream);
 }
 
 void
@@ -147,7 +214,7 @@ ph_incoming_add_segment (PhSession *self, PhTime now, PhIncoming *in, PhPeerStre
   PhPeerLink *on = stream->on;
 
   if (in->state == PH_IN_MANIFEST || in->state == PH_IN_OFFERED) {
-    ph_incoming_violation (self, now, in, on, PH_SESSION_CODE_UNEXPECTED, "data before accept");
+    add_early (self, now, in, stream);
     return;
   }
   if (stream->segment.attempt == 0 || stream->segment.attempt > in->attempt
@@ -332,7 +399,23 @@ process (PhSession *self, PhTime now, PhPeerStream *stream, PhBufSlice data)
 static bool
 is_turn (const PhPeerStream *stream)
 {
-  return stream->segment.segment == stream->transfer->next_segment;
+  return stream->segment.segment == stream->transfer->next_segment
+         && !ph_incoming_is_early (stream);
+}
+
+static void
+hold_early (PhSession *self, PhTime now, PhPeerStream *stream, const PhBufSlice *data)
+{
+  PhPeerLink *on = stream->on;
+  const int64_t id = stream->id;
+
+  if (stream->early->len + data->len > PH_SESSION_EARLY_MAX) {
+    violation (self, now, stream, PH_SESSION_CODE_LIMIT, "too much before accept");
+    ph_session_consumed (on, id, data->len);
+    return;
+  }
+  g_byte_array_append (stream->early, ph_buf_slice_data (data), (unsigned)data->len);
+  stream->held_bytes += data->len;
 }
 
 void
@@ -341,6 +424,10 @@ ph_incoming_handle_segment (PhSession *self, PhTime now, PhPeerStream *stream,
 {
   if (is_turn (stream)) {
     process (self, now, stream, *data);
+    return;
+  }
+  if (ph_incoming_is_early (stream)) {
+    hold_early (self, now, stream, data);
     return;
   }
 
@@ -390,4 +477,21 @@ ph_incoming_end_segment (PhSession *self, PhTime now, PhPeerStream *stream)
     if (stream->transfer == NULL)
       return;
   }
+}
+
+static void
+take_early (PhSession *self, PhTime now, PhPeerStream *stream)
+{
+  const PhSlice bytes = ph_slice (stream->early->data, stream->early->len);
+  PhBufSlice slice = {0};
+
+  if (bytes.len > 0)
+    slice = (PhBufSlice){ph_buf_new_copy (bytes), 0, bytes.len};
+  g_clear_pointer (&stream->early, g_byte_array_unref);
+  stream->held_bytes = 0;
+  if (bytes.len > 0)
+    process (self, now, stream, slice);
+  ph_buf_slice_clear (&slice);
+  if (stream->transfer != NULL && stream->fin)
+    ph_incoming_end_segment (self, now, stream);
 }

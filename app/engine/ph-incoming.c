@@ -202,6 +202,7 @@ handle_new_offer (PhSession *self, PhTime now, PhPeerLink *on, const PhFrame *fr
   in->bytes_total = offer->bytes;
   in->serial = offer->serial;
   ph_incoming_note_pause (self, in, offer->paused ? PH_PAUSE_PERSON : PH_PAUSE_NONE);
+  in->early_on = offer->early ? on : NULL;
   g_ptr_array_add (in->seen_on, on);
   self->incoming_manifest_bytes += in->manifest_size;
   if (offer->manifest.len > 0)
@@ -404,6 +405,10 @@ ph_incoming_link_lost (PhSession *self, PhTime now, PhIncoming *in, PhPeerLink *
 
     if (credit->on == on)
       credit->on = NULL;
+  }
+  if (in->early_on == on) {
+    in->early_on = NULL;
+    in->broken |= in->early_taken && !in->attempt_used;
   }
   if (in->accept_on == on) {
     in->accept_on = NULL;

@@ -55,6 +55,8 @@ ph_outgoing_reset_data (PhOutgoing *out, PhSessionCode code)
     ph_link_reset_stream (out->on->link, out->stream, code);
   out->stream = -1;
   out->on = NULL;
+  out->early = false;
+  out->early_ended = false;
   ph_buf_slice_clear (&out->held.data);
   out->has_held = false;
   out->gather_len = 0;
@@ -141,7 +143,7 @@ add_chunk (PhSession *self, PhOutgoing *out, PhSourceChunk *chunk)
 }
 
 static void
-finish (PhSession *self, PhTime now, PhOutgoing *out)
+finish (PhSession *self, PhOutgoing *out)
 {
   const PhRecordHead head = {.type = PH_RECORD_FINISH};
   PhWriter w = gather (self, out, PH_RECORD_HEAD_MAX);
@@ -149,7 +151,6 @@ finish (PhSession *self, PhTime now, PhOutgoing *out)
   ph_record_head_encode (&head, &w);
   gathered (out, &w);
   end_segment (out);
-  ph_outgoing_enter (self, now, out, PH_OUT_SENT, "all bytes are queued");
 }
 
 /* The source's next chunk; only the beginning of it, if a speed limit asks for shorter turns. */
@@ -227,6 +228,67 @@ is_full (PhOutgoing *out, unsigned sending)
   return true;
 }
 
+/* --- Before the answer -------------------------------------------------------------------------- */
+
+bool
+ph_outgoing_begin_early (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on)
+{
+  PhStorageError error;
+  unsigned others = 0;
+
+  for (unsigned i = 0; i < self->outgoing->len; i++) {
+    const PhOutgoing *other = self->outgoing->pdata[i];
+
+    others += other->state == PH_OUT_OFFERED && other->source != NULL;
+  }
+  if (!self->peer_takes_early || out->source != NULL || out->paused_here
+      || others >= PH_SESSION_EARLY_TRANSFERS_MAX)
+    return false;
+  /* What stands in the way is said when there is an answer, to somebody who waits for the files. */
+  out->source = self->hooks.open_source (self->hooks.user, &out->id, &error);
+  if (out->source == NULL)
+    return false;
+  out->source_dry = false;
+  out->early_len = 0;
+  out->segment = 0;
+  out->early = open_segment (self, now, out, on);
+  return out->early;
+}
+
+/* A chunk of a transfer that nobody has answered yet, as the first segment of attempt 0: the answer takes it, or
+ * does not. */
+static bool
+step_early (PhSession *self, PhTime now, PhOutgoing *out)
+{
+  const size_t overhead = PH_RECORD_HEAD_MAX + PH_SHA256_LEN;
+  PhSourceChunk chunk = {0};
+  size_t len_max;
+
+  if (!out->early || out->early_ended || out->paused_here || out->source_dry
+      || out->early_len + overhead >= PH_SESSION_EARLY_MAX || !may_send (self, now, &len_max))
+    return false;
+  len_max = MIN (len_max, PH_SESSION_EARLY_MAX - out->early_len - overhead);
+
+  switch (take_chunk (out, len_max, &chunk)) {
+  case PH_SOURCE_CHUNK:
+    out->early_len += overhead + chunk.data.len;
+    note_sent (self, chunk.data.len);
+    add_chunk (self, out, &chunk);
+    return true;
+  case PH_SOURCE_END:
+    finish (self, out);
+    out->early_ended = true;
+    return false;
+  case PH_SOURCE_WAIT:
+  case PH_SOURCE_ERROR: /* told again when there is an answer */
+    out->source_dry = true;
+    return false;
+  }
+  return false;
+}
+
+/* --- After it ----------------------------------------------------------------------------------- */
+
 /* One chunk of one transfer. False: nothing more for the time being. */
 static bool
 step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, unsigned sending)
@@ -234,7 +296,9 @@ step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, unsigned sen
   PhSourceChunk chunk = {0};
   size_t len_max;
 
-  if (out->state != PH_OUT_SENDING || out->lost)
+  if (out->state == PH_OUT_OFFERED)
+    return step_early (self, now, out);
+  if (out->state != PH_OUT_SENDING || out->lost || on == NULL)
     return false;
   if (out->stream >= 0 && out->on != on)
     end_segment (out);
@@ -256,7 +320,8 @@ step (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on, unsigned sen
     add_chunk (self, out, &chunk);
     return true;
   case PH_SOURCE_END:
-    finish (self, now, out);
+    finish (self, out);
+    ph_outgoing_enter (self, now, out, PH_OUT_SENT, "all bytes are queued");
     return false;
   case PH_SOURCE_ERROR:
     ph_outgoing_fail (self, now, out,
@@ -352,10 +417,6 @@ ph_outgoing_pump (PhSession *self, PhTime now)
       prune_draining (any);
   }
   self->paced = false;
-  if (on == NULL) {
-    leave_line (self);
-    return;
-  }
 
   for (unsigned i = 0; i < self->outgoing->len; i++) {
     PhOutgoing *out = self->outgoing->pdata[i];

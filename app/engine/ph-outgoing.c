@@ -64,6 +64,8 @@ ph_outgoing_offer (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on)
   if (!out->offered_before || out->serial == 0)
     out->serial = ++self->serial_last;
   g_assert (out->serial <= PH_FRAME_COUNTER_MAX);
+  /* Whoever knows of it from before may stand elsewhere than at its beginning. */
+  offer->early = !out->offered_before && ph_outgoing_begin_early (self, now, out, on);
   out->offered_before = true;
 
   offer->paused = out->paused_here;
@@ -167,7 +169,6 @@ ready_source (PhSession *self, PhTime now, PhOutgoing *out, const PhResumePoint 
   }
   if (!fresh || !point_is_start (out->manifest, point))
     out->source->klass->seek (out->source, point);
-  out->source_dry = false;
   return true;
 }
 
@@ -177,7 +178,8 @@ ph_outgoing_handle_accept (PhSession *self, PhTime now, PhOutgoing *out, PhPeerL
 {
   if (out->state == PH_OUT_WAITING || accept->attempt <= out->attempt)
     return; /* an answer to what was said on a link that is lost, or one that came twice */
-  if (!point_is_possible (out->manifest, &accept->point)) {
+  if (!point_is_possible (out->manifest, &accept->point)
+      || (accept->early && !point_is_start (out->manifest, &accept->point))) {
     ph_session_link_fail (self, now, on, PH_SESSION_CODE_UNEXPECTED, "impossible resume point");
     return;
   }
@@ -186,11 +188,20 @@ ph_outgoing_handle_accept (PhSession *self, PhTime now, PhOutgoing *out, PhPeerL
     return;
   }
 
+  const bool early = accept->early && out->early;
+  const bool ended = early && out->early_ended;
+
   ph_outgoing_stop_manifest (out);
-  ph_outgoing_reset_data (out, PH_SESSION_CODE_STALE);
+  if (early)
+    out->early = false; /* it is the attempt's first segment from now on */
+  else
+    ph_outgoing_reset_data (out, PH_SESSION_CODE_STALE);
   out->attempt = accept->attempt;
-  out->lost = false;
-  out->segment = 0;
+  /* What the receiver has taken is gone here, with its link: it notices, and says ACCEPT again. */
+  out->lost = accept->early && !early;
+  out->source_dry = false;
+  if (!early)
+    out->segment = 0;
   if (!out->accepted)
     ph_session_event (self, PH_SESSION_EVENT_ACCEPTED, &out->id, true);
   out->accepted = true;
@@ -203,8 +214,11 @@ ph_outgoing_handle_accept (PhSession *self, PhTime now, PhOutgoing *out, PhPeerL
   out->bytes_durable = MIN (out->bytes_durable, out->bytes_written);
   ph_session_event_resumed (self, &out->id, true, out->bytes_written, out->bytes_durable,
                             ph_manifest_bytes (out->manifest));
-  if (ready_source (self, now, out, &accept->point))
-    ph_outgoing_enter (self, now, out, PH_OUT_SENDING, "accepted");
+  if (!early && !ready_source (self, now, out, &accept->point))
+    return;
+  ph_outgoing_enter (self, now, out, PH_OUT_SENDING, "accepted");
+  if (ended)
+    ph_outgoing_enter (self, now, out, PH_OUT_SENT, "all bytes were sent early");
 }
 
 void
@@ -213,6 +227,7 @@ ph_outgoing_handle_decline (PhSession *self, PhTime now, PhOutgoing *out, PhDecl
   if (reason == PH_DECLINE_BUSY) {
     if (out->state != PH_OUT_OFFERED)
       return;
+    ph_outgoing_reset_data (out, PH_SESSION_CODE_GONE);
     out->offered_before = false;
     out->not_before = ph_time_add (now, PH_SESSION_BUSY_INTERVAL);
     ph_outgoing_enter (self, now, out, PH_OUT_WAITING, "the receiver is busy");

@@ -60,6 +60,7 @@ ph_session_begin_link (PhSession *self, PhTime now, PhPeerLink *on)
     return;
 
   frame.hello.version = PH_SESSION_VERSION;
+  frame.hello.features = PH_FRAME_FEATURE_EARLY;
   frame.hello.name = ph_slice_string (self->name);
   memcpy (frame.hello.instance, self->instance, PH_INSTANCE_LEN);
   send_bytes (on, ph_slice (&type, 1));
@@ -97,6 +98,7 @@ handle_hello (PhSession *self, PhTime now, PhPeerLink *on, const PhFrameHello *h
   on->hello = true;
   memcpy (self->peer_instance, hello->instance, PH_INSTANCE_LEN);
   self->peer_known = true;
+  self->peer_takes_early = (hello->features & PH_FRAME_FEATURE_EARLY) != 0;
 
   PhSessionEvent *event = ph_session_event (self, PH_SESSION_EVENT_PEER, NULL, false);
 

@@ -33,6 +33,8 @@ struct _PhPeerLink {
   PhPeerStream *peer_control; /* in `streams`, or NULL */
   GHashTable *streams; /* int64_t -> PhPeerStream, owned: streams of the peer */
   GArray *draining; /* PhDraining */
+  bool
+      early_dropped; /* the beginning of a transfer overtook its offer here: that may have been any */
 };
 
 /* A data stream of ours that has its fin and may not be acknowledged yet. */
@@ -51,7 +53,9 @@ struct _PhPeerStream {
   PhSegmentHead segment;
   GByteArray *head; /* bytes of what is not complete: a head, a frame, a digest, a manifest */
   GQueue held; /* PhBufSlice*, owned: bytes of a segment whose turn has not come */
-  uint64_t held_bytes;
+  GByteArray *
+      early; /* the same of one that came before the answer; NULL: none. A copy: slices hold whole buffers */
+  uint64_t held_bytes; /* of either, which the peer has no credit for yet */
   PhRecordHead record; /* the one being read; type 0: none */
   uint64_t record_left;
   bool in_digest;
@@ -83,6 +87,9 @@ struct _PhOutgoing {
   /* The attempt: what the last ACCEPT began. */
   uint64_t attempt;
   bool lost; /* its stream is gone: the receiver must give a new one */
+  bool early; /* what `stream` has, or had if `early_ended`, went out before the answer */
+  bool early_ended; /* that is all of it */
+  size_t early_len;
   unsigned asked; /* ACCEPTs and WANTs since the last new link */
 
   /* Data. `source` is owned; `stream` is -1 while none is open. */
@@ -147,6 +154,9 @@ struct _PhIncoming {
   bool broken; /* it cannot be completed: a new one is due on the next link */
   bool restarted; /* it is because of a wrong digest */
   bool attempt_used; /* a segment of it has come */
+  PhPeerLink *
+      early_on; /* the offer said that the beginning follows there; NULL: it did not, or it is lost */
+  bool early_taken; /* that is the attempt's first segment */
   bool first_record; /* of the attempt is still to come */
   bool first_write_due; /* the first write of the attempt is reported at once */
   PhPeerLink *accept_on;
@@ -191,6 +201,7 @@ struct _PhSession {
 
   uint8_t peer_instance[PH_INSTANCE_LEN];
   bool peer_known;
+  bool peer_takes_early; /* what of a transfer comes before it has answered */
 
   GPtrArray *links; /* PhPeerLink, owned; oldest first */
   GPtrArray *outgoing; /* PhOutgoing, owned; in the order they were given */
@@ -305,6 +316,8 @@ void ph_outgoing_fail (PhSession *self, PhTime now, PhOutgoing *out, const PhFra
 
 /* Sends what can be sent of all manifests and files. */
 void ph_outgoing_pump (PhSession *self, PhTime now);
+/* Before the first offer on `on`: whether the beginning follows it at once. */
+bool ph_outgoing_begin_early (PhSession *self, PhTime now, PhOutgoing *out, PhPeerLink *on);
 /* Gives the data stream up. */
 void ph_outgoing_reset_data (PhOutgoing *out, PhSessionCode code);
 void ph_outgoing_stop_manifest (PhOutgoing *out);
@@ -363,6 +376,10 @@ void ph_incoming_add_segment (PhSession *self, PhTime now, PhIncoming *in, PhPee
 /* More of a segment, in order: `data` is borrowed. Held if it is not its turn. */
 void ph_incoming_handle_segment (PhSession *self, PhTime now, PhPeerStream *stream,
                                  const PhBufSlice *data);
+/* Whether it came before the answer, which is still to be given. */
+bool ph_incoming_is_early (const PhPeerStream *stream);
+/* Whether the attempt has begun with what comes there, before it came. */
+bool ph_incoming_awaits_early (const PhIncoming *in, const PhPeerStream *stream);
 /* `stream` has its fin and nothing held: its segment is complete. */
 void ph_incoming_end_segment (PhSession *self, PhTime now, PhPeerStream *stream);
 /* The sink has written `bytes`. */

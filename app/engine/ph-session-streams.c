@@ -17,6 +17,7 @@ void
 ph_session_stream_free (PhPeerStream *stream)
 {
   g_queue_clear_full (&stream->held, held_free);
+  g_clear_pointer (&stream->early, g_byte_array_unref);
   g_byte_array_unref (stream->head);
   g_free (stream);
 }
@@ -159,6 +160,12 @@ handle_segment (PhSession *self, PhTime now, PhPeerStream *stream, PhBufSlice da
       return;
 
     PhIncoming *in = ph_session_find_incoming (self, &stream->segment.id);
+
+    if (in == NULL && stream->segment.attempt == 0)
+      stream->on->early_dropped = true;
+    else if (in != NULL && ph_incoming_awaits_early (in, stream))
+      stream->segment.attempt = in->attempt;
+
     /* A stalled transfer has no sink, and nobody was told the number of its next attempt. */
     const bool stale =
         in != NULL && (stream->segment.attempt < in->attempt || ph_incoming_is_stalled (in));
@@ -260,7 +267,7 @@ handle_own_reset (PhSession *self, PhTime now, PhPeerLink *on, int64_t id)
 
     if (out->on == on && out->stream == id) {
       ph_outgoing_reset_data (out, PH_SESSION_CODE_STALE);
-      out->lost = true; /* a new ACCEPT, or the end, is on its way */
+      out->lost = true; /* an ACCEPT, or the end, is on its way */
     }
     if (out->manifest_on == on && out->manifest_stream == id)
       ph_outgoing_stop_manifest (out);
@@ -283,12 +290,14 @@ ph_session_handle_reset (PhSession *self, PhTime now, PhPeerLink *on, int64_t id
 
   PhIncoming *in = stream->transfer;
 
+  if (ph_incoming_is_early (stream))
+    in->early_on = NULL;
   ph_session_consumed (on, id, stream->held_bytes);
   stream->held_bytes = 0;
   ph_session_end_stream (self, stream);
   if (in == NULL)
     return;
-  if (in->state == PH_IN_MANIFEST)
+  if (in->state == PH_IN_MANIFEST && stream->type == PH_STREAM_MANIFEST)
     in->manifest_on = NULL; /* asked for again with the next offer */
   else if (in->state == PH_IN_RECEIVING && !ph_incoming_is_stalled (in))
     ph_incoming_new_attempt (self, now, in, ph_session_data_link (self));

@@ -252,7 +252,8 @@ ph_session_open_stream (PhSession *self, PhTime now, PhPeerLink *on)
 void
 ph_session_add_link (PhSession *self, PhTime now, PhLink *link)
 {
-  g_assert (find_link (self, link) == NULL);
+  if (find_link (self, link) != NULL)
+    return;
 
   PhPeerLink *on = g_new0 (PhPeerLink, 1);
 
@@ -269,6 +270,12 @@ ph_session_add_link (PhSession *self, PhTime now, PhLink *link)
     ((PhIncoming *)self->incoming->pdata[i])->asked = 0;
   ph_session_begin_link (self, now, on);
   ph_session_settle (self, now);
+}
+
+void
+ph_session_set_peer_takes_early (PhSession *self, bool takes_early)
+{
+  self->peer_takes_early = takes_early;
 }
 
 /* `on` is gone: its streams are over, and what went over it waits. */
@@ -383,6 +390,7 @@ ph_session_handle_link_event (PhSession *self, PhTime now, PhLink *link, const P
   ph_session_settle (self, now);
 }
 
+/* What came or went before an answer is no reason to keep a link: it is small, and sent again. */
 bool
 ph_session_link_idle (const PhSession *self, const PhLink *link)
 {
@@ -393,7 +401,7 @@ ph_session_link_idle (const PhSession *self, const PhLink *link)
   for (unsigned i = 0; i < self->outgoing->len; i++) {
     PhOutgoing *out = self->outgoing->pdata[i];
 
-    if ((out->on == on && out->stream >= 0) || out->manifest_on == on)
+    if ((out->on == on && out->stream >= 0 && !out->early) || out->manifest_on == on)
       return false;
   }
   for (unsigned i = 0; i < on->draining->len; i++) {
@@ -406,7 +414,7 @@ ph_session_link_idle (const PhSession *self, const PhLink *link)
 
   g_hash_table_iter_init (&iter, on->streams);
   while (g_hash_table_iter_next (&iter, NULL, (void **)&stream)) {
-    if (stream != on->peer_control)
+    if (stream != on->peer_control && !ph_incoming_is_early (stream))
       return false;
   }
   return on->control < 0 || ph_link_stream_queued (link, on->control) == 0;

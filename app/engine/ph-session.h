@@ -54,6 +54,12 @@
 /* Data streams of one transfer that may be open at once: the current segment, one that drains on an old
  * link, and headroom for a link that flaps. */
 #define PH_SESSION_SEGMENTS_MAX 4u
+/* What may be sent of a transfer that is offered, before the answer: a first file that is small, or the first bytes
+ * of a large one. Heads and digests count. The receiver keeps it in memory: for all offers that a peer may have
+ * open, 4 MiB. */
+#define PH_SESSION_EARLY_MAX 65536u
+/* Transfers of ours that are offered and have their files open: each costs a thread and what it reads ahead. */
+#define PH_SESSION_EARLY_TRANSFERS_MAX 4u
 /* Control bytes queued on one link: a peer that asks and does not read is cut off. */
 #define PH_SESSION_CONTROL_QUEUED_MAX (1u << 20)
 /* Data queued on one link, all transfers together: how much of it the line may hold (1 Gbit/s and 100 ms hold
@@ -183,8 +189,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhSession, ph_session_free)
 
 /* --- Links -------------------------------------------------------------------------------------- */
 
-/* A link that is READY; becomes the current one. */
+/* A link that is READY, or can be written to (ph_link_is_writable()); becomes the current one. Nothing happens if it
+ * was added before. */
 void ph_session_add_link (PhSession *self, PhTime now, PhLink *link);
+/* What the peer's signals said, before a link: it takes the beginning of a transfer along with the offer. Its HELLO
+ * says so too. */
+void ph_session_set_peer_takes_early (PhSession *self, bool takes_early);
 /* An event of `link`; the event and its data stay the caller's. Events of links that were not added,
  * closed or given up are ignored. PH_LINK_EVENT_CLOSED does what ph_session_link_closed() does. */
 void
