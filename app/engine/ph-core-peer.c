@@ -388,18 +388,29 @@ tell_failure (PhPeer *self, PhTime now, const PhConnectorEvent *event)
 }
 
 static void
+add_link (PhPeer *self, PhTime now, const PhConnectorEvent *event)
+{
+  if (event->link->id == 0)
+    event->link->id = ++self->last_link;
+  ph_session_set_peer_takes_early (self->session, event->peer_takes_early);
+  ph_session_add_link (self->session, now, event->link);
+}
+
+static void
 handle_connector_event (PhPeer *self, PhTime now, const PhConnectorEvent *event)
 {
   PhCore *core = self->core;
   char local[PH_ADDR_STRING_MAX], remote[PH_ADDR_STRING_MAX];
 
   switch (event->type) {
+  case PH_CONNECTOR_EVENT_LINK_WRITABLE:
+    add_link (self, now, event);
+    break;
   case PH_CONNECTOR_EVENT_LINK_READY:
     ph_trace (&self->trace, now, "engine", "link up over %s, %s to %s",
               ph_path_kind_name (event->path.kind), ph_addr_format (&event->path.local.addr, local),
               ph_addr_format (&event->path.remote_to, remote));
-    event->link->id = ++self->last_link;
-    ph_session_add_link (self->session, now, event->link);
+    add_link (self, now, event);
     ph_core_transfers_path (core, now, self, &event->path);
     break;
   case PH_CONNECTOR_EVENT_PATH:

@@ -160,11 +160,25 @@ ph_connector_has_link (const PhConnector *self)
   return false;
 }
 
+/* A link that comes about is used whatever is selected then, and moved away from as from any other; the server takes
+ * its handshake as soon as its own check has passed. */
+void
+ph_connector_pair_nominating (PhConnector *self, const PhIcePair *pair)
+{
+  if (self->client && !ph_connector_has_link (self))
+    add_link (self, pair, ph_slice (NULL, 0));
+}
+
 void
 ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair, bool moved)
 {
-  if (ph_link_table_on_pair (&self->links, pair->id) != NULL)
+  const PhLinkSlot *opened = ph_link_table_on_pair (&self->links, pair->id);
+
+  if (opened != NULL) {
+    if (self->client && ph_link_state (opened->link) == PH_LINK_CONNECTING)
+      self->ready_by = ph_time_add (self->now, PH_CONNECTOR_PATIENCE);
     return;
+  }
 
   for (unsigned i = 0; i < PH_CONNECTOR_LINKS_MAX; i++) {
     PhLinkSlot *slot = &self->links.slots[i];
@@ -469,12 +483,24 @@ is_overtaken (PhConnector *self, const PhLinkSlot *slot)
 bool
 ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
 {
-  PhConnectorEvent event = {.type = PH_CONNECTOR_EVENT_LINK, .link = slot->link};
+  PhConnectorEvent event = {
+      .type = PH_CONNECTOR_EVENT_LINK,
+      .link = slot->link,
+      .path = slot->path,
+      .peer_takes_early = (self->peer_features & PH_SIGNAL_FEATURE_EARLY) != 0,
+  };
 
+  if (!slot->was_writable && ph_link_is_writable (slot->link)) {
+    slot->was_writable = true;
+    if (ph_link_state (slot->link) == PH_LINK_CONNECTING && !ph_connector_is_up (self)) {
+      event.type = PH_CONNECTOR_EVENT_LINK_WRITABLE;
+      ph_connector_push (self, &event);
+      return true;
+    }
+  }
   if (!ph_link_poll_event (slot->link, &event.link_event))
     return false;
 
-  event.path = slot->path;
   switch (event.link_event.type) {
   case PH_LINK_EVENT_READY:
     if (is_overtaken (self, slot)) {

@@ -79,6 +79,7 @@ struct _PhConnector {
   PhIceAgent *agent;
   uint64_t generation;
   uint64_t remote_generation; /* 0: no credentials of the peer yet */
+  uint64_t peer_features; /* that came with the last ones */
   PhTime answer_by; /* when the peer's credentials must be there */
   bool local_ended;
   bool was_connected; /* ICE has selected a pair at some time */
@@ -156,6 +157,7 @@ PhTime ph_connector_guess_next_timeout (const PhConnector *self);
 void ph_connector_handle_tls (PhConnector *self, const PhDatagram *in);
 /* `moved`: the peer's address has changed, see ph-ice-agent.h. */
 void ph_connector_pair_selected (PhConnector *self, const PhIcePair *pair, bool moved);
+void ph_connector_pair_nominating (PhConnector *self, const PhIcePair *pair);
 void ph_connector_pair_lost (PhConnector *self, const PhIcePair *pair);
 void ph_connector_replay_early (PhConnector *self, const PhIcePair *pair);
 void ph_connector_early_free (gpointer data);

@@ -53,6 +53,7 @@ handle_params (PhConnector *self, const PhSignalMessage *message)
   if (!ph_ice_agent_set_remote_credentials (self->agent, self->now, ufrag, pwd))
     return;
   self->remote_generation = message->generation;
+  self->peer_features = message->features;
   if ((message->features & PH_SIGNAL_FEATURE_RENOMINATION) != 0)
     ph_ice_agent_allow_renomination (self->agent);
 }
@@ -164,7 +165,7 @@ ph_connector_poll_signal (PhConnector *self)
         .echo = self->echo,
         .ufrag = ph_slice_string (ph_ice_agent_ufrag (self->agent)),
         .pwd = ph_slice_string (ph_ice_agent_pwd (self->agent)),
-        .features = PH_SIGNAL_FEATURE_RENOMINATION,
+        .features = PH_SIGNAL_FEATURE_RENOMINATION | PH_SIGNAL_FEATURE_EARLY,
     };
 
     ph_signal_message_write (&w, &params);

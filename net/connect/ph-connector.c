@@ -180,6 +180,9 @@ ph_connector_settle (PhConnector *self)
       self->was_connected = true;
       ph_connector_pair_selected (self, &event.pair, event.moved);
       break;
+    case PH_ICE_EVENT_NOMINATING:
+      ph_connector_pair_nominating (self, &event.pair);
+      break;
     case PH_ICE_EVENT_PAIR_LOST:
       ph_connector_pair_lost (self, &event.pair);
       break;

@@ -16,7 +16,8 @@
  * A generation that replaces a known one is an ICE restart (RFC 8445 §9): the agent starts over, links that
  * are up go on until the next one is.
  *
- * Links. A link is bound to a path, the pair it was opened on. When ICE selects another pair, a second
+ * Links. A link is bound to a path, the pair it was opened on. The client opens the first one of an attempt along with
+ * the nomination, since what it opens on a valid pair it may use in any case. When ICE selects another pair, a second
  * link is opened on it and told by LINK_READY; the owner closes the older ones when nothing is under way
  * on them any more (ph_connector_close_link()). A pair of the same socket to the same peer's address, or one
  * that the link's packets come on all of a sudden, is a rebinding: the same link goes on over it. Links
@@ -72,6 +73,9 @@ typedef struct {
 } PhConnectorConfig;
 
 typedef enum {
+  /* Client, while no link is up: `link` may be written to, but is not READY yet (ph_link_is_writable()). LINK_READY
+   * or LINK_CLOSED follows. */
+  PH_CONNECTOR_EVENT_LINK_WRITABLE,
   PH_CONNECTOR_EVENT_LINK_READY, /* `link` is up, `path` is its path */
   PH_CONNECTOR_EVENT_LINK, /* `link_event` of `link` */
   PH_CONNECTOR_EVENT_LINK_CLOSED, /* `link_event` says why; `link` is freed after the next poll */
@@ -92,6 +96,7 @@ typedef struct {
   PhLink *link;
   PhLinkEvent link_event;
   PhPath path;
+  bool peer_takes_early; /* LINK_WRITABLE, LINK_READY: what its signals say of its session */
   PhConnectorFailure failure;
   PhTime retry_at;
 } PhConnectorEvent;

@@ -155,6 +155,9 @@ typedef enum {
   /* Nominated by the controlling side; told again when it changes. `moved`: by the controlled side only,
    * if it is the same nomination as before, that comes from another address: the peer's NAT has changed. */
   PH_ICE_EVENT_SELECTED,
+  /* The controlling side's first choice is on its way to the peer: SELECTED follows, as a rule for this pair, when the
+   * peer has agreed. What cannot but be the same then need not wait for that. */
+  PH_ICE_EVENT_NOMINATING,
   /* Consent expired, its socket is gone, or it is one too many: send nothing there any more. */
   PH_ICE_EVENT_PAIR_LOST,
   PH_ICE_EVENT_DISCONNECTED, /* the last valid pair is lost; told after PAIR_LOST */

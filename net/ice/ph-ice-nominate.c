@@ -294,6 +294,7 @@ ice_consider_nomination (PhIceAgent *self, PhTime now)
     return;
   }
   nominate (self, now, best);
+  ice_event (self, PH_ICE_EVENT_NOMINATING, best);
 }
 
 /* Takes the pair that the controlling side has nominated. Numbers say which nomination is the last; the same

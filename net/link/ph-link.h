@@ -17,7 +17,8 @@
  *
  * Identity. A link is for one expected device key. It becomes READY only after the peer has proved
  * to hold it and the peer's first application bytes have come (see design.md: success of the
- * handshake alone says nothing about the other side's verdict).
+ * handshake alone says nothing about the other side's verdict). A client that knows the server's key for the right one
+ * may write before it knows the server's verdict on its own: ph_link_is_writable(). Nobody but the peer can read that.
  *
  * Time. `now` never goes backwards. After any call the caller settles: polls transmits until false,
  * polls events until false, asks _next_timeout and arms one timer. */
@@ -96,6 +97,7 @@ typedef struct {
 struct _PhLink {
   const PhLinkClass *klass;
   PhLinkState state;
+  bool writable; /* while CONNECTING */
   uint64_t id; /* set by the owner, for its own tables */
 };
 
@@ -108,6 +110,13 @@ ph_link_state (const PhLink *self)
   return self->state;
 }
 
+/* Whether streams may be opened and written: READY, or nothing but the peer's verdict is missing. */
+static inline bool
+ph_link_is_writable (const PhLink *self)
+{
+  return self->state == PH_LINK_READY || (self->state == PH_LINK_CONNECTING && self->writable);
+}
+
 /* The five verbs. A packet that is not the link's, or broken, is ignored. Events and transmits made by
  * one call are collected until polled. */
 void ph_link_handle_packet (PhLink *self, PhTime now, const PhDatagram *in);
@@ -118,7 +127,7 @@ bool ph_link_poll_transmit (PhLink *self, PhTime now, PhTransmit *tx);
 bool ph_link_poll_event (PhLink *self, PhLinkEvent *ret_event);
 PhTime ph_link_next_timeout (const PhLink *self, const char **ret_why);
 
-/* Opens a stream to write; -1 while the peer allows no more or the link is not READY. */
+/* Opens a stream to write; -1 while the peer allows no more or the link is not writable. */
 int64_t ph_link_open_stream (PhLink *self);
 /* Queues `data` (takes its reference; may be empty) on `stream`; `fin` ends it. Ignored on a stream
  * that was reset or a link that is closed (the reference is still taken). */

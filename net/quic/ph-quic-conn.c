@@ -20,6 +20,7 @@ on_handshake_completed (ngtcp2_conn *conn, void *user_data)
     self->key_refused = true;
     return NGTCP2_ERR_CALLBACK_FAILURE;
   }
+  self->link.writable = true;
   return ph_quic_stream_send_hello (self) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 

@@ -151,7 +151,7 @@ ph_quic_open_stream (PhLink *link)
   PhQuicStream *stream;
   int64_t id;
 
-  if (link->state != PH_LINK_READY || ph_quic_ending (self)
+  if (!ph_link_is_writable (link) || ph_quic_ending (self)
       || ngtcp2_conn_open_uni_stream (self->conn, &id, NULL) != 0)
     return -1;
   stream = ph_quic_stream_new (self, id, true);

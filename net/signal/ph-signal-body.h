@@ -27,6 +27,8 @@
 
 /* Bits of `features`. */
 #define PH_SIGNAL_FEATURE_RENOMINATION UINT64_C (1)
+/* The session's PH_FRAME_FEATURE_EARLY: who has just got a link need not wait for the peer's first frame. */
+#define PH_SIGNAL_FEATURE_EARLY UINT64_C (2)
 
 typedef enum {
   PH_SIGNAL_PARAMS = 1, /* I want a link (or restart ICE): these are my credentials */

@@ -42,7 +42,9 @@ void
 ph_sim_tell_session (PhSession *session, PhTime now, PhConnectorEvent *event)
 {
   switch (event->type) {
+  case PH_CONNECTOR_EVENT_LINK_WRITABLE:
   case PH_CONNECTOR_EVENT_LINK_READY:
+    ph_session_set_peer_takes_early (session, event->peer_takes_early);
     ph_session_add_link (session, now, event->link);
     break;
   case PH_CONNECTOR_EVENT_LINK:

@@ -173,6 +173,7 @@ peer_ice_event (PhSimIcePeer *peer, PhTime now, const PhIceEvent *event)
 {
   switch (event->type) {
   case PH_ICE_EVENT_PAIR_VALID:
+  case PH_ICE_EVENT_NOMINATING:
   case PH_ICE_EVENT_CONNECT:
     break;
   case PH_ICE_EVENT_SELECTED:

@@ -146,6 +146,8 @@ static void
 device_connector_event (PhSimDevice *device, PhTime now, PhConnectorEvent *event)
 {
   switch (event->type) {
+  case PH_CONNECTOR_EVENT_LINK_WRITABLE:
+    break;
   case PH_CONNECTOR_EVENT_LINK_READY:
     if (device->n_ready++ == 0)
       device->first_ready_at = now;

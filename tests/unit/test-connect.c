@@ -150,6 +150,8 @@ take_events (World *world, Device *device)
       device->path = event.path;
       device->n_ready++;
       break;
+    case PH_CONNECTOR_EVENT_LINK_WRITABLE:
+      break;
     case PH_CONNECTOR_EVENT_LINK:
       ph_buf_slice_clear (&event.link_event.data);
       break;

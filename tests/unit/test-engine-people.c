@@ -343,8 +343,10 @@ test_explain (void)
       "\"selected\":true",       "\"path\":\"lan\"",   "\"line\":\"connect: attempt",
   };
 
-  /* Both may have called at once: then the offer came over a link of the attempt that gives way to the other. */
-  wait_until (strstr (text = explained (pair), "\"selected\":true") != NULL);
+  /* Both may have called at once: then the offer came over a link of the attempt that gives way to the other. And the
+   * client's offer is there before it knows that its link is. */
+  wait_until (strstr (text = explained (pair), "\"selected\":true") != NULL
+              && strstr (text, "\"state\":\"connected\"") != NULL);
   for (size_t i = 0; i < G_N_ELEMENTS (parts); i++) {
     if (strstr (text, parts[i]) == NULL)
       g_error ("no %s in %s", parts[i], text);
