@@ -417,9 +417,9 @@ handle_role_conflict (PhIceAgent *self, PhTime now, IcePair *pair, const IceAske
 }
 
 static void
-note_rtt (IcePair *pair, PhTime now, PhTime sample)
+note_least (IcePair *pair, PhTime now, PhTime sample)
 {
-  pair->rtt = pair->rtt == 0 ? sample : (7 * pair->rtt + sample) / 8;
+  pair->timed++;
   if (now >= pair->rtt_least_until) {
     pair->rtt_least[1] = pair->rtt_least[0];
     pair->rtt_least[0] = sample;
@@ -436,10 +436,13 @@ handle_success (PhIceAgent *self, PhTime now, IcePair *pair, const IceAsked *ask
 
   pair->checks_answered++;
   pair->seen = seen_as (self, pair, mapped);
-  if (!asked->resent)
-    note_rtt (pair, now, sample);
-  else if (pair->rtt == 0)
+  if (!asked->resent) {
+    pair->rtt = pair->rtt == 0 ? sample : (7 * pair->rtt + sample) / 8;
+    if (!ice_pair_timed (self, pair, sample))
+      note_least (pair, now, sample);
+  } else if (pair->rtt == 0) {
     pair->rtt = ph_time_since (now, pair->check.last_sent);
+  }
   if (ph_stun_id_equal (&pair->check.id, &asked->id) || pair->state != PH_ICE_PAIR_SUCCEEDED)
     ph_stun_transaction_stop (&pair->check);
   pair->triggered_seq = 0;

@@ -65,6 +65,9 @@ typedef struct {
   PhTime rtt;
   PhTime rtt_least[2]; /* this span's and the last one's: without queues of our own making */
   PhTime rtt_least_until; /* the end of this span */
+  unsigned timed; /* answers that count there */
+  unsigned measured; /* other ones, many at one moment */
+  unsigned faster; /* those that beat the selected pair's fastest */
   unsigned checks_sent;
   unsigned checks_answered;
 } IcePair;
@@ -192,6 +195,8 @@ void ice_pair_connect (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t con
 
 /* --- ph-ice-nominate.c --- */
 
+/* A check on `pair` was answered after so long; true if it was one of many at one moment, and counts for no more. */
+bool ice_pair_timed (const PhIceAgent *self, IcePair *pair, PhTime sample);
 /* An answer came on `pair`; `nominates` if it agrees to a nomination of ours. */
 void ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);
 /* The controlling peer nominates `pair`; `nomination` is the number that goes with it, 0: none. */

@@ -339,6 +339,36 @@ test_renomination_by_round_trip (void)
   g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, 2);
 }
 
+/* A better network comes up under way: it is known to be better within seconds, not within a minute. A worse one is
+ * left alone, however long. */
+static void
+test_better_network (gconstpointer better)
+{
+  g_autoptr (World) w = world_new ();
+  const Socket *first = add_socket (w, A, "192.0.2.1:1000", NULL);
+  const Socket *second;
+
+  w->queue = detour;
+  detour_socket = GPOINTER_TO_UINT (better) ? first->id : 0;
+  tell (w, A, host (first));
+  tell (w, B, host (add_socket (w, B, "192.0.2.2:2000", NULL)));
+  introduce (w);
+  for (unsigned i = 0; i < 2; i++)
+    ph_ice_agent_allow_renomination (w->agents[i]);
+  run_for (w, 60 * PH_SEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==, first->id);
+
+  second = add_socket (w, A, "192.0.2.3:1000", NULL);
+  if (!GPOINTER_TO_UINT (better))
+    detour_socket = second->id;
+  tell (w, A, host (second));
+  run_for (w, 6 * PH_SEC);
+  g_assert_cmpuint (assert_connected (w).socket, ==,
+                    GPOINTER_TO_UINT (better) ? second->id : first->id);
+  run_for (w, 200 * PH_SEC);
+  g_assert_cmpuint (w->events[A][PH_ICE_EVENT_SELECTED], ==, GPOINTER_TO_UINT (better) ? 2 : 1);
+}
+
 static bool
 drop_between_networks (World *w, const Packet *packet)
 {
@@ -865,6 +895,8 @@ main (int argc, char **argv)
   g_test_add_data_func ("/ice/patience/long", GUINT_TO_POINTER (1000), test_patience);
   g_test_add_func ("/ice/loss", test_loss);
   g_test_add_func ("/ice/renomination-by-round-trip", test_renomination_by_round_trip);
+  g_test_add_data_func ("/ice/better-network", GUINT_TO_POINTER (1), test_better_network);
+  g_test_add_data_func ("/ice/worse-network", GUINT_TO_POINTER (0), test_better_network);
   g_test_add_func ("/ice/one-relay-is-enough", test_one_relay_is_enough);
   g_test_add_func ("/ice/shunned", test_shunned);
   g_test_add_func ("/ice/failure", test_failure);
