@@ -14,6 +14,7 @@ struct _PhPersonDialog {
   AdwToastOverlay *toasts;
   AdwNavigationView *view;
   AdwEntryRow *name_row;
+  GtkWidget *keys_row;
   AdwExpanderRow *auto_row;
   AdwComboRow *cap_row;
   AdwSwitchRow *block_row;
@@ -224,10 +225,16 @@ keys_text (PhPersonDialog *self)
       ph_contact_item_display_name (self->contact));
 }
 
+static bool
+shows_keys (PhPersonDialog *self)
+{
+  return g_strcmp0 (adw_navigation_view_get_visible_page_tag (self->view), "keys") == 0;
+}
+
 static void
 push_keys (PhPersonDialog *self)
 {
-  if (g_strcmp0 (adw_navigation_view_get_visible_page_tag (self->view), "keys") == 0)
+  if (shows_keys (self))
     return;
   adw_navigation_view_push_by_tag (self->view, "keys");
   /* Not the number: all of it would be selected. */
@@ -269,6 +276,20 @@ toggle_verified (PhPersonDialog *self)
                                 g_object_ref (self));
   if (!verified)
     adw_navigation_view_pop (self->view);
+}
+
+/* It gets the focus as soon as it is on the screen. Not the name, or the number: all of it would be selected. (The
+ * property focus-widget is no help: until then it follows the window's focus, which is elsewhere.) */
+static gboolean
+ph_person_dialog_grab_focus (GtkWidget *widget)
+{
+  PhPersonDialog *self = PH_PERSON_DIALOG (widget);
+  GtkWidget *last = adw_dialog_get_focus (ADW_DIALOG (self));
+
+  if (last != NULL && !GTK_IS_TEXT (last))
+    return GTK_WIDGET_CLASS (ph_person_dialog_parent_class)->grab_focus (widget);
+  gtk_editable_select_region (GTK_EDITABLE (self->name_row), 0, 0);
+  return gtk_widget_grab_focus (shows_keys (self) ? self->compared_button : self->keys_row);
 }
 
 /* --- Object ---------------------------------------------------------------------------------------- */
@@ -384,6 +405,7 @@ ph_person_dialog_class_init (PhPersonDialogClass *klass)
   object_class->set_property = ph_person_dialog_set_property;
   object_class->dispose = ph_person_dialog_dispose;
   object_class->finalize = ph_person_dialog_finalize;
+  widget_class->grab_focus = ph_person_dialog_grab_focus;
   properties[PROP_CLIENT] = g_param_spec_object ("client", NULL, NULL, PH_TYPE_CLIENT, once);
   properties[PROP_CONTACT] =
       g_param_spec_object ("contact", NULL, NULL, PH_TYPE_CONTACT_ITEM, once);
@@ -396,6 +418,7 @@ ph_person_dialog_class_init (PhPersonDialogClass *klass)
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, toasts);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, view);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, name_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, keys_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, auto_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, cap_row);
   gtk_widget_class_bind_template_child (widget_class, PhPersonDialog, block_row);

@@ -15,6 +15,8 @@ struct _PhPreferencesDialog {
   AdwPreferencesDialog parent_instance;
 
   AdwEntryRow *name_row;
+  GtkWidget *folder_row;
+  GtkWidget *connection_page;
   AdwSpinRow *queue_row;
   AdwSwitchRow *background_row;
   AdwSwitchRow *login_row;
@@ -189,6 +191,44 @@ import_identity (PhPreferencesDialog *self)
   adw_dialog_present (ph_identity_dialog_new (self->client, PH_IDENTITY_IMPORT), GTK_WIDGET (self));
 }
 
+/* --- Focus ----------------------------------------------------------------------------------------- */
+
+static bool
+shows_connection (PhPreferencesDialog *self)
+{
+  return adw_preferences_dialog_get_visible_page (ADW_PREFERENCES_DIALOG (self))
+         == ADW_PREFERENCES_PAGE (self->connection_page);
+}
+
+/* Both pages begin with an entry, and all that is in it would be selected. */
+static gboolean
+focus_page (PhPreferencesDialog *self)
+{
+  gtk_editable_select_region (GTK_EDITABLE (self->name_row), 0, 0);
+  return gtk_widget_grab_focus (shows_connection (self) ? GTK_WIDGET (self->rendezvous_group)
+                                                        : self->folder_row);
+}
+
+static gboolean
+ph_preferences_dialog_grab_focus (GtkWidget *widget)
+{
+  GtkWidget *last = adw_dialog_get_focus (ADW_DIALOG (widget));
+
+  if (last != NULL && !GTK_IS_TEXT (last))
+    return GTK_WIDGET_CLASS (ph_preferences_dialog_parent_class)->grab_focus (widget);
+  return focus_page (PH_PREFERENCES_DIALOG (widget));
+}
+
+/* Who chose the page on the keyboard stays in the switcher. */
+static void
+page_shown (PhPreferencesDialog *self)
+{
+  GtkWidget *last = adw_dialog_get_focus (ADW_DIALOG (self));
+
+  if (last != NULL && GTK_IS_TEXT (last))
+    focus_page (self);
+}
+
 /* --- Object ---------------------------------------------------------------------------------------- */
 
 static void
@@ -242,6 +282,8 @@ ph_preferences_dialog_constructed (GObject *object)
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (self->client, "setting-changed::name", G_CALLBACK (show_name), self,
                            G_CONNECT_SWAPPED);
+  g_signal_connect_object (self, "notify::visible-page", G_CALLBACK (page_shown), self,
+                           G_CONNECT_SWAPPED);
   show_name (self);
 }
 
@@ -293,6 +335,8 @@ static void
 bind_children (GtkWidgetClass *widget_class)
 {
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, name_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, folder_row);
+  gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, connection_page);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, queue_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, background_row);
   gtk_widget_class_bind_template_child (widget_class, PhPreferencesDialog, login_row);
@@ -318,6 +362,7 @@ ph_preferences_dialog_class_init (PhPreferencesDialogClass *klass)
   object_class->get_property = ph_preferences_dialog_get_property;
   object_class->set_property = ph_preferences_dialog_set_property;
   object_class->dispose = ph_preferences_dialog_dispose;
+  widget_class->grab_focus = ph_preferences_dialog_grab_focus;
 
   properties[PROP_CLIENT] =
       g_param_spec_object ("client", NULL, NULL, PH_TYPE_CLIENT,

@@ -8,6 +8,7 @@ struct _PhServerGroup {
   AdwPreferencesGroup parent_instance;
 
   AdwEntryRow *entry;
+  GtkWidget *test_button;
 
   PhClient *client;
   char *label;
@@ -124,6 +125,17 @@ ph_server_group_refuse (PhServerGroup *self, const char *message)
   show_result (self, false, message);
 }
 
+/* The entry only while it is empty: else all that is in it would be selected, as it is where it had the focus before. */
+static gboolean
+ph_server_group_grab_focus (GtkWidget *widget)
+{
+  PhServerGroup *self = PH_SERVER_GROUP (widget);
+
+  gtk_editable_select_region (GTK_EDITABLE (self->entry), 0, 0);
+  return gtk_widget_grab_focus (
+      gtk_widget_get_sensitive (self->test_button) ? self->test_button : GTK_WIDGET (self->entry));
+}
+
 static void
 ph_server_group_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
@@ -205,6 +217,7 @@ ph_server_group_class_init (PhServerGroupClass *klass)
   object_class->set_property = ph_server_group_set_property;
   object_class->dispose = ph_server_group_dispose;
   object_class->finalize = ph_server_group_finalize;
+  widget_class->grab_focus = ph_server_group_grab_focus;
 
   properties[PROP_LABEL] = g_param_spec_string ("label", NULL, NULL, "", writable);
   properties[PROP_VALUE] = g_param_spec_string ("value", NULL, NULL, "", writable);
@@ -216,6 +229,7 @@ ph_server_group_class_init (PhServerGroupClass *klass)
   gtk_widget_class_set_template_from_resource (widget_class,
                                                "/org/porthole/Porthole/ph-server-group.ui");
   gtk_widget_class_bind_template_child (widget_class, PhServerGroup, entry);
+  gtk_widget_class_bind_template_child (widget_class, PhServerGroup, test_button);
   gtk_widget_class_bind_template_callback (widget_class, can_test);
   gtk_widget_class_bind_template_callback (widget_class, result_icon_name);
   gtk_widget_class_bind_template_callback (widget_class, result_classes);

@@ -2,6 +2,8 @@
 /* The address of one kind of server in the preferences: an entry that is applied, a button that tries what
  * stands in it, and below what came of it.
  *
+ * gtk_widget_grab_focus() focuses the button, or the entry if that is empty.
+ *
  * Properties: `label`, the entry's title with a mnemonic; `value`, the address in force. */
 
 #pragma once

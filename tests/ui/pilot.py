@@ -4,6 +4,7 @@
 What cannot be found here cannot be found by somebody who does not see the screen either: tests look for
 roles and names only, in English (the C locale)."""
 
+import contextlib
 import re
 
 from desktop import wait_for
@@ -230,6 +231,17 @@ class Pilot:
     def has_focus(self, node):
         """It, or something in it."""
         return any(each.get_state_set().contains(Atspi.StateType.FOCUSED) for each in self.nodes(node))
+
+    def selected_text(self, within=None):
+        """What is selected in any entry or label."""
+        found = []
+        for node in self.nodes(within):
+            with contextlib.suppress(GLib.Error):
+                text = node.get_text_iface()
+                for number in range(Atspi.Text.get_n_selections(text) if text else 0):
+                    chosen = Atspi.Text.get_selection(text, number)
+                    found.append(Atspi.Text.get_text(text, chosen.start_offset, chosen.end_offset))
+        return ''.join(found)
 
     def focus(self):
         """Gives the window the keyboard."""

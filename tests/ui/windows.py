@@ -146,6 +146,35 @@ def preferences(desktop):
 
 
 @journey
+def nothing_is_selected(desktop):
+    """A dialog or a page of one opens with the focus where a key does no harm, however it was opened and whatever becomes of
+    the window's size: what is typed next replaces nothing."""
+    def must_focus(window, name, role, within):
+        wait_for(f'the focus on {name}', lambda: window.has_focus(window.wait(name, role, within)), 10)
+        must(not window.selected_text(within), f'selected: {window.selected_text(within)!r}')
+
+    with household(desktop, 'nothing-is-selected') as home:
+        home.introduce()
+        window = home.open(home.left)
+        for width, other in ((WIDE, NARROW), (NARROW, WIDE)):
+            desktop.place(window.window(), 20, 40, width, 640)
+            window.action('person-details', home.left.contact)
+            dialog = window.wait('Details', 'dialog')
+            must_focus(window, 'Compare Keys', 'list item', dialog)
+            desktop.place(window.window(), 20, 40, other, 640)
+            wait_for('the other size', lambda: desktop.geometry(window.window())[2] == other)
+            must_focus(window, 'Compare Keys', 'list item', window.wait('Details', 'dialog'))
+            desktop.key('Escape')
+            window.wait_gone('Details', 'dialog')
+
+        window.action('preferences')
+        dialog = window.wait('Preferences', 'dialog')
+        must_focus(window, 'Download folder', 'list item', dialog)
+        window.press('Connection', 'page tab')
+        must_focus(window, 'Test', 'button', dialog)
+
+
+@journey
 def numbers_in_words(desktop):
     """Who only goes past a number leaves it as it is: it may stand for more than its words say."""
     with household(desktop, 'numbers-in-words') as home:
