@@ -3,6 +3,7 @@
 #include "app/gtk/ph-add-person-dialog.h"
 
 #include "app/gtk/ph-closures.h"
+#include "app/gtk/ph-escape.h"
 #include "app/gtk/ph-preferences-dialog.h"
 #include "app/gtk/ph-qr-code.h"
 #include "app/model/ph-invite.h"
@@ -411,6 +412,7 @@ ph_add_person_dialog_init (PhAddPersonDialog *self)
 {
   self->link_message = g_strdup ("");
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_escape_past_toasts (GTK_WIDGET (self->pages));
   ph_name_pages (GTK_WIDGET (self->link_row));
 }
 

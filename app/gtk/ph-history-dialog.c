@@ -3,6 +3,7 @@
 #include "app/gtk/ph-history-dialog.h"
 
 #include "app/gtk/ph-closures.h"
+#include "app/gtk/ph-escape.h"
 #include "app/gtk/ph-history-row.h"
 #include "app/gtk/ph-transfer-commands.h"
 #include "app/gtk/ph-transfer-page.h"
@@ -411,6 +412,7 @@ static void
 ph_history_dialog_init (PhHistoryDialog *self)
 {
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_escape_past_toasts (GTK_WIDGET (self->list));
 }
 
 AdwDialog *

@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-closures.h"
 #include "app/gtk/ph-detail-list.h"
+#include "app/gtk/ph-escape.h"
 #include "app/model/ph-network-words.h"
 
 #include <glib/gi18n.h>
@@ -301,6 +302,7 @@ ph_network_dialog_init (PhNetworkDialog *self)
   self->network_details = g_list_store_new (PH_TYPE_DETAIL);
   self->servers_details = g_list_store_new (PH_TYPE_DETAIL);
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_escape_past_toasts (GTK_WIDGET (self->network_list));
 }
 
 AdwDialog *

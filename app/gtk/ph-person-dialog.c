@@ -3,6 +3,7 @@
 #include "app/gtk/ph-person-dialog.h"
 
 #include "app/gtk/ph-closures.h"
+#include "app/gtk/ph-escape.h"
 #include "app/gtk/ph-history-dialog.h"
 #include "app/model/ph-person-words.h"
 
@@ -432,6 +433,7 @@ ph_person_dialog_init (PhPersonDialog *self)
 {
   self->safety_number = g_strdup ("");
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_escape_past_toasts (GTK_WIDGET (self->view));
   /* Digits have no direction of their own: it is to look the same to both people, whatever they read. */
   gtk_widget_set_direction (self->number_label, GTK_TEXT_DIR_LTR);
 }

@@ -3,6 +3,7 @@
 #include "app/gtk/ph-preferences-dialog.h"
 
 #include "app/gtk/ph-closures.h"
+#include "app/gtk/ph-escape.h"
 #include "app/gtk/ph-identity-dialog.h"
 #include "app/gtk/ph-server-group.h"
 #include "app/model/ph-format.h"
@@ -391,6 +392,7 @@ static void
 ph_preferences_dialog_init (PhPreferencesDialog *self)
 {
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_escape_past_toasts (GTK_WIDGET (self->name_row));
   ph_name_pages (GTK_WIDGET (self->name_row));
 }
 

@@ -4,6 +4,7 @@
 
 #include "app/gtk/ph-closures.h"
 #include "app/gtk/ph-detail-list.h"
+#include "app/gtk/ph-escape.h"
 #include "app/gtk/ph-file-row.h"
 #include "app/model/ph-transfer-words.h"
 
@@ -344,6 +345,7 @@ ph_transfer_page_init (PhTransferPage *self)
   self->addresses = g_list_store_new (PH_TYPE_DETAIL);
   self->log = g_list_store_new (PH_TYPE_DETAIL);
   gtk_widget_init_template (GTK_WIDGET (self));
+  ph_escape_past_toasts (self->files_group);
 }
 
 AdwNavigationPage *

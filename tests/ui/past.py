@@ -56,6 +56,29 @@ def history(desktop):
         must(not [event for event in home.left.do('history').events if event['event'] == 'transfer'], 'it is still there')
 
 
+@journey
+def history_is_left_at_once(desktop):
+    """Whatever was just done in the history, one Escape leaves it."""
+    with household(desktop, 'history-is-left-at-once') as home:
+        home.introduce()
+        path = home.lab.work / 'Apples.txt'
+        path.write_text('apples', encoding='utf-8')
+        receiving = home.right.receive()
+        home.left.do('send', home.left.contact, path, timeout=60)
+        receiving.expect_exit(0, 30)
+        window = home.open(home.left)
+        window.action('history')
+        dialog = window.wait('History', 'dialog')
+        window.wait('Apples.txt', 'list item', within=dialog)
+        window.focus()
+        desktop.key('F10')
+        window.press('Clear History…', seconds=10)
+        window.click(window.wait('Clear', 'button', within=window.wait(role='alert')))
+        window.wait_text('History cleared')
+        desktop.key('Escape')
+        window.wait_gone('History', 'dialog', seconds=5)
+
+
 def third_person(home, name):
     """Somebody else, beside Desk, whom Laptop calls so; returns them, with what they and Laptop are to each other."""
     person = Person(home.lab, name.lower(), home.right.host)
