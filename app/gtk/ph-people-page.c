@@ -14,7 +14,7 @@ struct _PhPeoplePage {
   PhClient *client;
   PhContactItem *selected;
   bool has_people;
-  bool show_title;
+  bool compact;
 
   GtkSortListModel *sorted;
   GtkCustomFilter *filter;
@@ -23,7 +23,7 @@ struct _PhPeoplePage {
   GtkListBox *list;
 };
 
-enum { PROP_0, PROP_CLIENT, PROP_SELECTED, PROP_HAS_PEOPLE, PROP_SHOW_TITLE, N_PROPS };
+enum { PROP_0, PROP_CLIENT, PROP_SELECTED, PROP_HAS_PEOPLE, PROP_COMPACT, N_PROPS };
 enum { ACTIVATED, N_SIGNALS };
 
 static GParamSpec *properties[N_PROPS];
@@ -189,8 +189,8 @@ ph_people_page_get_property (GObject *object, guint id, GValue *value, GParamSpe
   case PROP_HAS_PEOPLE:
     g_value_set_boolean (value, self->has_people);
     break;
-  case PROP_SHOW_TITLE:
-    g_value_set_boolean (value, self->show_title);
+  case PROP_COMPACT:
+    g_value_set_boolean (value, self->compact);
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -218,8 +218,8 @@ ph_people_page_set_property (GObject *object, guint id, const GValue *value, GPa
   case PROP_CLIENT:
     set_client (self, g_value_get_object (value));
     break;
-  case PROP_SHOW_TITLE:
-    self->show_title = g_value_get_boolean (value);
+  case PROP_COMPACT:
+    self->compact = g_value_get_boolean (value);
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -242,8 +242,8 @@ ph_people_page_class_init (PhPeoplePageClass *klass)
   properties[PROP_SELECTED] =
       g_param_spec_object ("selected", NULL, NULL, PH_TYPE_CONTACT_ITEM, flags);
   properties[PROP_HAS_PEOPLE] = g_param_spec_boolean ("has-people", NULL, NULL, FALSE, flags);
-  properties[PROP_SHOW_TITLE] =
-      g_param_spec_boolean ("show-title", NULL, NULL, TRUE, flags | G_PARAM_WRITABLE);
+  properties[PROP_COMPACT] =
+      g_param_spec_boolean ("compact", NULL, NULL, FALSE, flags | G_PARAM_WRITABLE);
   g_object_class_install_properties (object_class, N_PROPS, properties);
   signals[ACTIVATED] = g_signal_new ("activated", PH_TYPE_PEOPLE_PAGE, G_SIGNAL_RUN_LAST, 0, NULL,
                                      NULL, NULL, G_TYPE_NONE, 1, PH_TYPE_CONTACT_ITEM);
@@ -266,7 +266,6 @@ ph_people_page_class_init (PhPeoplePageClass *klass)
 static void
 ph_people_page_init (PhPeoplePage *self)
 {
-  self->show_title = true;
   g_type_ensure (PH_TYPE_CLIENT);
   g_type_ensure (PH_TYPE_CONTACT_ITEM);
   g_type_ensure (PH_TYPE_NETWORK_BUTTON);

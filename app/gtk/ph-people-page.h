@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* All people, to be searched, and to drop files on.
  *
- * Properties: client; selected (PhContactItem): whose page is shown; show-title.
+ * Properties: client; selected (PhContactItem): whose page is shown; compact: large text on a narrow
+ * screen, where some of the header goes to the bottom.
  * Signal: activated (PhContactItem): the person was clicked or Enter was pressed. */
 
 #pragma once

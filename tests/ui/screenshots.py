@@ -39,6 +39,7 @@ VARIANTS = [
     Variant('dark', {'ADW_DEBUG_COLOR_SCHEME': 'prefer-dark'}),
     Variant('contrast', {'ADW_DEBUG_HIGH_CONTRAST': '1'}),
     Variant('large', {}, text_scale=1.25),  # what GNOME calls large text
+    Variant('larger', {}, text_scale=1.5),  # and what some need
     Variant('ar', {}, 'ar'),
     Variant('de', {}, 'de'),
 ]

@@ -26,6 +26,25 @@ def window_sizes(desktop):
 
 
 @journey
+def large_text_on_a_narrow_screen(desktop):
+    """The page keeps its title, and everything in its header bar can still be had."""
+    desktop.scale_text(1.5)
+    try:
+        with household(desktop, 'large-text-on-a-narrow-screen') as home:
+            home.introduce()
+            window = home.open(home.left, size=(NARROW, 640))
+            window.wait('People', 'label')
+            window.press('Search', 'toggle button')
+            window.wait('Search People', 'entry')
+            for name in ('Add a Person', 'Main Menu'):
+                window.wait(name, 'button')
+            window.press(re.compile('^Network: '), 'button')
+            window.wait('Network', 'dialog')
+    finally:
+        desktop.scale_text(1)
+
+
+@journey
 def window_is_remembered(desktop):
     """It comes back as large as it was."""
     with household(desktop, 'window-is-remembered') as home:
