@@ -7,6 +7,7 @@
 #include "app/engine/ph-core-private.h"
 
 #include <glib/gi18n-lib.h>
+#include <json-glib/json-glib.h>
 #include <sodium.h>
 
 /* How long an invitation can be used: over a weekend, not for ever. */
@@ -308,24 +309,83 @@ withdraw_there (PhCore *self, const PhPending *pending)
   ph_rendezvous_driver_settle (pending->meeting->driver);
 }
 
+/* NULL: it is over, or never was. */
+static PhPending *
+find_invitation (const PhCore *self, const PhCommand *command)
+{
+  PhInvitation invitation = {0};
+  PhPending *found = NULL;
+
+  if (command->subject != NULL
+      && ph_invitation_parse (command->subject, &invitation) != PH_INVITATION_OK)
+    return NULL;
+  for (guint i = 0; found == NULL && i < self->pendings->len; i++) {
+    PhPending *pending = self->pendings->pdata[i];
+    const bool is_meant = command->subject != NULL
+                              ? sodium_memcmp (pending->invitation.secret, invitation.secret,
+                                               sizeof invitation.secret)
+                                    == 0
+                              : pending->command != 0 && pending->command == command->amount;
+
+    if (pending->type == PH_PENDING_INVITE && is_meant)
+      found = pending;
+  }
+  ph_invitation_wipe (&invitation);
+  return found;
+}
+
 void
 ph_core_withdraw (PhCore *self, const PhCommand *command)
 {
-  for (guint i = 0; i < self->pendings->len; i++) {
-    PhPending *pending = self->pendings->pdata[i];
+  PhPending *pending = find_invitation (self, command);
 
-    if (pending->type != PH_PENDING_INVITE || pending->command == 0
-        || pending->command != command->amount)
-      continue;
+  if (pending != NULL) {
     forget_invitation (self, pending);
     stop_nearby (self, pending);
     withdraw_there (self, pending);
     ph_core_fail (self, pending->command, PH_ENGINE_ERROR_CANCELLED,
                   _ ("The invitation was withdrawn"));
     g_ptr_array_remove (self->pendings, pending);
-    break;
   }
   ph_core_done (self, command->number, NULL, NULL);
+}
+
+static void
+describe_invitation (PhCore *self, const PhPending *pending, JsonBuilder *json)
+{
+  const int64_t left_s =
+      (int64_t)(ph_time_since (pending->expires_at, ph_core_now (self)) / PH_SEC);
+  char link[PH_INVITATION_LINK_MAX];
+
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "link");
+  json_builder_add_string_value (json, ph_invitation_format (&pending->invitation, link));
+  json_builder_set_member_name (json, "name");
+  json_builder_add_string_value (json, pending->name != NULL ? pending->name : "");
+  json_builder_set_member_name (json, "made_at");
+  json_builder_add_int_value (json, ph_core_unix_now () + left_s - INVITATION_LIFE_S);
+  json_builder_end_object (json);
+  explicit_bzero (link, sizeof link);
+}
+
+void
+ph_core_list_invitations (PhCore *self, const PhCommand *command)
+{
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *text = NULL;
+
+  json_builder_begin_array (json);
+  for (guint i = 0; i < self->pendings->len; i++) {
+    const PhPending *pending = self->pendings->pdata[i];
+
+    if (pending->type == PH_PENDING_INVITE && pending->contact == NULL)
+      describe_invitation (self, pending, json);
+  }
+  json_builder_end_array (json);
+  root = json_builder_get_root (json);
+  text = json_to_string (root, FALSE);
+  ph_core_done (self, command->number, NULL, text);
 }
 
 /* The invited sets nothing: the first invitation brings the meeting point too. */

@@ -552,6 +552,7 @@ const PhMeeting *ph_core_best_meeting (const PhCore *self);
 /* ph-core-invitation.c */
 void ph_core_invite (PhCore *self, const PhCommand *command);
 void ph_core_withdraw (PhCore *self, const PhCommand *command);
+void ph_core_list_invitations (PhCore *self, const PhCommand *command);
 void ph_core_add (PhCore *self, const PhCommand *command);
 /* Opens those of an earlier run that are still good. */
 void ph_core_invitations_reopen (PhCore *self);

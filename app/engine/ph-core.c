@@ -349,6 +349,9 @@ ph_core_run (PhCore *self, const PhCommand *command)
   case PH_COMMAND_WITHDRAW:
     ph_core_withdraw (self, command);
     break;
+  case PH_COMMAND_LIST_INVITATIONS:
+    ph_core_list_invitations (self, command);
+    break;
   case PH_COMMAND_ADD:
     ph_core_add (self, command);
     break;

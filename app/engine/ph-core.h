@@ -12,7 +12,7 @@ typedef enum {
   PH_COMMAND_TELL, /* the whole state, to listener `amount` */
   PH_COMMAND_CONNECT,
   PH_COMMAND_INVITE,
-  PH_COMMAND_WITHDRAW, /* `amount`: the number of the INVITE */
+  PH_COMMAND_WITHDRAW, /* `subject`: the link; or `amount`: the number of the INVITE */
   PH_COMMAND_ADD,
   PH_COMMAND_RENAME,
   PH_COMMAND_REMOVE,
@@ -40,6 +40,7 @@ typedef enum {
   PH_COMMAND_EXPLAIN_CONTACT,
   PH_COMMAND_EXPORT,
   PH_COMMAND_IMPORT,
+  PH_COMMAND_LIST_INVITATIONS,
   PH_COMMANDS,
 } PhCommandType;
 

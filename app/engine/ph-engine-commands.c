@@ -35,6 +35,18 @@ ph_engine_withdraw (PhEngine *self, uint32_t invite)
 }
 
 uint32_t
+ph_engine_withdraw_link (PhEngine *self, const char *link)
+{
+  return post (self, (PhCommand){.type = PH_COMMAND_WITHDRAW, .subject = (char *)link});
+}
+
+uint32_t
+ph_engine_list_invitations (PhEngine *self)
+{
+  return post (self, (PhCommand){.type = PH_COMMAND_LIST_INVITATIONS});
+}
+
+uint32_t
 ph_engine_add (PhEngine *self, const char *link, const char *name)
 {
   return post (self,

@@ -255,6 +255,11 @@ uint32_t ph_engine_invite_again (PhEngine *self);
 /* Takes the invitation of that command back: nobody can use its link any more. The command ends with
  * PH_ENGINE_ERROR_CANCELLED; nothing happens if it is over already. */
 uint32_t ph_engine_withdraw (PhEngine *self, uint32_t invite);
+/* The same by its link, of this run or an earlier one. */
+uint32_t ph_engine_withdraw_link (PhEngine *self, const char *link);
+/* The invitations that can still be used, oldest first. DONE has a JSON array in `text`, of objects: "link", "name" (what
+ * whoever uses it will be called; "": as they say), "made_at" (Unix seconds). */
+uint32_t ph_engine_list_invitations (PhEngine *self);
 /* Uses an invitation. DONE: `text` is the new contact's id. */
 uint32_t ph_engine_add (PhEngine *self, const char *link, const char *name);
 uint32_t ph_engine_rename (PhEngine *self, const char *contact, const char *name);

@@ -18,6 +18,7 @@ struct _PhAddPersonDialog {
   AdwEntryRow *link_row;
   GtkLabel *link_message_label;
   GtkWidget *done_button;
+  GtkListBox *others_list;
 
   PhClient *client;
   PhInvite *invite;
@@ -87,6 +88,12 @@ can_add (PhAddPersonDialog *self, gboolean link_good, gboolean adding)
   return link_good && !adding;
 }
 
+static gboolean
+is_any (PhAddPersonDialog *self, guint n)
+{
+  return n > 0;
+}
+
 /* --- Giving an invitation ------------------------------------------------------------------------- */
 
 static void
@@ -112,6 +119,49 @@ static void
 withdraw (PhAddPersonDialog *self)
 {
   ph_invite_withdraw (self->invite);
+}
+
+static void
+copy_other (GtkWidget *button, PhOpenInvite *other)
+{
+  ph_copy_text (button, ph_open_invite_get_link (other), _ ("Link copied"));
+}
+
+static void
+withdraw_other (GtkWidget *button, PhOpenInvite *other)
+{
+  PhAddPersonDialog *self =
+      PH_ADD_PERSON_DIALOG (gtk_widget_get_ancestor (button, PH_TYPE_ADD_PERSON_DIALOG));
+
+  gtk_widget_set_sensitive (button, FALSE);
+  ph_invite_withdraw_other (self->invite, other);
+}
+
+static GtkWidget *
+suffix_button (const char *icon, const char *tooltip, GCallback clicked, PhOpenInvite *other)
+{
+  GtkWidget *button = gtk_button_new_from_icon_name (icon);
+
+  gtk_widget_set_tooltip_text (button, tooltip);
+  gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
+  gtk_widget_add_css_class (button, "flat");
+  g_signal_connect_object (button, "clicked", clicked, other, 0);
+  return button;
+}
+
+static GtkWidget *
+make_other_row (gpointer item, gpointer user_data)
+{
+  AdwActionRow *row = ADW_ACTION_ROW (adw_action_row_new ());
+
+  adw_preferences_row_set_use_markup (ADW_PREFERENCES_ROW (row), FALSE);
+  g_object_bind_property (item, "title", row, "title", G_BINDING_SYNC_CREATE);
+  g_object_bind_property (item, "made-text", row, "subtitle", G_BINDING_SYNC_CREATE);
+  adw_action_row_add_suffix (
+      row, suffix_button ("edit-copy-symbolic", _ ("Copy Link"), G_CALLBACK (copy_other), item));
+  adw_action_row_add_suffix (row, suffix_button ("user-trash-symbolic", _ ("Withdraw Invitation"),
+                                                 G_CALLBACK (withdraw_other), item));
+  return GTK_WIDGET (row);
 }
 
 static void
@@ -267,9 +317,12 @@ static void
 ph_add_person_dialog_constructed (GObject *object)
 {
   PhAddPersonDialog *self = PH_ADD_PERSON_DIALOG (object);
+  g_autoptr (GListModel) others = NULL;
 
   G_OBJECT_CLASS (ph_add_person_dialog_parent_class)->constructed (object);
   ph_invite_enter (self->invite);
+  g_object_get (self->invite, "others", &others, NULL);
+  gtk_list_box_bind_model (self->others_list, others, make_other_row, NULL, NULL);
   g_signal_connect_object (self->invite, "notify::state", G_CALLBACK (invite_state_changed), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (self->client, "setting-changed::rendezvous",
@@ -391,9 +444,11 @@ ph_add_person_dialog_class_init (PhAddPersonDialogClass *klass)
   gtk_widget_class_bind_template_child (widget_class, PhAddPersonDialog, link_row);
   gtk_widget_class_bind_template_child (widget_class, PhAddPersonDialog, link_message_label);
   gtk_widget_class_bind_template_child (widget_class, PhAddPersonDialog, done_button);
+  gtk_widget_class_bind_template_child (widget_class, PhAddPersonDialog, others_list);
   gtk_widget_class_bind_template_callback (widget_class, outer_page);
   gtk_widget_class_bind_template_callback (widget_class, invite_page);
   gtk_widget_class_bind_template_callback (widget_class, can_add);
+  gtk_widget_class_bind_template_callback (widget_class, is_any);
   gtk_widget_class_bind_template_callback (widget_class, make_invitation);
   gtk_widget_class_bind_template_callback (widget_class, invite_nearby);
   gtk_widget_class_bind_template_callback (widget_class, copy_link);

@@ -167,6 +167,21 @@ ph_client_invite_async (PhClient *self, bool fresh, GCancellable *cancellable,
       g_cancellable_connect (cancellable, G_CALLBACK (invitation_cancelled), task, NULL);
 }
 
+void
+ph_client_list_invitations_async (PhClient *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  if (!is_closed (self, callback, user_data))
+    track (self, ph_engine_list_invitations (self->engine), callback, user_data);
+}
+
+void
+ph_client_withdraw_async (PhClient *self, const char *link, GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  if (!is_closed (self, callback, user_data))
+    track (self, ph_engine_withdraw_link (self->engine, link), callback, user_data);
+}
+
 /* --- Settings and people -------------------------------------------------------------------------- */
 
 void

@@ -87,6 +87,11 @@ typedef void (*PhClientLinkFunc) (PhClient *self, const char *link, gpointer use
 void ph_client_invite_async (PhClient *self, bool fresh, GCancellable *cancellable,
                              PhClientLinkFunc link_func, GAsyncReadyCallback callback,
                              gpointer user_data);
+/* ph_engine_list_invitations(), ph_engine_withdraw_link(). */
+void
+ph_client_list_invitations_async (PhClient *self, GAsyncReadyCallback callback, gpointer user_data);
+void ph_client_withdraw_async (PhClient *self, const char *link, GAsyncReadyCallback callback,
+                               gpointer user_data);
 void ph_client_add_async (PhClient *self, const char *link, const char *name,
                           GAsyncReadyCallback callback, gpointer user_data);
 void ph_client_rename_async (PhClient *self, const char *contact, const char *name,

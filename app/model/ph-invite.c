@@ -6,6 +6,7 @@ struct _PhInvite {
   GObject parent_instance;
 
   PhClient *client; /* borrowed: it owns this */
+  GListStore *others;
   GCancellable *cancellable; /* of the invitation that is open */
   char *link;
   char *contact;
@@ -13,7 +14,7 @@ struct _PhInvite {
   PhInviteState state;
 };
 
-enum { PROP_0, PROP_STATE, PROP_LINK, PROP_CONTACT, PROP_MESSAGE, N_PROPS };
+enum { PROP_0, PROP_STATE, PROP_LINK, PROP_CONTACT, PROP_MESSAGE, PROP_OTHERS, N_PROPS };
 static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (PhInvite, ph_invite, G_TYPE_OBJECT)
@@ -44,6 +45,53 @@ enter (PhInvite *self, PhInviteState state)
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATE]);
 }
 
+/* --- The others ---------------------------------------------------------------------------------- */
+
+static void
+others_listed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (PhInvite) self = user_data;
+  g_autofree char *json = ph_client_finish (PH_CLIENT (source), result, NULL);
+  g_autoptr (GPtrArray) found = NULL;
+
+  if (json == NULL)
+    return;
+  found = ph_open_invites_read (json, self->link, g_get_real_time () / G_USEC_PER_SEC);
+  g_list_store_splice (self->others, 0, g_list_model_get_n_items (G_LIST_MODEL (self->others)),
+                       found->pdata, found->len);
+}
+
+static void
+list_others (PhInvite *self)
+{
+  ph_client_list_invitations_async (self->client, others_listed, g_object_ref (self));
+}
+
+/* Whoever was added may have used one of them. */
+static void
+contacts_changed (PhInvite *self)
+{
+  if (self->state == PH_INVITE_WAITING)
+    list_others (self);
+}
+
+static void
+other_withdrawn (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (PhInvite) self = user_data;
+  g_autofree char *text = ph_client_finish (PH_CLIENT (source), result, NULL);
+
+  if (text != NULL)
+    list_others (self);
+}
+
+void
+ph_invite_withdraw_other (PhInvite *self, PhOpenInvite *other)
+{
+  ph_client_withdraw_async (self->client, ph_open_invite_get_link (other), other_withdrawn,
+                            g_object_ref (self));
+}
+
 /* --- The command --------------------------------------------------------------------------------- */
 
 /* Answers to an invitation that was left behind are not for the one that is open. */
@@ -69,6 +117,7 @@ got_link (PhClient *client, const char *link, gpointer user_data)
     return;
   set_text (self, &self->link, link, PROP_LINK);
   enter (self, PH_INVITE_WAITING);
+  list_others (self);
 }
 
 static void
@@ -122,6 +171,7 @@ ph_invite_enter (PhInvite *self)
 {
   if (self->cancellable == NULL)
     enter (self, PH_INVITE_NONE);
+  contacts_changed (self);
 }
 
 void
@@ -151,6 +201,9 @@ ph_invite_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
   case PROP_MESSAGE:
     g_value_set_string (value, self->message);
     break;
+  case PROP_OTHERS:
+    g_value_set_object (value, self->others);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -162,6 +215,7 @@ ph_invite_finalize (GObject *object)
   PhInvite *self = PH_INVITE (object);
 
   g_clear_object (&self->cancellable);
+  g_object_unref (self->others);
   g_free (self->link);
   g_free (self->contact);
   g_free (self->message);
@@ -181,6 +235,7 @@ ph_invite_class_init (PhInviteClass *klass)
   properties[PROP_LINK] = g_param_spec_string ("link", NULL, NULL, "", flags);
   properties[PROP_CONTACT] = g_param_spec_string ("contact", NULL, NULL, "", flags);
   properties[PROP_MESSAGE] = g_param_spec_string ("message", NULL, NULL, "", flags);
+  properties[PROP_OTHERS] = g_param_spec_object ("others", NULL, NULL, G_TYPE_LIST_MODEL, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -190,6 +245,7 @@ ph_invite_init (PhInvite *self)
   self->link = g_strdup ("");
   self->contact = g_strdup ("");
   self->message = g_strdup ("");
+  self->others = g_list_store_new (PH_TYPE_OPEN_INVITE);
 }
 
 PhInvite *
@@ -200,6 +256,8 @@ ph_invite_of (PhClient *client)
   if (self == NULL) {
     self = g_object_new (PH_TYPE_INVITE, NULL);
     self->client = client;
+    g_signal_connect_object (ph_client_get_contacts (client), "items-changed",
+                             G_CALLBACK (contacts_changed), self, G_CONNECT_SWAPPED);
     g_object_set_data_full (G_OBJECT (client), "ph-invite", self, g_object_unref);
   }
   return self;

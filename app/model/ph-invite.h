@@ -6,11 +6,14 @@
  *   state       PhInviteState
  *   link        "" before it is there
  *   contact     who used it: a device ID; ""
- *   message     why there is none, a sentence; "" */
+ *   message     why there is none, a sentence; ""
+ *   others      a list of PhOpenInvite: those that were made besides, and that somebody may still use; known while this one
+ *               waits */
 
 #pragma once
 
 #include "app/model/ph-client.h"
+#include "app/model/ph-open-invite.h"
 
 typedef enum {
   PH_INVITE_NONE,
@@ -35,6 +38,8 @@ void ph_invite_enter (PhInvite *self);
 /* Makes an invitation unless one is waiting; takes one of an earlier run up, unless it is to be `fresh`. */
 void ph_invite_begin (PhInvite *self, bool fresh);
 void ph_invite_withdraw (PhInvite *self);
+/* One of the others. */
+void ph_invite_withdraw_other (PhInvite *self, PhOpenInvite *other);
 /* The dialog was closed: withdraws what was not shown yet. */
 void ph_invite_leave (PhInvite *self);
 

@@ -7,6 +7,7 @@ from desktop import wait_for
 from journeys import household, journey, must
 from network import Network
 from people import program
+from programs import START_SECONDS
 
 NARROW, WIDE = 360, 1000
 LINK = re.compile(r'^porthole:[\w-]{40,}')
@@ -120,6 +121,29 @@ def first_start(desktop):
         link = left.name(left.wait(LINK, 'label', seconds=60))
         left.wait_text('Waiting for the other person')
         accept(left, right, link)
+
+
+@journey
+def invitations_left_behind(desktop):
+    """Whoever was killed while an invitation waited leaves it open: all of them are seen, and each can be withdrawn."""
+    with household(desktop, 'invitations-left-behind') as home:
+        home.introduce()
+        links = []
+        for name in ((), ('--name', 'Kitchen'), ()):
+            inviting = home.left.cli('invite', *name)
+            links.append(inviting.wait_event('invitation', START_SECONDS)['link'])
+            inviting.kill()
+        window = home.open(home.left)
+        window.action('add-person')
+        shown = window.name(window.wait(LINK, 'label', seconds=60))
+        must(shown in (links[0], links[2]), 'it is for Kitchen')
+        others = window.wait('Other Open Invitations', 'list')
+        window.press('Withdraw Invitation', 'button', within=window.wait('For Kitchen', 'list item', within=others))
+        window.wait_gone('For Kitchen', 'list item')
+        window.press('Copy Link', 'button', within=window.wait('For whoever has the link', 'list item', within=others))
+        wait_for('the link in the clipboard', lambda: desktop.clipboard() in {links[0], links[2]} - {shown})
+        window.press('Withdraw Invitation', 'button', within=others)
+        window.wait_gone('Other Open Invitations', 'list')
 
 
 @journey

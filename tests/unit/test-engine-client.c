@@ -99,6 +99,40 @@ test_invitation_outlives_dialog (Fixture *f, gconstpointer unused)
   g_assert_cmpstr (other, !=, first);
 }
 
+static void
+test_other_invitations (Fixture *f, gconstpointer unused)
+{
+  PhInvite *invitation;
+  g_autofree char *first = NULL, *second = NULL, *shown = NULL;
+  g_autoptr (GListModel) others = NULL;
+  g_autoptr (PhOpenInvite) other = NULL;
+  const char *other_link;
+
+  /* Nobody waited for them: each window was closed. */
+  first = invite (f, true);
+  close_client (f);
+  open_client (f);
+  second = invite (f, true);
+  close_client (f);
+  open_client (f);
+
+  invitation = ph_invite_of (f->client);
+  shown = invite (f, false);
+  /* Those of the same second are in no order. */
+  other_link = g_str_equal (shown, first) ? second : first;
+  g_object_get (invitation, "others", &others, NULL);
+  wait_until (g_list_model_get_n_items (others) == 1);
+  other = g_list_model_get_item (others, 0);
+  g_assert_cmpstr (ph_open_invite_get_link (other), ==, other_link);
+
+  ph_invite_withdraw_other (invitation, other);
+  wait_until (g_list_model_get_n_items (others) == 0);
+  finish_badly (f->other, ph_engine_add (f->other->engine, other_link, NULL),
+                PH_ENGINE_ERROR_INVITATION_EXPIRED);
+  finish (f->other, ph_engine_add (f->other->engine, shown, NULL));
+  wait_until (ph_invite_get_state (invitation) == PH_INVITE_USED);
+}
+
 /* Nothing was shown yet: nobody can have it. */
 static void
 test_unseen_invitation_is_withdrawn (Fixture *f, gconstpointer unused)
@@ -198,6 +232,8 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add ("/client/invitation-outlives-dialog", Fixture, NULL, set_up,
               test_invitation_outlives_dialog, tear_down);
+  g_test_add ("/client/other-invitations", Fixture, NULL, set_up, test_other_invitations,
+              tear_down);
   g_test_add ("/client/unseen-invitation-is-withdrawn", Fixture, NULL, set_up,
               test_unseen_invitation_is_withdrawn, tear_down);
   g_test_add ("/client/added-again-while-removed", Fixture, NULL, set_up,
