@@ -290,6 +290,19 @@ ph_sim_plan_format (const PhSimPlan *plan)
                           plan->line[1].loss_ppm);
 }
 
+void
+ph_sim_plan_fail (const PhSimPlan *plan, const char *format, ...)
+{
+  g_autofree char *text = ph_sim_plan_format (plan);
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *why = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_error ("%s, mtu %zu: %s (again: PH_SEED=%" G_GUINT64_FORMAT " PH_RUNS=1)", text,
+           plan->line[0].mtu, why, plan->seed);
+}
+
 /* --- Drawing ------------------------------------------------------------------------------------ */
 
 static bool
@@ -387,4 +400,29 @@ ph_sim_runs (uint64_t normal, uint64_t most)
 #else
   return normal;
 #endif
+}
+
+static int
+compare_times (const void *a, const void *b)
+{
+  const PhTime x = *(const PhTime *)a, y = *(const PhTime *)b;
+
+  return x < y ? -1 : x > y;
+}
+
+PhTime
+ph_sim_percentile (GArray *times, unsigned percent)
+{
+  g_array_sort (times, compare_times);
+  return times->len > 0 ? g_array_index (times, PhTime, (times->len - 1) * percent / 100) : 0;
+}
+
+char *
+ph_sim_times_format (GArray *times)
+{
+  return g_strdup_printf ("median %" G_GUINT64_FORMAT " ms, 95 %% %" G_GUINT64_FORMAT
+                          " ms, all %" G_GUINT64_FORMAT " ms",
+                          ph_sim_percentile (times, 50) / PH_MSEC,
+                          ph_sim_percentile (times, 95) / PH_MSEC,
+                          ph_sim_percentile (times, 100) / PH_MSEC);
 }

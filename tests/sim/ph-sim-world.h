@@ -56,6 +56,9 @@ void ph_sim_world_tell (PhSimWorld *self, PhSimWho who, const PhAddr *addr);
 PhSimDirect ph_sim_plan_direct (const PhSimPlan *plan);
 /* Text of a plan, for messages. */
 char *ph_sim_plan_format (const PhSimPlan *plan);
+/* Ends the test with that text, the reason, and how to play it again. */
+void ph_sim_plan_fail (const PhSimPlan *plan, const char *format, ...)
+    G_GNUC_PRINTF (2, 3) G_GNUC_NORETURN;
 
 /* A plan with what it points to. */
 typedef struct {
@@ -70,3 +73,8 @@ void ph_sim_scene_draw (PhSimScene *self, uint64_t seed, bool calm);
 /* How many seeds a test goes through: PH_RUNS of the environment, else `most` with PORTHOLE_LONG=1 (./run test --long), else
  * `normal`. The seeds count up from ph_test_seed(): PH_SEED=N PH_RUNS=1 plays one again. */
 uint64_t ph_sim_runs (uint64_t normal, uint64_t most);
+
+/* Of PhTimes: so many per cent of them are not longer; 0 if there are none. */
+PhTime ph_sim_percentile (GArray *times, unsigned percent);
+/* Text of how they lie. */
+char *ph_sim_times_format (GArray *times);

@@ -286,25 +286,11 @@ play (uint64_t seed)
   return now - from;
 }
 
-static int
-compare_times (const void *a, const void *b)
-{
-  const PhTime x = *(const PhTime *)a, y = *(const PhTime *)b;
-
-  return x < y ? -1 : x > y;
-}
-
-static PhTime
-percentile (GArray *times, unsigned percent)
-{
-  g_array_sort (times, compare_times);
-  return g_array_index (times, PhTime, (times->len - 1) * percent / 100);
-}
-
 static void
 test_lives (void)
 {
   g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (PhTime));
+  g_autofree char *text = NULL;
   const uint64_t runs = ph_sim_runs (1000, 100000);
 
   for (uint64_t i = 0; i < runs; i++) {
@@ -312,12 +298,10 @@ test_lives (void)
 
     g_array_append_val (times, took);
   }
-  g_test_message ("%u lives; delivered after the last trouble: median %" G_GUINT64_FORMAT
-                  " ms, 95 %% %" G_GUINT64_FORMAT " ms, all %" G_GUINT64_FORMAT " ms",
-                  times->len, percentile (times, 50) / PH_MSEC, percentile (times, 95) / PH_MSEC,
-                  percentile (times, 100) / PH_MSEC);
+  text = ph_sim_times_format (times);
+  g_test_message ("%u lives; delivered after the last trouble: %s", times->len, text);
   if (runs >= 100)
-    g_assert_cmpuint (percentile (times, 95), <=, 40 * PH_SEC);
+    g_assert_cmpuint (ph_sim_percentile (times, 95), <=, 40 * PH_SEC);
 }
 
 int

@@ -33,40 +33,12 @@ default_options (void)
 
 /* --- Whom they reach ---------------------------------------------------------------------------- */
 
-static int
-compare_times (const void *a, const void *b)
-{
-  const PhTime x = *(const PhTime *)a, y = *(const PhTime *)b;
-
-  return x < y ? -1 : x > y;
-}
-
-static PhTime
-percentile (GArray *times, unsigned percent)
-{
-  g_array_sort (times, compare_times);
-  return times->len > 0 ? g_array_index (times, PhTime, (times->len - 1) * percent / 100) : 0;
-}
-
 static void
 print_times (const char *name, GArray *times)
 {
-  g_test_message ("%s: %u connected, median %" G_GUINT64_FORMAT " ms, 95 %% %" G_GUINT64_FORMAT
-                  " ms, all %" G_GUINT64_FORMAT " ms",
-                  name, times->len, percentile (times, 50) / PH_MSEC,
-                  percentile (times, 95) / PH_MSEC, percentile (times, 100) / PH_MSEC);
-}
+  g_autofree char *text = ph_sim_times_format (times);
 
-static void
-    G_GNUC_PRINTF (2, 3) G_GNUC_NORETURN fail (const PhSimPlan *plan, const char *format, ...)
-{
-  g_autofree char *text = ph_sim_plan_format (plan);
-  va_list args;
-
-  va_start (args, format);
-  g_autofree char *why = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_error ("%s: %s (again: PH_SEED=%" G_GUINT64_FORMAT " PH_RUNS=1)", text, why, plan->seed);
+  g_test_message ("%s: %u connected, %s", name, times->len, text);
 }
 
 /* The pair that both have selected carries data either way, on that pair. */
@@ -81,10 +53,11 @@ check_data (PhSimIce *ice, const PhSimPlan *plan)
     const PhSimIcePeer *peer = &ice->peer[who];
 
     if (peer->received < 12)
-      fail (plan, "%s got %u of 20 packets", who == 0 ? "left" : "right", peer->received);
+      ph_sim_plan_fail (plan, "%s got %u of 20 packets", who == 0 ? "left" : "right",
+                        peer->received);
     if (peer->received_aside > 0)
-      fail (plan, "%s got %u of %u packets on another pair than its selected one",
-            who == 0 ? "left" : "right", peer->received_aside, peer->received);
+      ph_sim_plan_fail (plan, "%s got %u of %u packets on another pair than its selected one",
+                        who == 0 ? "left" : "right", peer->received_aside, peer->received);
   }
 }
 
@@ -98,9 +71,9 @@ play (const PhSimPlan *plan, const PhSimIceOptions *options, PhTime *ret_time, u
   const bool connected = ph_sim_ice_run_connected (ice, GIVE_UP);
 
   if (expected == PH_SIM_DIRECT_YES && !connected)
-    fail (plan, "must connect and does not");
+    ph_sim_plan_fail (plan, "must connect and does not");
   if (expected == PH_SIM_DIRECT_NO && connected)
-    fail (plan, "cannot connect and claims to");
+    ph_sim_plan_fail (plan, "cannot connect and claims to");
   if (connected) {
     check_data (ice, plan);
     *ret_time = MAX (ice->peer[0].connected_at, ice->peer[1].connected_at)
@@ -108,7 +81,7 @@ play (const PhSimPlan *plan, const PhSimIceOptions *options, PhTime *ret_time, u
   } else {
     for (int who = 0; who < 2; who++) {
       if (ice->peer[who].failed_at == 0 && ice->peer[who].n_selected == 0)
-        fail (plan, "%s neither connects nor gives up", who == 0 ? "left" : "right");
+        ph_sim_plan_fail (plan, "%s neither connects nor gives up", who == 0 ? "left" : "right");
     }
   }
   *ret_sent = ph_sim_count (world->sim, PH_SIM_SENT);
@@ -151,8 +124,8 @@ test_every_pair (void)
   print_times ("others", others);
   g_test_message ("at most %" G_GUINT64_FORMAT " packets sent in a run", most_sent);
   g_assert_cmpuint (both_ei->len, ==, 9);
-  g_assert_cmpuint (percentile (both_ei, 95), <=, PH_SEC);
-  g_assert_cmpuint (percentile (others, 95), <=, 3 * PH_SEC);
+  g_assert_cmpuint (ph_sim_percentile (both_ei, 95), <=, PH_SEC);
+  g_assert_cmpuint (ph_sim_percentile (others, 95), <=, 3 * PH_SEC);
   /* 20 s in vain, both sides: four pairs each, checked more and more rarely. */
   g_assert_cmpuint (most_sent, <, 8000);
 }
@@ -185,7 +158,7 @@ test_drawn (void)
   g_test_message ("never %u, at most %" G_GUINT64_FORMAT " packets sent in a run", never,
                   most_sent);
   if (runs >= 200)
-    g_assert_cmpuint (percentile (times, 95), <=, 5 * PH_SEC);
+    g_assert_cmpuint (ph_sim_percentile (times, 95), <=, 5 * PH_SEC);
 }
 
 static uint64_t
@@ -439,7 +412,7 @@ test_rebinding_is_recovered (void)
     else
       ph_sim_nat_change_address (life.world->nat[0], &moved);
     if (!ph_sim_ice_exchange_until_received (life.ice, 20 * PH_SEC))
-      fail (&life.plan, "round %d: does not come back", round);
+      ph_sim_plan_fail (&life.plan, "round %d: does not come back", round);
 
     const PhTime outage = ph_time_since (ph_sim_now (life.world->sim), at);
 

@@ -13,40 +13,11 @@
 #define CALM_LINES {calm_line (12), calm_line (13)}
 
 static void
-    G_GNUC_PRINTF (2, 3) G_GNUC_NORETURN fail (const PhSimPlan *plan, const char *format, ...)
-{
-  g_autofree char *text = ph_sim_plan_format (plan);
-  va_list args;
-
-  va_start (args, format);
-  g_autofree char *why = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_error ("%s, mtu %zu: %s (again: PH_SEED=%" G_GUINT64_FORMAT " PH_RUNS=1)", text,
-           plan->line[0].mtu, why, plan->seed);
-}
-
-static int
-compare_times (const void *a, const void *b)
-{
-  const PhTime x = *(const PhTime *)a, y = *(const PhTime *)b;
-
-  return x < y ? -1 : x > y;
-}
-
-static PhTime
-percentile (GArray *times, unsigned percent)
-{
-  g_array_sort (times, compare_times);
-  return times->len > 0 ? g_array_index (times, PhTime, (times->len - 1) * percent / 100) : 0;
-}
-
-static void
 print_times (const char *name, GArray *times)
 {
-  g_test_message ("%s: %u, median %" G_GUINT64_FORMAT " ms, 95 %% %" G_GUINT64_FORMAT
-                  " ms, all %" G_GUINT64_FORMAT " ms",
-                  name, times->len, percentile (times, 50) / PH_MSEC,
-                  percentile (times, 95) / PH_MSEC, percentile (times, 100) / PH_MSEC);
+  g_autofree char *text = ph_sim_times_format (times);
+
+  g_test_message ("%s: %u, %s", name, times->len, text);
 }
 
 /* --- One transfer ------------------------------------------------------------------------------- */
@@ -58,7 +29,7 @@ must_be_delivered (PhSimStack *stack, const PhSimPlan *plan, const PhPeerTransfe
   if (!ph_sim_stack_run_over (stack, transfer, interval)) {
     const PhPeerTransfer *twin = ph_sim_stack_twin (stack, transfer);
 
-    fail (
+    ph_sim_plan_fail (
         plan,
         "not delivered: ready %u + %u, closed %u + %u, failed %u + %u, accepted %d, written %" G_GUINT64_FORMAT
         " of %" G_GUINT64_FORMAT,
@@ -68,7 +39,7 @@ must_be_delivered (PhSimStack *stack, const PhSimPlan *plan, const PhPeerTransfe
         ph_manifest_bytes (transfer->manifest));
   }
   if (transfer->past != PH_PAST_RECEIVED)
-    fail (plan, "the transfer ended otherwise: %d", transfer->past);
+    ph_sim_plan_fail (plan, "the transfer ended otherwise: %d", transfer->past);
 }
 
 /* Whole, told once, and at most `again` bytes twice. */
@@ -84,8 +55,8 @@ check_delivered (PhSimStack *stack, const PhSimPlan *plan, const PhPeerTransfer 
   ph_memory_disk_check (twin->disk, transfer->files);
   g_assert_cmpuint (transfer->told[PH_SESSION_EVENT_DELIVERED], ==, 1);
   if (twin->disk->bytes_written > total + again)
-    fail (plan, "%" G_GUINT64_FORMAT " bytes written for %" G_GUINT64_FORMAT,
-          twin->disk->bytes_written, total);
+    ph_sim_plan_fail (plan, "%" G_GUINT64_FORMAT " bytes written for %" G_GUINT64_FORMAT,
+                      twin->disk->bytes_written, total);
 }
 
 /* --- Drawn networks ----------------------------------------------------------------------------- */
@@ -121,14 +92,14 @@ play (const PhSimPlan *plan, GArray *times)
   const PhTime ready_at = ph_sim_now (world->sim);
 
   if (ready && expected == PH_SIM_DIRECT_NO)
-    fail (plan, "cannot connect and claims to");
+    ph_sim_plan_fail (plan, "cannot connect and claims to");
   if (!ready && expected == PH_SIM_DIRECT_YES)
-    fail (plan, "must connect and does not");
+    ph_sim_plan_fail (plan, "must connect and does not");
   if (!ready) {
     ph_sim_stack_run (stack, 10 * PH_SEC);
     if (!ph_sim_stack_is_ready (stack)
         && stack->device[0].n_failed + stack->device[1].n_failed == 0)
-      fail (plan, "does not connect and does not say so");
+      ph_sim_plan_fail (plan, "does not connect and does not say so");
     return;
   }
   for (int i = 0; i < 2 && transfers[i] != NULL; i++) {
@@ -162,7 +133,7 @@ test_drawn (void)
   }
   print_times ("links up", times);
   if (runs >= 100)
-    g_assert_cmpuint (percentile (times, 95), <=, 5 * PH_SEC);
+    g_assert_cmpuint (ph_sim_percentile (times, 95), <=, 5 * PH_SEC);
 }
 
 /* What is promised in docs/protocol.md, When something fails. */
@@ -353,7 +324,7 @@ test_poisonable (void)
     if (i % 3 == 0)
       ph_sim_stack_want (stack, i % 2 == 0 ? PH_SIM_RIGHT : PH_SIM_LEFT);
     if (!ph_sim_stack_run_ready (stack, 3 * PH_SEC))
-      fail (&plan, "poisoned");
+      ph_sim_plan_fail (&plan, "poisoned");
   }
 }
 
@@ -621,7 +592,7 @@ test_first_byte (void)
     g_array_append_val (times, took);
   }
   print_times ("first byte", times);
-  g_assert_cmpuint (percentile (times, 95), <=, 900 * PH_MSEC);
+  g_assert_cmpuint (ph_sim_percentile (times, 95), <=, 900 * PH_MSEC);
 }
 
 /* Limits of either side hold over a real line, with what the line itself has queued. */
