@@ -365,13 +365,25 @@ ph_core_network_report (PhCore *self, uint32_t command, uint32_t timeout_ms)
   ph_endpoint_set_relay_wanted (self->endpoint, ph_core_now (self), true);
 }
 
-/* A meeting point that we are about to reach may hand out STUN servers. */
+/* A meeting point that we are about to reach may hand out STUN servers; also where the last try failed and another is under
+ * way, as when a translator is found or the network has changed: that one is told as offline until it is over. */
 static bool
 may_get_servers (const PhCore *self)
 {
   for (guint i = 0; i < self->meetings->len && self->stun_addrs->len == 0; i++) {
-    if (((const PhMeeting *)self->meetings->pdata[i])->status == PH_STATUS_CONNECTING)
+    const PhMeeting *meeting = self->meetings->pdata[i];
+
+    switch (ph_rendezvous_client_state (ph_rendezvous_driver_client (meeting->driver))) {
+    case PH_RENDEZVOUS_CONNECTING:
+    case PH_RENDEZVOUS_GREETING:
+    case PH_RENDEZVOUS_LOGGING_IN:
       return true;
+    case PH_RENDEZVOUS_STOPPED:
+    case PH_RENDEZVOUS_ONLINE:
+    case PH_RENDEZVOUS_WAITING:
+    case PH_RENDEZVOUS_IS_REPLACED:
+      break;
+    }
   }
   return false;
 }
