@@ -272,16 +272,25 @@ class Desktop:
         self.xdotool('windowmove', window, x, y)
         self.xdotool('windowactivate', '--sync', window)
 
+    @staticmethod
+    def _waits(pid):
+        """Whether a program's main thread has nothing to do. On a busy machine it may have, and not get to it."""
+        stat = Path('/proc', str(pid), 'task', str(pid), 'stat').read_text(encoding='utf-8')
+        return stat.rpartition(')')[2].split()[0] == 'S'
+
     def settled_picture(self, path, window):
-        """The picture once nothing moves on it any more; after some seconds it is taken as it is."""
+        """The picture once nothing moves on it any more: the same as the one before, while its program waited for something
+        new at either end. (A frame that is to be drawn is due within a few milliseconds, less than a picture takes: until
+        it is drawn the program would have been ready to run.) What always moves is taken as it is after so many."""
+        pid = self.xdotool('getwindowpid', window)
         seen = None
         for _ in range(SETTLE_PICTURES):
+            waited = self._waits(pid)
             self.picture(path, window)
             bytes_now = subprocess.run(['convert', str(path), 'rgb:-'], capture_output=True, check=True).stdout
-            if bytes_now == seen:
+            if bytes_now == seen and waited and self._waits(pid):
                 break
             seen = bytes_now
-            time.sleep(POLL_SECONDS)
         return path
 
     def picture(self, path, window='root'):
