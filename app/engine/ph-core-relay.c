@@ -8,6 +8,8 @@
 #include "app/engine/ph-core-private.h"
 
 #define TURN_PORT 3478
+/* A number that says more is none of a time: credentials are for hours or days. */
+#define NAME_LIFE_MAX_S (366 * 24 * 3600)
 
 /* --- Streams ------------------------------------------------------------------------------------ */
 
@@ -111,6 +113,20 @@ lookup_free (gpointer data)
   g_free (lookup);
 }
 
+/* Of the REST scheme: a name that begins with the second of the Unix time at which it ends. Others do not end, as far
+ * as anybody knows. */
+static PhTime
+name_ends_at (PhCore *self, const char *username)
+{
+  const gint64 now = ph_core_unix_now ();
+  char *rest;
+  const gint64 ends = g_ascii_strtoll (username, &rest, 10);
+
+  if (rest == username || (*rest != ':' && *rest != '\0') || ends > now + NAME_LIFE_MAX_S)
+    return PH_NEVER;
+  return ph_time_add (ph_core_now (self), (PhTime)MAX (0, ends - now) * PH_SEC);
+}
+
 /* What is known is told when all names are: the order is the servers', not that of DNS's answers. */
 static void
 tell_servers (PhCore *self)
@@ -123,7 +139,10 @@ tell_servers (PhCore *self)
     if (lookup->resolve != NULL)
       return;
     for (size_t k = 0; k < lookup->n_addrs; k++) {
-      PhRelayServer server = {.addr = lookup->addrs[k]};
+      PhRelayServer server = {
+          .addr = lookup->addrs[k],
+          .expires_at = name_ends_at (self, lookup->server.username),
+      };
       const char *colon = strrchr (lookup->server.host_port, ':');
 
       server.transport = lookup->server.kind == PH_ICE_SERVER_TURN_UDP   ? PH_RELAY_UDP

@@ -146,6 +146,15 @@ ph_connector_add_candidate (PhConnector *self, PhTime now, const PhCandidate *ca
 }
 
 void
+ph_connector_leave_socket (PhConnector *self, PhTime now, uint32_t socket)
+{
+  ph_connector_advance (self, now);
+  if (self->agent != NULL)
+    ph_ice_agent_leave_socket (self->agent, now, socket);
+  ph_connector_settle (self);
+}
+
+void
 ph_connector_remove_socket (PhConnector *self, PhTime now, uint32_t socket)
 {
   const bool was_up = ph_connector_is_up (self);

@@ -126,6 +126,9 @@ void ph_connector_add_candidate (PhConnector *self, PhTime now, const PhCandidat
 /* The socket is gone: pairs and links on it end. */
 void ph_connector_remove_socket (PhConnector *self, PhTime now, uint32_t socket);
 
+/* The socket will be gone in some seconds. */
+void ph_connector_leave_socket (PhConnector *self, PhTime now, uint32_t socket);
+
 /* --- Guessing ports ------------------------------------------------------------------------------- */
 
 /* What stands before this device, and whether ports may be guessed at all. */

@@ -84,6 +84,13 @@ spread_candidate (PhEndpoint *self, PhTime now, const PhCandidate *candidate)
 }
 
 static void
+leave_socket (PhEndpoint *self, PhTime now, uint32_t socket)
+{
+  for (unsigned i = 0; i < self->peers->len; i++)
+    ph_connector_leave_socket (peer_at (self, i)->connector, now, socket);
+}
+
+static void
 drop_socket (PhEndpoint *self, PhTime now, uint32_t socket)
 {
   for (unsigned i = 0; i < self->peers->len; i++)
@@ -101,10 +108,17 @@ spread_candidates (PhEndpoint *self, PhTime now)
          || ph_tcp_gatherer_poll_event (self->tcp, &candidate))
     spread_candidate (self, now, &candidate);
   while (ph_relays_poll_event (self->relays, &event)) {
-    if (event.type == PH_RELAYS_EVENT_CANDIDATE)
+    switch (event.type) {
+    case PH_RELAYS_EVENT_CANDIDATE:
       spread_candidate (self, now, &event.candidate);
-    else
+      break;
+    case PH_RELAYS_EVENT_LEAVING:
+      leave_socket (self, now, event.socket);
+      break;
+    case PH_RELAYS_EVENT_GONE:
       drop_socket (self, now, event.socket);
+      break;
+    }
   }
 }
 

@@ -112,6 +112,12 @@ ph_relay_family (const PhRelay *self)
   return self->config.family;
 }
 
+PhTime
+ph_relay_expires_at (const PhRelay *self)
+{
+  return self->config.expires_at;
+}
+
 PhTurnState
 ph_relay_state (const PhRelay *self)
 {

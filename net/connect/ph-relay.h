@@ -30,6 +30,7 @@ typedef struct {
   PhFamily family; /* of the relayed address */
   const char *username; /* copied */
   const char *password;
+  PhTime expires_at; /* when that name ends; PH_NEVER: nobody knows */
   PhRandom random;
   const PhTrace *trace; /* borrowed */
 } PhRelayConfig;
@@ -48,6 +49,8 @@ const PhAddr *ph_relay_server (const PhRelay *self);
 uint32_t ph_relay_socket (const PhRelay *self);
 uint32_t ph_relay_relayed_socket (const PhRelay *self);
 PhFamily ph_relay_family (const PhRelay *self);
+/* When the name that the allocation was made with ends. */
+PhTime ph_relay_expires_at (const PhRelay *self);
 /* ALLOCATING until the server has answered; a stream that broke is LOST or FAILED. */
 PhTurnState ph_relay_state (const PhRelay *self);
 /* Why it ended; NONE while it lives. */

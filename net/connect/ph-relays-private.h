@@ -20,6 +20,11 @@ typedef struct {
 typedef struct {
   PhFamily family;
   PhRelay *kept; /* borrowed; NULL: none */
+  PhRelay *leaving; /* borrowed: the one before it; NULL: none */
+  PhTime leave_at; /* when that is let go */
+  bool succeeding; /* the race is for one to take the place of `kept` */
+  bool tried; /* there has been such a race */
+  PhTime wish_at; /* no wish for a socket for that before; 0: none was made */
   bool racing;
   unsigned started; /* transports of this race so far */
   PhTime next_transport_at;
@@ -59,6 +64,8 @@ ph_relays_at (const PhRelays *self, unsigned i)
 
 /* Somebody whom this slot can ask is there. */
 bool ph_relays_can_race (const PhRelays *self, const PhRelaysSlot *slot);
+/* When another allocation has to be made to take the place of the slot's, with a name that ends later. */
+PhTime ph_relays_succession_at (const PhRelays *self, const PhRelaysSlot *slot);
 /* Whoever was waited for is asked at once. */
 void ph_relays_try_at_once (PhRelays *self, PhTime now);
 /* Follows up on what has become of the allocations, and on the time. */

@@ -4,6 +4,8 @@
 
 /* RFC 8305's delay between attempts is 250 ms; twice that, since UDP is what we would rather have. */
 #define TRANSPORT_DELAY (500 * PH_MSEC)
+/* A socket that was wished for is there at once, or there is none to be had for now. */
+#define WISH_INTERVAL (5 * PH_SEC)
 /* The longest pause between races that all lost. */
 #define RETRY_MAX (60 * PH_SEC)
 
@@ -35,7 +37,7 @@ ph_relays_forget_socket (PhRelays *self, unsigned index)
            (self->n_sockets - index) * sizeof self->sockets[0]);
 }
 
-/* The server has an allocation there that we cannot end. One fresh socket at a time. */
+/* The server has an allocation there that we cannot or will not end. One fresh socket of a family at a time. */
 static void
 wish_for_fresh (PhRelays *self, const PhRelay *relay)
 {
@@ -44,7 +46,7 @@ wish_for_fresh (PhRelays *self, const PhRelay *relay)
   if (!self->wanted || socket == NULL)
     return;
   for (unsigned i = 0; i < self->n_sockets; i++) {
-    if (self->sockets[i].fresh)
+    if (self->sockets[i].fresh && self->sockets[i].addr.family == socket->addr.family)
       return;
   }
   self->fresh_wish = socket->addr;
@@ -74,10 +76,10 @@ is_contender (const PhRelay *relay)
 /* --- Ends of allocations ------------------------------------------------------------------------ */
 
 static void
-tell_gone (PhRelays *self, const PhRelay *relay)
+tell (PhRelays *self, PhRelaysEventType type, const PhRelay *relay)
 {
   const PhRelaysEvent event = {
-      .type = PH_RELAYS_EVENT_GONE,
+      .type = type,
       .socket = ph_relay_relayed_socket (relay),
   };
 
@@ -90,10 +92,15 @@ leave_slot (PhRelays *self, PhRelay *relay)
 {
   PhRelaysSlot *slot = slot_of (self, relay);
 
-  if (slot->kept != relay)
+  if (slot->leaving == relay) {
+    slot->leaving = NULL;
+  } else if (slot->kept == relay) {
+    slot->kept = NULL;
+    slot->succeeding = false; /* there is nobody to succeed to: a race as any other */
+  } else {
     return;
-  slot->kept = NULL;
-  tell_gone (self, relay);
+  }
+  tell (self, PH_RELAYS_EVENT_GONE, relay);
 }
 
 void
@@ -156,6 +163,7 @@ add_contender (PhRelays *self, PhTime now, const PhRelaysSlot *slot, const PhRel
       .family = slot->family,
       .username = server->username,
       .password = server->password,
+      .expires_at = server->expires_at,
       .random = self->random,
       .trace = &self->trace,
   };
@@ -190,6 +198,15 @@ suits (const PhRelays *self, const PhRelaysSlot *slot, const PhRelayServer *serv
   return true;
 }
 
+/* Whether an allocation with the server's name would be good for longer. The same name ends some moment later each time
+ * that it is told, since wall clocks are read by the second. */
+static bool
+outlives (const PhRelayServer *server, const PhRelay *relay)
+{
+  return server->expires_at == PH_NEVER
+         || server->expires_at > ph_time_add (ph_relay_expires_at (relay), PH_RELAYS_AHEAD);
+}
+
 static void
 start_transport (PhRelays *self, PhTime now, PhRelaysSlot *slot, PhRelayTransport transport)
 {
@@ -198,7 +215,8 @@ start_transport (PhRelays *self, PhTime now, PhRelaysSlot *slot, PhRelayTranspor
   for (unsigned s = 0; s < self->n_servers; s++) {
     const PhRelayServer *server = &self->servers[s];
 
-    if (server->transport != transport || !suits (self, slot, server))
+    if (server->transport != transport || !suits (self, slot, server)
+        || (slot->succeeding && !outlives (server, slot->kept)))
       continue;
     for (unsigned i = 0; i < self->n_sockets; i++) {
       if (n >= PH_RELAYS_CONTENDERS_MAX || self->relays->len >= PH_RELAYS_MAX)
@@ -245,6 +263,7 @@ static void
 race_lost (PhRelays *self, PhTime now, PhRelaysSlot *slot)
 {
   slot->racing = false;
+  slot->succeeding = false;
   slot->retry_at = ph_time_add (now, slot->retry_interval);
   slot->retry_interval = MIN (slot->retry_interval * 2, RETRY_MAX);
   ph_trace (&self->trace, now, "relay", "no relay to be had, why %d", (int)self->why);
@@ -254,7 +273,7 @@ race_lost (PhRelays *self, PhTime now, PhRelaysSlot *slot)
 static void
 race (PhRelays *self, PhTime now, PhRelaysSlot *slot)
 {
-  if (slot->kept != NULL || !self->wanted)
+  if ((slot->kept != NULL && !slot->succeeding) || !self->wanted)
     return;
   if (!slot->racing) {
     if (now < slot->retry_at || !ph_relays_can_race (self, slot))
@@ -280,8 +299,14 @@ race_won (PhRelays *self, PhTime now, PhRelay *relay)
   PhRelaysEvent event = {.type = PH_RELAYS_EVENT_CANDIDATE};
   char text[PH_ADDR_STRING_MAX];
 
+  if (slot->kept != NULL) {
+    slot->leaving = slot->kept;
+    slot->leave_at = ph_time_add (now, PH_RELAYS_LEAVING);
+    tell (self, PH_RELAYS_EVENT_LEAVING, slot->leaving);
+  }
   slot->kept = relay;
-  slot->racing = false;
+  slot->racing = slot->succeeding = slot->tried = false;
+  slot->wish_at = 0;
   slot->retry_at = now; /* when it is lost, at once */
   slot->retry_interval = PH_RELAYS_RETRY_MIN;
   self->why = PH_TURN_WHY_NONE;
@@ -296,6 +321,65 @@ race_won (PhRelays *self, PhTime now, PhRelay *relay)
       ph_relay_close (other, now);
   }
 }
+
+/* --- Successions -------------------------------------------------------------------------------- */
+
+static bool
+has_later_name (const PhRelays *self, const PhRelaysSlot *slot)
+{
+  for (unsigned s = 0; s < self->n_servers; s++) {
+    const PhRelayServer *server = &self->servers[s];
+
+    if (ph_addr_equal (&server->addr, ph_relay_server (slot->kept))
+        && server->transport == ph_relay_transport (slot->kept) && outlives (server, slot->kept)
+        && suits (self, slot, server))
+      return true;
+  }
+  return false;
+}
+
+PhTime
+ph_relays_succession_at (const PhRelays *self, const PhRelaysSlot *slot)
+{
+  if (slot->kept == NULL || slot->leaving != NULL || slot->tried || !self->wanted
+      || ph_relay_expires_at (slot->kept) == PH_NEVER || !has_later_name (self, slot))
+    return PH_NEVER;
+  return MAX (slot->wish_at, ph_time_since (ph_relay_expires_at (slot->kept), PH_RELAYS_AHEAD));
+}
+
+/* There is one allocation a 5-tuple: another one needs another socket. A stream is a new one. */
+static bool
+has_room (const PhRelays *self, const PhRelay *kept)
+{
+  const PhRelaysSocket *own = ph_relays_find_socket (self, ph_relay_socket (kept));
+
+  for (unsigned i = 0; own != NULL && i < self->n_sockets; i++) {
+    if (ph_addr_equal_ip (&self->sockets[i].addr, &own->addr)
+        && !is_taken (self, self->sockets[i].id, ph_relay_server (kept)))
+      return true;
+  }
+  return own == NULL;
+}
+
+static void
+succeed (PhRelays *self, PhTime now, PhRelaysSlot *slot)
+{
+  if (slot->leaving != NULL && now >= slot->leave_at)
+    ph_relays_let_go (self, now, slot->leaving);
+  if (slot->wish_at != 0 && slot->kept != NULL && has_room (self, slot->kept))
+    slot->wish_at = 0; /* the socket has come */
+  if (now < ph_relays_succession_at (self, slot))
+    return;
+  if (has_room (self, slot->kept)) {
+    slot->tried = slot->succeeding = true;
+    slot->retry_at = now;
+  } else {
+    wish_for_fresh (self, slot->kept);
+    slot->wish_at = ph_time_add (now, WISH_INTERVAL);
+  }
+}
+
+/* --- What has become of them -------------------------------------------------------------------- */
 
 /* It does not have what it was asked for (440; 420 and 442 are no better), and says the same by every transport. One
  * address is one server. */
@@ -339,9 +423,11 @@ ph_relays_settle (PhRelays *self, PhTime now)
     case PH_TURN_CLOSED:
       break;
     case PH_TURN_ALLOCATED:
-      if (slot_of (self, relay)->kept == NULL)
+      if (slot_of (self, relay)->kept == relay || slot_of (self, relay)->leaving == relay)
+        break;
+      if (slot_of (self, relay)->kept == NULL || slot_of (self, relay)->succeeding)
         race_won (self, now, relay);
-      else if (slot_of (self, relay)->kept != relay)
+      else
         ph_relay_close (relay, now); /* two came at the same moment */
       break;
     case PH_TURN_FAILED:
@@ -356,8 +442,10 @@ ph_relays_settle (PhRelays *self, PhTime now)
     }
   }
   drop_closed (self);
-  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++)
+  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++) {
+    succeed (self, now, &self->slots[i]);
     race (self, now, &self->slots[i]);
+  }
   give_sockets_back (self);
 }
 

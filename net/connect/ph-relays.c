@@ -106,6 +106,8 @@ ph_relays_set_servers (PhRelays *self, PhTime now, const PhRelayServer *servers,
   if (self->n_servers > 0)
     memcpy (self->servers, servers, self->n_servers * sizeof *servers);
   memset (self->lacks, 0, sizeof self->lacks);
+  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++)
+    self->slots[i].tried = false;
   for (guint i = 0; i < self->relays->len; i++) {
     PhRelay *relay = ph_relays_at (self, i);
 
@@ -281,30 +283,43 @@ ph_relays_handle_packet (PhRelays *self, PhTime now, const PhDatagram *in, PhRel
 }
 
 static bool
+has_address (const PhRelay *relay, const PhAddr *addr)
+{
+  const PhAddr relayed = relay != NULL ? ph_relay_relayed (relay) : (PhAddr){0};
+
+  return ph_addr_is_set (&relayed) && ph_addr_equal (&relayed, addr);
+}
+
+static bool
 is_own_address (const PhRelays *self, const PhAddr *addr)
 {
   for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++) {
-    if (self->slots[i].kept == NULL)
-      continue;
-
-    const PhAddr relayed = ph_relay_relayed (self->slots[i].kept);
-
-    if (ph_addr_equal (&relayed, addr))
+    if (has_address (self->slots[i].kept, addr) || has_address (self->slots[i].leaving, addr))
       return true;
   }
   return false;
 }
 
+static PhRelay *
+find_relayed (const PhRelays *self, uint32_t socket)
+{
+  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++) {
+    PhRelay *both[] = {self->slots[i].kept, self->slots[i].leaving};
+
+    for (unsigned k = 0; k < G_N_ELEMENTS (both); k++) {
+      if (both[k] != NULL && ph_relay_relayed_socket (both[k]) == socket)
+        return both[k];
+    }
+  }
+  return NULL;
+}
+
 bool
 ph_relays_wrap (PhRelays *self, PhTime now, PhTransmit *tx)
 {
-  for (unsigned i = 0; i < PH_RELAYS_SLOTS; i++) {
-    PhRelay *relay = self->slots[i].kept;
+  PhRelay *relay = find_relayed (self, tx->socket);
 
-    if (relay != NULL && ph_relay_relayed_socket (relay) == tx->socket)
-      return !is_own_address (self, &tx->remote) && ph_relay_wrap (relay, now, tx);
-  }
-  return false;
+  return relay != NULL && !is_own_address (self, &tx->remote) && ph_relay_wrap (relay, now, tx);
 }
 
 void
@@ -372,6 +387,9 @@ ph_relays_next_timeout (const PhRelays *self, const char **ret_why)
 
     if (slot->kept == NULL && !slot->racing && ph_relays_can_race (self, slot))
       earlier (&next, ret_why, slot->retry_at, "relays tried again");
+    if (slot->leaving != NULL)
+      earlier (&next, ret_why, slot->leave_at, "relay of an old name let go");
+    earlier (&next, ret_why, ph_relays_succession_at (self, slot), "relay's name ends soon");
     if (slot->racing && slot->started < PH_N_RELAY_TRANSPORTS)
       earlier (&next, ret_why, slot->next_transport_at, "relays tried over another transport");
   }

@@ -12,7 +12,9 @@
  *
  * There is one allocation for a socket and a server's address. One that the server keeps under another name than
  * ours (it outlives the credentials that it was made with, and refuses all others) blocks them until it runs
- * out: then the driver is asked for a fresh socket, which is given back with what was allocated from it.
+ * out: then the driver is asked for a fresh socket, which is given back with what was allocated from it. Where it is
+ * known when a name ends, and there is a later one, that is done a minute ahead: there are two allocations for a
+ * while, the older one is said to be leaving, and goes when whoever uses it had time to move.
  *
  * A relayed address is never talked to through itself. Private to net/connect. */
 
@@ -27,6 +29,10 @@
 #define PH_RELAYS_CONTENDERS_MAX 4
 /* In all: both families' races of all transports, and what is being closed. */
 #define PH_RELAYS_MAX 32
+/* How long before a name ends the next one is used; and how long what was made with the old one is kept: links move in
+ * a second where servers answer. */
+#define PH_RELAYS_AHEAD (60 * PH_SEC)
+#define PH_RELAYS_LEAVING (10 * PH_SEC)
 /* How long an allocation is kept that nobody wants: a contact that comes back at once finds it. */
 #define PH_RELAYS_LINGER (30 * PH_SEC)
 /* DNS allows names of 253 characters. */
@@ -38,6 +44,7 @@ typedef struct {
   char host[PH_RELAY_HOST_MAX]; /* what the certificate is for (TLS) */
   char username[PH_TURN_CREDENTIAL_MAX + 1];
   char password[PH_TURN_CREDENTIAL_MAX + 1];
+  PhTime expires_at; /* when the name ends; PH_NEVER: nobody knows */
 } PhRelayServer;
 
 /* A stream that the driver is to connect. */
@@ -48,6 +55,7 @@ typedef struct {
 
 typedef enum {
   PH_RELAYS_EVENT_CANDIDATE, /* `candidate` */
+  PH_RELAYS_EVENT_LEAVING, /* `socket`, a relayed one: soon, and there is another one */
   PH_RELAYS_EVENT_GONE, /* `socket`, a relayed one: nothing comes or goes any more */
 } PhRelaysEventType;
 

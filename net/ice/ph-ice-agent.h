@@ -253,6 +253,10 @@ void ph_ice_agent_allow_renomination (PhIceAgent *self);
  * minute, after which it may be nominated again. */
 void ph_ice_agent_shun (PhIceAgent *self, PhTime now, uint32_t id);
 
+/* The socket will be gone soon: pairs on it are good only while there is no other, so that there is a link on another
+ * pair before it is gone. A controlled side asks the other one to nominate another. */
+void ph_ice_agent_leave_socket (PhIceAgent *self, PhTime now, uint32_t socket);
+
 /* --- For guessed ports --------------------------------------------------------------------------- */
 
 /* A check that may be sent from and to anywhere: nothing waits for its answer. Whoever it reaches checks back.

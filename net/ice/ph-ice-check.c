@@ -64,7 +64,8 @@ send_request (PhIceAgent *self, IcePair *pair, const PhStunId *id, bool nominate
   if (nominates && self->renominates)
     ph_stun_put_u32 (&w, PH_STUN_NOMINATION, pair->nomination);
   if (!self->controlling && self->gone != 0)
-    ph_stun_put_u32 (&w, PH_STUN_NOMINATION_GONE, self->gone);
+    ph_stun_put_u32 (&w, self->leaves ? PH_STUN_NOMINATION_LEAVING : PH_STUN_NOMINATION_GONE,
+                     self->gone);
   ph_stun_put_integrity (&w, ph_slice_string (self->remote_pwd));
   ph_stun_put_fingerprint (&w);
   ice_queue (self, pair->socket, &pair->remote_addr, 0, &w);
@@ -316,7 +317,7 @@ static bool
 handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStunMessage *request)
 {
   const bool nominates = ph_stun_has (request, PH_STUN_USE_CANDIDATE);
-  uint32_t priority, nomination = 0, gone = 0;
+  uint32_t priority, nomination = 0, gone = 0, leaving = 0;
   IcePair *pair;
 
   if (ice_local_for_socket (self, ice_local_socket (in)) == NULL
@@ -347,11 +348,14 @@ handle_request (PhIceAgent *self, PhTime now, const PhDatagram *in, const PhStun
   if (self->renominates) {
     ph_stun_get_u32 (request, PH_STUN_NOMINATION, &nomination);
     ph_stun_get_u32 (request, PH_STUN_NOMINATION_GONE, &gone);
+    ph_stun_get_u32 (request, PH_STUN_NOMINATION_LEAVING, &leaving);
   }
   if (nominates && !self->controlling)
     ice_peer_nominates (self, now, pair, nomination);
   if (gone != 0 && self->controlling)
     ice_peer_left (self, now, pair, gone);
+  if (leaving != 0 && self->controlling)
+    ice_peer_leaves (self, pair, leaving);
   ice_settle (self, now);
   return true;
 }

@@ -341,6 +341,27 @@ ice_consider_nomination (PhIceAgent *self, PhTime now)
   ice_event (self, PH_ICE_EVENT_NOMINATING, best);
 }
 
+/* The controlling side would only notice by silence: every check says so until it has chosen again. */
+static void
+tell_gone (PhIceAgent *self, PhTime now, bool leaves)
+{
+  self->gone = self->followed;
+  self->leaves = leaves;
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair->state == PH_ICE_PAIR_SUCCEEDED)
+      pair->consent_at = now;
+  }
+}
+
+static void
+ask_to_leave (PhIceAgent *self, PhTime now)
+{
+  if (!self->controlling && self->renominates)
+    tell_gone (self, now, true);
+}
+
 /* Takes the pair that the controlling side has nominated. Numbers say which nomination is the last; the same
  * number from another address means that the peer's NAT has changed. A peer without numbers, as one after
  * RFC 5245, may nominate every pair and means the best (RFC 8445 §8.1.1), unless that is stale. */
@@ -358,6 +379,8 @@ follow_peer (PhIceAgent *self, PhTime now, IcePair *pair)
 
     self->followed = pair->peer_nomination;
     ice_select (self, now, pair, moved);
+    if (pair->leaving)
+      ask_to_leave (self, now);
     return;
   }
   if (self->selected == NULL || pair->priority > self->selected->priority
@@ -492,19 +515,6 @@ ph_ice_agent_heard (PhIceAgent *self, PhTime now, uint32_t connection)
   ice_settle (self, now);
 }
 
-/* The controlling side would only notice by silence: every check says so until it has chosen again. */
-static void
-tell_gone (PhIceAgent *self, PhTime now)
-{
-  self->gone = self->followed;
-  for (unsigned i = 0; i < self->pairs->len; i++) {
-    IcePair *pair = self->pairs->pdata[i];
-
-    if (pair->state == PH_ICE_PAIR_SUCCEEDED)
-      pair->consent_at = now;
-  }
-}
-
 void
 ice_peer_left (PhIceAgent *self, PhTime now, const IcePair *via, uint32_t nomination)
 {
@@ -526,6 +536,37 @@ ice_peer_left (PhIceAgent *self, PhTime now, const IcePair *via, uint32_t nomina
 }
 
 void
+ice_peer_leaves (PhIceAgent *self, const IcePair *via, uint32_t nomination)
+{
+  const IcePair *left = self->selected;
+
+  if (left == NULL || left == via || left->nomination != nomination)
+    return;
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair != via && ph_addr_equal (&pair->remote_addr, &left->remote_addr))
+      pair->shunned_until = PH_NEVER;
+  }
+}
+
+void
+ph_ice_agent_leave_socket (PhIceAgent *self, PhTime now, uint32_t socket)
+{
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    IcePair *pair = self->pairs->pdata[i];
+
+    if (pair->local->socket != socket)
+      continue;
+    pair->leaving = true;
+    pair->shunned_until = PH_NEVER;
+  }
+  if (self->selected != NULL && self->selected->leaving)
+    ask_to_leave (self, now);
+  ice_settle (self, now);
+}
+
+void
 ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
 {
   g_assert (pair->state == PH_ICE_PAIR_SUCCEEDED);
@@ -542,7 +583,7 @@ ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why)
   if (pair == self->selected) {
     self->selected = NULL;
     if (why == PH_ICE_WHY_SOCKET_GONE && !self->controlling && self->renominates)
-      tell_gone (self, now);
+      tell_gone (self, now, false);
   }
   ice_event (self, PH_ICE_EVENT_PAIR_LOST, pair);
   if (ice_pair_is_tcp (pair))

@@ -54,6 +54,7 @@ typedef struct {
   uint32_t peer_nomination; /* controlled: the highest number that came on this pair; 0: none */
   PhTime peer_nominated_at; /* the last USE-CANDIDATE */
   bool in_use;
+  bool leaving; /* its socket will be gone soon */
 
   PhTime consent_at; /* the next consent check */
   PhTime expires_at; /* PH_NEVER while answers come */
@@ -108,7 +109,8 @@ struct _PhIceAgent {
   uint32_t nomination; /* controlling: the last number given; controlled: the highest seen */
   uint32_t followed; /* controlled: the number of the selected pair */
   uint32_t
-      gone; /* controlled: of the one that went with our address, until another is selected; 0: none */
+      gone; /* controlled: of the one whose address of ours is gone, until another is selected */
+  bool leaves; /* that address is still there for a while */
   PhTime recheck_at; /* relayed: when better pairs are looked for again; PH_NEVER */
   IcePair *selected; /* borrowed from pairs, or NULL */
 
@@ -201,8 +203,9 @@ bool ice_pair_timed (const PhIceAgent *self, IcePair *pair, PhTime sample);
 void ice_pair_answered (PhIceAgent *self, PhTime now, IcePair *pair, bool nominates);
 /* The controlling peer nominates `pair`; `nomination` is the number that goes with it, 0: none. */
 void ice_peer_nominates (PhIceAgent *self, PhTime now, IcePair *pair, uint32_t nomination);
-/* On `via` the peer says that it has lost its end of the pair of this nomination. */
+/* On `via` the peer says that it has lost its end of the pair of this nomination, or is about to. */
 void ice_peer_left (PhIceAgent *self, PhTime now, const IcePair *via, uint32_t nomination);
+void ice_peer_leaves (PhIceAgent *self, const IcePair *via, uint32_t nomination);
 void ice_pair_lost (PhIceAgent *self, PhTime now, IcePair *pair, PhIceWhy why);
 void ice_consider_nomination (PhIceAgent *self, PhTime now);
 /* Valid, but to be preferred to nothing that answers. */

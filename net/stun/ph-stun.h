@@ -53,6 +53,7 @@ typedef enum {
   PH_STUN_OTHER_ADDRESS = 0x802C, /* RFC 5780 */
   PH_STUN_NOMINATION = 0xC001, /* draft-thatcher-ice-renomination, as libwebrtc numbers it */
   PH_STUN_NOMINATION_GONE = 0xC072, /* Porthole's own, see docs/protocol.md */
+  PH_STUN_NOMINATION_LEAVING = 0xC073, /* likewise */
 } PhStunAttrType;
 
 /* Bits of CHANGE-REQUEST, RFC 5780 §7.2. */

@@ -58,6 +58,7 @@ settle (Fuzz *f)
   PhTransmit tx = {.data = data, .cap = sizeof data};
   PhRelaysEvent event;
   PhRelayStream stream;
+  PhAddr wish;
   PhCandidate candidates[4];
   unsigned n = 0;
 
@@ -80,6 +81,10 @@ settle (Fuzz *f)
   }
   while (ph_relays_poll_unused (f->relays) != 0)
     g_assert (n++ <= 10000);
+  if (ph_relays_poll_fresh_wish (f->relays, &wish)) {
+    wish.port = 6000;
+    ph_relays_add_fresh_socket (f->relays, f->now, 5 + f->n_asked % 4, &wish);
+  }
   g_assert (ph_relays_candidates (f->relays, candidates, 4) <= 2);
 }
 
@@ -231,6 +236,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
         .addr = ph_addr_ipv4 (192, 0, 2, (uint8_t)(1 + i), 3478),
         .username = "ann",
         .password = "pw",
+        .expires_at = i % 2 == 0 ? PH_NEVER : 600 * PH_SEC,
     };
   }
   f.relays = ph_relays_new (&random, NULL);

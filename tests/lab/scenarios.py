@@ -4,6 +4,8 @@
 A scenario is a function that raises when something is not as it should be. Each makes its own network
 and its own people, so that they can run side by side and in any order."""
 
+import base64
+import hmac
 import json
 import os
 import pty
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from urllib.parse import quote
 
 from lab import transfer
 from matrix import CROSSING_MAX, run_cell
@@ -396,6 +399,41 @@ def await_bytes(sender, least):
 
 def await_path(sender, *kinds):
     return sender.wait_event('path', 60, lambda event: event['path'] in kinds)
+
+
+def relay_name_until(lab, seconds):
+    """coturn's REST scheme: the setting `turn` with a name that ends so many seconds from now."""
+    name = f'{int(time.time()) + seconds}:somebody'
+    password = base64.b64encode(hmac.digest(lab.turn_secret.read_text().encode(), name.encode(), 'sha1')).decode()
+    return f'turn:{quote(name, safe="")}:{quote(password, safe="")}@{lab.network.public.address}'
+
+
+@scenario()
+def relay_name_ends():
+    """The name that a relay knows a device by ends in a minute, and there is a later one: a file moves to an allocation
+    under that name, and the first one goes after it, so nobody waits."""
+    programs()
+    with Lab(Network('symmetric', 'symmetric')) as lab:
+        lab.start_coturn()
+        lab.start_rendezvous(relays=False)
+        lab.introduce()
+        for person in (lab.left, lab.right):
+            person.do('config', 'set', 'turn', f'{relay_name_until(lab, 70)} {relay_name_until(lab, 3600)}')
+        lab.network.hold('40mbit')
+        file = lab.work / 'file.bin'
+        write_random(file, 300_000_000)
+        receiver = lab.right.receive()
+        sender = lab.left.cli('send', lab.left.contact, file, '--explain')
+        await_path(sender, 'relay')
+        await_bytes(sender, 2_000_000)
+        since = time.monotonic()
+        for text in ('relayed address', 'our address is gone'):
+            sender.wait_event('explain', 40, lambda event: text in event['text'])
+        await_bytes(sender, sender.last_event('progress')['bytes'] + 2_000_000)
+        pause = longest_pause(list(receiver.events), since)
+        must(pause <= 1.5, f'{pause:.2f} s without a byte')
+        lab.network.release()
+        arrives(lab, file, receiver, sender, 60)
 
 
 @scenario()

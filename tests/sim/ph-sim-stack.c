@@ -331,7 +331,7 @@ device_nat (const PhSimDevice *device)
 }
 
 static void
-device_set_relays (PhSimDevice *device, const char *user, const char *password)
+device_set_relays (PhSimDevice *device, const char *user, const char *password, PhTime expires_at)
 {
   const PhSimStack *stack = device->stack;
   PhRelayServer servers[PH_SIM_STACK_RELAYS_MAX] = {0};
@@ -339,6 +339,7 @@ device_set_relays (PhSimDevice *device, const char *user, const char *password)
   for (unsigned i = 0; i < stack->options.relays; i++) {
     servers[i].transport = PH_RELAY_UDP;
     servers[i].addr = stack->turn[i]->view.addr;
+    servers[i].expires_at = expires_at;
     g_strlcpy (servers[i].username, user, sizeof servers[i].username);
     g_strlcpy (servers[i].password, password, sizeof servers[i].password);
     ph_sim_world_tell (stack->world, device->who, &servers[i].addr);
@@ -348,10 +349,10 @@ device_set_relays (PhSimDevice *device, const char *user, const char *password)
 }
 
 static void
-set_relays (PhSimStack *self, const char *user, const char *password)
+set_relays (PhSimStack *self, const char *user, const char *password, PhTime expires_at)
 {
   for (int who = 0; who < 2; who++) {
-    device_set_relays (&self->device[who], user, password);
+    device_set_relays (&self->device[who], user, password, expires_at);
     ph_sim_driver_settle (self->device[who].driver);
   }
 }
@@ -359,13 +360,13 @@ set_relays (PhSimStack *self, const char *user, const char *password)
 void
 ph_sim_stack_set_relay_password (PhSimStack *self, const char *password)
 {
-  set_relays (self, PH_SIM_TURN_USER, password);
+  set_relays (self, PH_SIM_TURN_USER, password, PH_NEVER);
 }
 
 void
-ph_sim_stack_renew_relay_credentials (PhSimStack *self)
+ph_sim_stack_renew_relay_credentials (PhSimStack *self, PhTime expires_at)
 {
-  set_relays (self, PH_SIM_TURN_RENEWED_USER, PH_SIM_TURN_PASSWORD);
+  set_relays (self, PH_SIM_TURN_RENEWED_USER, PH_SIM_TURN_PASSWORD, expires_at);
 }
 
 static void
@@ -400,7 +401,10 @@ device_start_endpoint (PhSimDevice *device)
   device_open_sockets (device);
   ph_endpoint_set_stun_servers (device->base.endpoint, ph_sim_now (world->sim), servers,
                                 ph_addr_is_set (&world->ip6[device->who]) ? 2 : 1);
-  device_set_relays (device, PH_SIM_TURN_USER, PH_SIM_TURN_PASSWORD);
+  device_set_relays (device, PH_SIM_TURN_USER, PH_SIM_TURN_PASSWORD,
+                     device->stack->options.relay_names_end_at != 0
+                         ? device->stack->options.relay_names_end_at
+                         : PH_NEVER);
   if (device->stack->options.guesses) {
     const PhPunchNat nat = device_nat (device);
 

@@ -49,6 +49,7 @@ typedef struct {
   bool signals_twice; /* a rendezvous that repeats what it is not sure of */
   bool guesses; /* both know their NATs, and may guess ports */
   unsigned relays; /* TURN servers on the internet; both devices know them all */
+  PhTime relay_names_end_at; /* of the first credentials; 0: nobody knows */
   bool relays_ipv6; /* they have IPv6 addresses, and relay IPv6 */
   PhTrace trace; /* of the left device; NULL `event`: PH_SIM_TRACE in the environment counts */
 } PhSimStackOptions;
@@ -76,8 +77,8 @@ PhPeerTransfer *ph_sim_stack_send_one (PhSimStack *self, PhSimWho from, uint64_t
 
 /* What both devices give to the TURN servers from now on. */
 void ph_sim_stack_set_relay_password (PhSimStack *self, const char *password);
-/* Likewise, under another name: renewed before the old ones end. */
-void ph_sim_stack_renew_relay_credentials (PhSimStack *self);
+/* Likewise, under another name: renewed before the old ones end. PH_NEVER: nobody knows when these end. */
+void ph_sim_stack_renew_relay_credentials (PhSimStack *self, PhTime expires_at);
 
 void ph_sim_stack_run (PhSimStack *self, PhTime interval);
 /* Until the transfer is over, for the sender; false if that takes longer than `interval`. */

@@ -310,7 +310,7 @@ test_credentials_renewed (void)
   PhSimTurnView *turn = &scene.stack->turn[0]->view;
 
   scene_send_until (&scene, 3000000, 500000);
-  ph_sim_stack_renew_relay_credentials (scene.stack);
+  ph_sim_stack_renew_relay_credentials (scene.stack, PH_NEVER);
   ph_sim_stack_run (scene.stack, 300 * PH_MSEC);
   turn->expired = true;
   scene_finish (&scene, 20 * PH_SEC, 0);
@@ -360,7 +360,7 @@ test_strict_credentials (void)
   turn->strict = true;
   scene_send (&scene, 500000);
   scene_finish (&scene, 10 * PH_SEC, 0);
-  ph_sim_stack_renew_relay_credentials (scene.stack);
+  ph_sim_stack_renew_relay_credentials (scene.stack, PH_NEVER);
   turn->expired = true;
   /* Permissions are refreshed, and refused, after four minutes. */
   absence = longest_absence (&scene, 700 * PH_SEC);
@@ -372,6 +372,45 @@ test_strict_credentials (void)
   check_kind (&scene, PH_PATH_RELAY);
   for (int who = 0; who < 2; who++)
     g_assert_cmpuint (scene.stack->device[who].fresh_sockets, ==, 1);
+  scene_send (&scene, 500000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+}
+
+/* Where it is known when the names end, that server's refusals are not waited for: there is another allocation, and a
+ * link through it, before. */
+static void
+test_strict_credentials_ahead (void)
+{
+  const PhTime end = PH_SIM_START + 150 * PH_SEC;
+  const PhSimStackOptions options = {.relays = 1, .relay_names_end_at = end};
+  g_auto (Scene) scene = {
+      .plan = {.seed = ph_test_seed (), .side = {{&symmetric}, {&symmetric}}, .line = CALM_LINES}};
+  PhSimTurnView *turn;
+  PhTime absence;
+
+  scene.world = ph_sim_world_new (&scene.plan);
+  scene.stack = ph_sim_stack_new (scene.world, &options);
+  turn = &scene.stack->turn[0]->view;
+  turn->strict = true;
+  scene_send (&scene, 500000);
+  scene_finish (&scene, 10 * PH_SEC, 0);
+  ph_sim_stack_renew_relay_credentials (scene.stack, end + 1000 * PH_SEC);
+  ph_sim_stack_run (scene.stack, 60 * PH_SEC);
+  g_assert_cmpuint (turn->allocated, ==, 2);
+
+  absence = longest_absence (&scene, PH_RELAYS_AHEAD + 30 * PH_SEC);
+  g_test_message ("no link for %" G_GUINT64_FORMAT " ms, %u refusals", absence / PH_MSEC,
+                  turn->refused);
+  g_assert_cmpuint (absence, <=, 50 * PH_MSEC);
+  g_assert_cmpuint (ph_sim_now (scene.world->sim), >, end);
+  turn->expired = true;
+  absence = longest_absence (&scene, 700 * PH_SEC);
+  g_assert_cmpuint (absence, <=, 50 * PH_MSEC);
+  g_assert_cmpuint (turn->allocated, ==, 4);
+  g_assert_cmpuint (turn->allocations, ==, 2);
+  g_assert_cmpuint (turn->foreign, ==, 0);
+  g_assert_cmpuint (turn->refused, ==, 0);
+  check_kind (&scene, PH_PATH_RELAY);
   scene_send (&scene, 500000);
   scene_finish (&scene, 10 * PH_SEC, 0);
 }
@@ -596,6 +635,7 @@ main (int argc, char **argv)
   g_test_add_func ("/relay-sim/wrong-credentials", test_wrong_credentials);
   g_test_add_func ("/relay-sim/credentials-renewed", test_credentials_renewed);
   g_test_add_func ("/relay-sim/strict-credentials", test_strict_credentials);
+  g_test_add_func ("/relay-sim/strict-credentials-ahead", test_strict_credentials_ahead);
   g_test_add_func ("/relay-sim/full", test_full);
   g_test_add_func ("/relay-sim/stun-silent", test_stun_silent);
   g_test_add_func ("/relay-sim/all-candidates-false", test_all_candidates_false);

@@ -47,6 +47,7 @@ add_server (Rig *t, const char *address)
         .host = "relay.lab",
         .username = USER,
         .password = PASSWORD,
+        .expires_at = PH_NEVER,
     };
     if (transport == PH_RELAY_TLS)
       server->addr.port = 443;
@@ -174,6 +175,20 @@ check_families (const Rig *t, bool ipv4, bool ipv6)
   g_assert_cmpint (has6, ==, ipv6);
 }
 
+/* The next event; socket 0: there is none. */
+static void
+check_told (Rig *t, PhRelaysEventType type, uint32_t socket)
+{
+  PhRelaysEvent event;
+
+  g_assert_cmpint (ph_relays_poll_event (t->relays, &event), ==, socket != 0);
+  if (socket == 0)
+    return;
+  g_assert_cmpint (event.type, ==, type);
+  g_assert_cmpuint (type == PH_RELAYS_EVENT_CANDIDATE ? event.candidate.socket : event.socket, ==,
+                    socket);
+}
+
 static void
 test_both_families (void)
 {
@@ -260,6 +275,66 @@ test_no_such_family_late (void)
   ph_relays_free (t.relays);
 }
 
+/* A name ends, and there is a later one: another allocation is made a minute ahead, from another socket, and the first
+ * one stays until links have moved. Names that end no later are no use. */
+static void
+test_name_ends (void)
+{
+  const PhTime end = 100 * PH_SEC + 300 * PH_SEC;
+  PhCandidate before, after, other;
+  PhAddr wish;
+  Rig t;
+
+  rig_init (&t);
+  add_server (&t, "192.0.2.1:3478");
+  for (size_t i = 0; i < t.n_servers; i++)
+    t.servers[i].expires_at = end;
+  rig_begin (&t);
+  run (&t, 10 * PH_SEC);
+  g_assert_cmpuint (ph_relays_candidates (t.relays, &before, 1), ==, 1);
+  for (size_t i = 0; i < t.n_servers; i++)
+    t.servers[i].expires_at = end + PH_SEC;
+  ph_relays_set_servers (t.relays, t.now, t.servers, t.n_servers);
+  run (&t, 260 * PH_SEC);
+  g_assert_false (ph_relays_poll_fresh_wish (t.relays, &wish));
+  g_assert_cmpuint (t.now, >, end - PH_RELAYS_AHEAD);
+
+  for (size_t i = 0; i < t.n_servers; i++)
+    t.servers[i].expires_at = end + 3600 * PH_SEC;
+  ph_relays_set_servers (t.relays, t.now, t.servers, t.n_servers);
+  run (&t, PH_SEC);
+  g_assert_true (ph_relays_poll_fresh_wish (t.relays, &wish));
+  run (&t, 20 * PH_SEC); /* no socket to be had */
+  g_assert_true (ph_relays_poll_fresh_wish (t.relays, &wish));
+  wish.port = 6000;
+  ph_relays_add_fresh_socket (t.relays, t.now, 3, &wish);
+  run (&t, PH_SEC);
+  g_assert_cmpuint (t.asked[0], ==, 2);
+  g_assert_cmpuint (t.streams, ==, 0);
+  g_assert_cmpuint (ph_relays_candidates (t.relays, &after, 1), ==, 1);
+  g_assert_cmpuint (after.socket, !=, before.socket);
+  check_told (&t, PH_RELAYS_EVENT_CANDIDATE, before.socket);
+  check_told (&t, PH_RELAYS_EVENT_LEAVING, before.socket);
+  check_told (&t, PH_RELAYS_EVENT_CANDIDATE, after.socket);
+  check_told (&t, PH_RELAYS_EVENT_GONE, 0);
+  run (&t, PH_RELAYS_LEAVING);
+  check_told (&t, PH_RELAYS_EVENT_GONE, before.socket);
+
+  /* Once is enough, until that name ends too; its own socket is free again then. */
+  run (&t, 3000 * PH_SEC);
+  g_assert_cmpuint (t.asked[0], ==, 2);
+  g_assert_cmpuint (ph_relays_candidates (t.relays, &other, 1), ==, 1);
+  g_assert_cmpuint (other.socket, ==, after.socket);
+  for (size_t i = 0; i < t.n_servers; i++)
+    t.servers[i].expires_at = PH_NEVER;
+  ph_relays_set_servers (t.relays, t.now, t.servers, t.n_servers);
+  run (&t, 700 * PH_SEC);
+  g_assert_cmpuint (t.asked[0], ==, 3);
+  g_assert_false (ph_relays_poll_fresh_wish (t.relays, &wish));
+  check_told (&t, PH_RELAYS_EVENT_LEAVING, after.socket);
+  ph_relays_free (t.relays);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -268,5 +343,6 @@ main (int argc, char **argv)
   g_test_add_func ("/relays/no-such-family", test_no_such_family);
   g_test_add_func ("/relays/another-server", test_another_server);
   g_test_add_func ("/relays/no-such-family-late", test_no_such_family_late);
+  g_test_add_func ("/relays/name-ends", test_name_ends);
   return g_test_run ();
 }
