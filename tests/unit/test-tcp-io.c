@@ -355,8 +355,10 @@ test_no_descriptors (void)
   g_assert_cmpuint (ph_tcp_n_connections (a.tcp), ==, 1);
 
   g_timeout_add_once (600, set_true, &over);
-  for (; !over; rounds++)
+  while (!over) {
     g_main_context_iteration (NULL, TRUE);
+    rounds++;
+  }
   g_assert_cmpuint (rounds, <, 20);
   g_assert_cmpuint (b.n_accepted, ==, 0);
 
