@@ -109,23 +109,6 @@ retire_surplus (PhIceAgent *self, PhTime now)
   }
 }
 
-/* No better pair is to be expected: none is open, and either all candidates are known or this one is
- * as direct as can be. */
-static bool
-is_final (const PhIceAgent *self, const IcePair *best)
-{
-  for (unsigned i = 0; i < self->pairs->len; i++) {
-    const IcePair *pair = self->pairs->pdata[i];
-
-    if (pair == best)
-      break;
-    if (pair->state != PH_ICE_PAIR_FAILED)
-      return false;
-  }
-  return (self->local_ended && self->remote_ended)
-         || (best->seen.type == PH_CANDIDATE_HOST && best->remote->type == PH_CANDIDATE_HOST);
-}
-
 static void
 nominate (PhIceAgent *self, PhTime now, IcePair *pair)
 {
@@ -307,6 +290,25 @@ ph_ice_agent_shun (PhIceAgent *self, PhTime now, uint32_t id)
 }
 
 /* --- Nomination --------------------------------------------------------------------------------- */
+
+/* No better pair is to be expected: on a LAN TCP is the best there is, whatever is open yet; else none is, and either
+ * all candidates are known or this one is as direct as can be. */
+static bool
+is_final (const PhIceAgent *self, const IcePair *best)
+{
+  if (kind_of (best) == PH_PATH_LAN && ice_pair_is_tcp (best) && is_worth_tcp (best))
+    return true;
+  for (unsigned i = 0; i < self->pairs->len; i++) {
+    const IcePair *pair = self->pairs->pdata[i];
+
+    if (pair == best)
+      break;
+    if (pair->state != PH_ICE_PAIR_FAILED)
+      return false;
+  }
+  return (self->local_ended && self->remote_ended)
+         || (best->seen.type == PH_CANDIDATE_HOST && best->remote->type == PH_CANDIDATE_HOST);
+}
 
 void
 ice_consider_nomination (PhIceAgent *self, PhTime now)

@@ -126,6 +126,7 @@ typedef struct {
   PhPath path[2];
   PhRandomSeeded seeded;
   PhRandom random;
+  PhTime delay; /* one way */
   uint8_t *out;
 } World;
 
@@ -203,14 +204,14 @@ do_op (World *w, unsigned who, const PhConnectionOp *op)
     }
     g_array_append_val (w->ends[who], fresh);
     w->n_syns++;
-    launch (w, FLY_SYN, !who, DELAY)->from_id = op->socket;
+    launch (w, FLY_SYN, !who, w->delay)->from_id = op->socket;
     return;
   }
   if (end == NULL)
     return;
   end->dead = true;
   if (end->other != 0)
-    tell (w, !who, PH_CONNECTION_CLOSED, end->other, DELAY);
+    tell (w, !who, PH_CONNECTION_CLOSED, end->other, w->delay);
 }
 
 static void
@@ -224,18 +225,18 @@ syn_arrives (World *w, unsigned to, uint32_t from_id)
   if (ours != NULL && ours->other == 0) { /* simultaneous open */
     ours->other = theirs->id;
     theirs->other = ours->id;
-    tell (w, to, PH_CONNECTION_OPENED, ours->id, DELAY);
-    tell (w, !to, PH_CONNECTION_OPENED, theirs->id, DELAY);
+    tell (w, to, PH_CONNECTION_OPENED, ours->id, w->delay);
+    tell (w, !to, PH_CONNECTION_OPENED, theirs->id, w->delay);
   } else if (ours == NULL && w->open) {
     const End fresh = {.id = ++w->next_id[to], .other = from_id};
 
     g_array_append_val (w->ends[to], fresh);
     theirs->other = fresh.id;
-    tell (w, to, PH_CONNECTION_ACCEPTED, fresh.id, DELAY);
-    tell (w, !to, PH_CONNECTION_OPENED, from_id, DELAY);
+    tell (w, to, PH_CONNECTION_ACCEPTED, fresh.id, w->delay);
+    tell (w, !to, PH_CONNECTION_OPENED, from_id, w->delay);
   } else if (w->refuses) {
     theirs->dead = true;
-    tell (w, !to, PH_CONNECTION_REFUSED, from_id, DELAY);
+    tell (w, !to, PH_CONNECTION_REFUSED, from_id, w->delay);
   } else {
     launch (w, FLY_SYN, to, PH_SEC)->from_id = from_id; /* the kernel repeats it */
   }
@@ -298,7 +299,7 @@ settle (World *w, unsigned who)
   while (ph_endpoint_poll_connection (w->endpoint[who], &op))
     do_op (w, who, &op);
   while (ph_endpoint_poll_transmit (w->endpoint[who], w->now, &tx)) {
-    Fly *fly = launch (w, FLY_BYTES, !who, DELAY);
+    Fly *fly = launch (w, FLY_BYTES, !who, w->delay);
 
     fly->from_id = tx.socket;
     fly->bytes = g_bytes_new (tx.data, tx.len);
@@ -361,14 +362,14 @@ run (World *w, PhTime span, bool (*done) (World *w))
 }
 
 static void
-world_init (World *w, const char *name)
+world_init_at (World *w, const char *name, const PhAddr *left, const PhAddr *right)
 {
-  *w = (World){.now = 100 * PH_SEC};
+  *w = (World){.now = 100 * PH_SEC, .delay = DELAY};
   w->random = ph_test_random (&w->seeded, name);
   w->flying = g_ptr_array_new_with_free_func (fly_free);
   w->out = g_malloc (PH_TRANSMIT_MAX);
-  w->addr[0] = ph_addr_ipv4 (192, 0, 2, 1, 5000);
-  w->addr[1] = ph_addr_ipv4 (198, 51, 100, 1, 6000);
+  w->addr[0] = *left;
+  w->addr[1] = *right;
   for (unsigned i = 0; i < 2; i++) {
     uint8_t seed[PH_TLS_SEED_LEN];
     PhEndpointConfig config = {.random = w->random};
@@ -383,6 +384,15 @@ world_init (World *w, const char *name)
     w->endpoint[i] = ph_endpoint_new (&config);
     g_assert_true (ph_endpoint_add_port (w->endpoint[i], w->now, PORT_ID, &w->addr[i]));
   }
+}
+
+static void
+world_init (World *w, const char *name)
+{
+  const PhAddr left = ph_addr_ipv4 (192, 0, 2, 1, 5000);
+  const PhAddr right = ph_addr_ipv4 (198, 51, 100, 1, 6000);
+
+  world_init_at (w, name, &left, &right);
 }
 
 static void
@@ -427,6 +437,26 @@ test_open (void)
   run (&w, 60 * PH_SEC, NULL);
   check_tcp (&w);
   g_assert_cmpuint (w.n_syns, <=, 4);
+  world_clear (&w);
+}
+
+/* On a LAN nothing is better than TCP: that UDP might yet answer, which it does not, is no reason to wait. */
+static void
+test_lan_without_udp (void)
+{
+  const PhAddr left = ph_addr_ipv4 (10, 0, 0, 1, 5000), right = ph_addr_ipv4 (10, 0, 0, 2, 6000);
+  World w;
+
+  world_init_at (&w, "lan", &left, &right);
+  w.delay = PH_MSEC;
+  w.open = true;
+  for (unsigned i = 0; i < 2; i++)
+    g_assert_true (ph_endpoint_add_socket (w.endpoint[i], w.now, PORT_ID + 1, &w.addr[i]));
+  want (&w, 0);
+  g_assert_true (run (&w, 5 * PH_SEC, both_ready));
+  g_test_message ("%" G_GUINT64_FORMAT " ms", (w.now - 100 * PH_SEC) / PH_MSEC);
+  g_assert_cmpuint (w.now - 100 * PH_SEC, <=, 100 * PH_MSEC);
+  check_tcp (&w);
   world_clear (&w);
 }
 
@@ -572,6 +602,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tcp/frames", test_frames);
   g_test_add_func ("/tcp/frames-broken", test_frames_broken);
   g_test_add_func ("/tcp/open", test_open);
+  g_test_add_func ("/tcp/lan-without-udp", test_lan_without_udp);
   g_test_add_func ("/tcp/silent-routers", test_silent_routers);
   g_test_add_func ("/tcp/refusing-routers", test_refusing_routers);
   g_test_add_func ("/tcp/reset", test_reset);
