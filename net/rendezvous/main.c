@@ -9,7 +9,9 @@
 #include "net/rendezvous/ph-rooms-edge.h"
 #include "net/signal/ph-rendezvous-ice.h"
 
+#include <errno.h>
 #include <glib-unix.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +20,8 @@
 #define EXIT_USAGE 2
 /* How long clients have to take their goodbye. */
 #define GOODBYE_MS 2000
-/* Descriptors that are not connections. */
-#define DESCRIPTORS_SPARE 64
+/* Descriptors that are not for connections: knocks under way, and the program's own. */
+#define DESCRIPTORS_SPARE (PH_ROOMS_KNOCKS_MAX + 32)
 
 typedef struct {
   char *listen;
@@ -171,20 +173,33 @@ log_event (void *user, PhTime now, const char *module, const char *line)
   fprintf (stderr, "%s %s\n", text, line);
 }
 
-/* As many connections as the system lets us hold. */
-static unsigned
-raise_descriptor_limit (void)
+/* As many as the system lets us have. */
+static bool
+raise_descriptor_limit (unsigned *ret_limit)
 {
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
-    return 0;
+    return complain ("cannot find out how many descriptors there may be: %s", g_strerror (errno));
   limit.rlim_cur = limit.rlim_max;
-  setrlimit (RLIMIT_NOFILE, &limit);
-  if (getrlimit (RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * DESCRIPTORS_SPARE)
-    return 0;
-  /* The edge holds up to twice as many sockets as connections. */
-  return (unsigned)MIN ((limit.rlim_cur - DESCRIPTORS_SPARE) / 2, PH_ROOMS_CONNECTIONS_MAX);
+  setrlimit (RLIMIT_NOFILE, &limit); /* else it stays as it is */
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < 2 * DESCRIPTORS_SPARE)
+    return complain ("%u descriptors are needed at least (ulimit -n, LimitNOFILE=)",
+                     2 * DESCRIPTORS_SPARE);
+  *ret_limit = (unsigned)MIN (limit.rlim_cur, INT_MAX);
+  return true;
+}
+
+static void
+tell_room (const PhRoomsEdge *edge, unsigned descriptors)
+{
+  const unsigned max = ph_rooms_edge_connections_max (edge);
+
+  if (max < PH_ROOMS_CONNECTIONS_MAX)
+    complain (
+        "there is room for %u connections; for more, up to %u, raise the limit of descriptors, "
+        "which is %u (ulimit -n, LimitNOFILE=)",
+        max, PH_ROOMS_CONNECTIONS_MAX, descriptors);
 }
 
 /* What to print where the address listened on is none that one can dial: the first that is. */
@@ -307,6 +322,7 @@ main (int argc, char **argv)
   g_autoptr (GTlsCertificate) certificate = NULL;
   g_autoptr (GError) error = NULL;
   PhRoomsEdgeConfig config = {0};
+  unsigned descriptors;
 
   setlocale (LC_ALL, "");
   if (!parse_options (&argc, &argv, &options))
@@ -329,6 +345,8 @@ main (int argc, char **argv)
     return EXIT_USAGE;
   if (!read_turn_secret (&options, &turn_secret) || !read_certificate (&options, &certificate))
     return EXIT_FAILURE;
+  if (!raise_descriptor_limit (&descriptors))
+    return EXIT_FAILURE;
   if (options.turn_uris != NULL && turn_secret == NULL)
     complain ("without --turn-secret-file the TURN servers are handed out without credentials");
 
@@ -343,6 +361,7 @@ main (int argc, char **argv)
 
   config.certificate = certificate;
   config.no_knocks = options.no_knocks;
+  config.descriptors_max = descriptors - DESCRIPTORS_SPARE;
   config.rooms = (PhRoomsConfig){
       .random = ph_system_random (),
       .trace = {log_event, NULL},
@@ -352,7 +371,6 @@ main (int argc, char **argv)
       .turn_secret = turn_secret,
       .unix_time = unix_time,
       .per_address_max = (unsigned)options.per_address_max,
-      .connections_max = raise_descriptor_limit (),
   };
 
   g_autoptr (PhRoomsEdge) edge = ph_rooms_edge_new (&config, &error);
@@ -364,6 +382,7 @@ main (int argc, char **argv)
                   : error->message);
     return EXIT_FAILURE;
   }
+  tell_room (edge, descriptors);
   print_address (edge, origins, certificate);
   return serve (edge);
 }

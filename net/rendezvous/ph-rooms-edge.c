@@ -6,6 +6,7 @@
 #include "net/io/ph-timer.h"
 #include "net/rendezvous/ph-bounded-stream.h"
 #include "net/rendezvous/ph-knocker.h"
+#include "net/rendezvous/ph-shards.h"
 
 #include <libsoup/soup.h>
 #include <netinet/in.h>
@@ -21,12 +22,16 @@
 #define PAYLOAD_MAX (2 * PH_RENDEZVOUS_FRAME_MAX)
 /* What may come before a message is complete, however it is cut into frames. */
 #define UNDELIVERED_MAX (4 * PH_RENDEZVOUS_FRAME_MAX)
-/* Sockets that are not WebSockets yet, for each that may become one. */
+/* Sockets for each connection that there may be: as many again may not be WebSockets yet. */
 #define RAW_FACTOR 2
+/* New ones that the kernel holds for us: after a restart everybody comes at once. It may allow fewer (somaxconn). */
+#define BACKLOG 1024
 
 /* Sockets that are open, of each address. Shared with them: libsoup may hold one for a moment longer than
  * the edge lives. */
 typedef struct {
+  GThread *thread; /* borrowed; whose all of this is */
+  GMainContext *context; /* owned; its default one */
   GHashTable *per_address; /* PhAddr without port -> count */
   unsigned total;
 } RawTable;
@@ -38,18 +43,23 @@ struct _PhRoomsEdge {
   GTlsCertificate *certificate; /* owned, or NULL */
   PhTimer *timer; /* owned */
   PhKnocker *knocker; /* owned; NULL: devices are not connected to */
+  PhShards *shards; /* owned; where the connections run */
   PhAddr local;
   uint64_t next_id;
   GHashTable *conns; /* id -> Conn, owned */
   RawTable *raw; /* a reference */
   unsigned per_address_max;
   unsigned connections_max;
+  unsigned sockets_max;
+  bool is_full; /* the log knows that no more sockets are taken */
+  PhTrace trace;
   bool settling;
 };
 
 typedef struct {
   PhRoomsEdge *edge; /* borrowed */
   uint64_t id;
+  PhShard *shard; /* borrowed; the stream below is a member */
   SoupWebsocketConnection *socket; /* owned */
   PhBoundedStream *stream; /* owned */
 } Conn;
@@ -76,10 +86,13 @@ static void
 conn_free (void *data)
 {
   Conn *conn = data;
+  PhShard *shard = conn->shard;
 
+  ph_shard_enter (shard);
   g_signal_handlers_disconnect_by_data (conn->socket, conn);
   g_object_unref (conn->socket);
   g_object_unref (conn->stream);
+  ph_shard_exit (shard);
   g_free (conn);
 }
 
@@ -88,14 +101,15 @@ on_message (SoupWebsocketConnection *socket, int type, GBytes *bytes, void *user
 {
   Conn *conn = user;
   PhRoomsEdge *self = conn->edge;
+  const PhTime now = ph_clock_now ();
   gsize len;
   const void *data = g_bytes_get_data (bytes, &len);
 
   ph_bounded_stream_grant (conn->stream);
   if (type == SOUP_WEBSOCKET_DATA_TEXT)
-    ph_rooms_handle_text (self->rooms, ph_clock_now (), conn->id, ph_slice (data, len));
+    ph_rooms_handle_text (self->rooms, now, conn->id, ph_slice (data, len));
   else
-    ph_rooms_handle_bad_frame (self->rooms, ph_clock_now (), conn->id, PH_RENDEZVOUS_UNSUPPORTED);
+    ph_rooms_handle_bad_frame (self->rooms, now, conn->id, PH_RENDEZVOUS_UNSUPPORTED);
   settle (self);
 }
 
@@ -161,6 +175,7 @@ on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
 
   conn->edge = self;
   conn->id = self->next_id++;
+  conn->shard = g_object_get_data (G_OBJECT (remote), "ph-shard");
   conn->socket = g_object_ref (socket);
   conn->stream = g_object_ref (stream);
   g_hash_table_insert (self->conns, &conn->id, conn);
@@ -203,13 +218,17 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 
 typedef struct {
   RawTable *table; /* a reference */
+  PhShard *shard; /* of which it is a member */
   PhAddr address;
 } Raw;
 
 static void
 raw_table_clear (void *data)
 {
-  g_hash_table_unref (((RawTable *)data)->per_address);
+  RawTable *table = data;
+
+  g_main_context_unref (table->context);
+  g_hash_table_unref (table->per_address);
 }
 
 static unsigned
@@ -218,8 +237,8 @@ raw_count (const RawTable *table, const PhAddr *address)
   return GPOINTER_TO_UINT (g_hash_table_lookup (table->per_address, address));
 }
 
-static void
-on_raw_gone (void *data, GObject *gone)
+static gboolean
+forget_raw (void *data)
 {
   Raw *raw = data;
   const unsigned n = raw_count (raw->table, &raw->address);
@@ -232,21 +251,78 @@ on_raw_gone (void *data, GObject *gone)
   else
     g_hash_table_insert (raw->table->per_address, g_memdup2 (&raw->address, sizeof raw->address),
                          GUINT_TO_POINTER (n - 1));
+  ph_shard_leave (raw->shard);
   g_rc_box_release_full (raw->table, raw_table_clear);
   g_free (raw);
+  return G_SOURCE_REMOVE;
 }
 
 static void
-count_raw (RawTable *table, const PhAddr *address, GSocket *socket)
+on_raw_gone (void *data, GObject *gone)
+{
+  Raw *raw = data;
+
+  if (raw->table->thread == g_thread_self ()) {
+    forget_raw (raw);
+    return;
+  }
+
+  /* GIO ends TLS in a thread of its own, which may be the last to let go of the socket. */
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_callback (source, forget_raw, raw, NULL);
+  g_source_attach (source, raw->table->context);
+}
+
+static void
+count_raw (RawTable *table, const PhAddr *address, GSocket *socket, PhShard *shard)
 {
   Raw *raw = g_new0 (Raw, 1);
 
   raw->table = g_rc_box_acquire (table);
+  raw->shard = shard;
   raw->address = *address;
   table->total++;
   g_hash_table_insert (table->per_address, g_memdup2 (address, sizeof *address),
                        GUINT_TO_POINTER (raw_count (table, address) + 1));
   g_object_weak_ref (G_OBJECT (socket), on_raw_gone, raw);
+}
+
+/* libsoup and GIO take the connection over, in its shard. */
+static void
+hand_over (PhRoomsEdge *self, GSocketConnection *connection, GSocketAddress *local,
+           GSocketAddress *remote)
+{
+  g_autoptr (GIOStream) stream = g_object_ref (G_IO_STREAM (connection));
+  g_autoptr (PhBoundedStream) bounded = NULL;
+
+  if (self->certificate != NULL) {
+    GIOStream *tls = g_tls_server_connection_new (stream, self->certificate, NULL);
+
+    if (tls == NULL)
+      return;
+    g_object_unref (stream);
+    stream = tls;
+  }
+  bounded = ph_bounded_stream_new (stream, UNDELIVERED_MAX);
+  /* Not owned: the stream holds libsoup's connection and so the address. */
+  g_object_set_data (G_OBJECT (remote), "ph-stream", bounded);
+  soup_server_accept_iostream (self->server, G_IO_STREAM (bounded), local, remote, NULL);
+}
+
+/* Whether there is room for another socket at all. */
+static bool
+has_room (PhRoomsEdge *self)
+{
+  const bool room = self->raw->total < self->sockets_max;
+
+  /* Said once, until there is some room again: a flood of sockets shall not be one of lines. */
+  if (!room && !self->is_full)
+    ph_trace (&self->trace, ph_clock_now (), "edge",
+              "%u sockets are open, no more are taken until some end", self->raw->total);
+  if (!room || self->raw->total < self->sockets_max / 8 * 7)
+    self->is_full = !room;
+  return room;
 }
 
 static gboolean
@@ -256,36 +332,24 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
   GSocket *socket = g_socket_connection_get_socket (connection);
   g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
   g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
-  g_autoptr (GIOStream) stream = g_object_ref (G_IO_STREAM (connection));
   PhAddr address = to_addr (remote);
+  PhShard *shard;
 
   address.port = 0;
   address.scope = 0;
-  if (local == NULL || !ph_addr_is_set (&address)
-      || self->raw->total >= RAW_FACTOR * self->connections_max
+  if (local == NULL || !ph_addr_is_set (&address) || !has_room (self)
       || raw_count (self->raw, &address) >= RAW_FACTOR * self->per_address_max)
     return TRUE; /* dropped without a word: whoever holds so many is not reading them */
-  count_raw (self->raw, &address, socket);
+  shard = ph_shards_join (self->shards, g_socket_get_fd (socket));
+  count_raw (self->raw, &address, socket, shard);
   g_socket_set_timeout (socket, UPGRADE_MAX_S);
   g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
   /* The address stays with the message, and so does what hangs on it. */
   g_object_set_data_full (G_OBJECT (remote), "ph-socket", g_object_ref (socket), g_object_unref);
-
-  if (self->certificate != NULL) {
-    GIOStream *tls = g_tls_server_connection_new (stream, self->certificate, NULL);
-
-    if (tls == NULL)
-      return TRUE;
-    g_object_unref (stream);
-    stream = tls;
-  }
-
-  PhBoundedStream *bounded = ph_bounded_stream_new (stream, UNDELIVERED_MAX);
-
-  /* Not owned: the stream holds libsoup's connection and so the address. */
-  g_object_set_data (G_OBJECT (remote), "ph-stream", bounded);
-  soup_server_accept_iostream (self->server, G_IO_STREAM (bounded), local, remote, NULL);
-  g_object_unref (bounded);
+  g_object_set_data (G_OBJECT (remote), "ph-shard", shard);
+  ph_shard_enter (shard);
+  hand_over (self, connection, local, remote);
+  ph_shard_exit (shard);
   return TRUE;
 }
 
@@ -299,10 +363,15 @@ put_out (PhRoomsEdge *self, const PhRoomsOutput *output)
   if (conn == NULL
       || soup_websocket_connection_get_state (conn->socket) != SOUP_WEBSOCKET_STATE_OPEN)
     return;
+
+  PhShard *shard = conn->shard;
+
+  ph_shard_enter (shard);
   if (output->text != NULL)
     soup_websocket_connection_send_text (conn->socket, output->text);
   else
     soup_websocket_connection_close (conn->socket, output->close_code, output->close_reason);
+  ph_shard_exit (shard);
 }
 
 static void
@@ -345,6 +414,7 @@ start_listening (PhRoomsEdge *self, const PhAddr *listen, GError **error)
       g_inet_socket_address_new_from_string (ph_addr_format_ip (listen, text), listen->port);
   g_autoptr (GSocketAddress) bound = NULL;
 
+  g_socket_listener_set_backlog (G_SOCKET_LISTENER (self->service), BACKLOG);
   if (!g_socket_listener_add_address (G_SOCKET_LISTENER (self->service), address,
                                       G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &bound,
                                       error))
@@ -355,21 +425,42 @@ start_listening (PhRoomsEdge *self, const PhAddr *listen, GError **error)
   return true;
 }
 
+/* How many there may be, of connections and of sockets. */
+static void
+set_limits (PhRoomsEdge *self, const PhRoomsEdgeConfig *config)
+{
+  self->connections_max =
+      config->rooms.connections_max != 0 ? config->rooms.connections_max : PH_ROOMS_CONNECTIONS_MAX;
+  self->sockets_max = RAW_FACTOR * self->connections_max;
+  if (config->descriptors_max == 0)
+    return;
+  /* Each shard has one as well. A quarter of the rest is for those who have yet to become connections. */
+  self->sockets_max =
+      MIN (self->sockets_max,
+           MAX (config->descriptors_max / (PH_SHARD_MEMBERS_MAX + 1) * PH_SHARD_MEMBERS_MAX, 4));
+  self->connections_max = MIN (self->connections_max, self->sockets_max / 4 * 3);
+}
+
 PhRoomsEdge *
 ph_rooms_edge_new (const PhRoomsEdgeConfig *config, GError **error)
 {
   g_autoptr (PhRoomsEdge) self = g_new0 (PhRoomsEdge, 1);
+  PhRoomsConfig rooms = config->rooms;
   char *protocols[] = {(char *)PH_RENDEZVOUS_SUBPROTOCOL, NULL};
 
-  self->rooms = ph_rooms_new (&config->rooms);
+  set_limits (self, config);
+  rooms.connections_max = self->connections_max;
+  self->rooms = ph_rooms_new (&rooms);
+  self->trace = config->rooms.trace;
   self->per_address_max =
       config->rooms.per_address_max != 0 ? config->rooms.per_address_max : PH_ROOMS_PER_ADDRESS_MAX;
-  self->connections_max =
-      config->rooms.connections_max != 0 ? config->rooms.connections_max : PH_ROOMS_CONNECTIONS_MAX;
   g_set_object (&self->certificate, config->certificate);
   self->next_id = 1;
   self->conns = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, conn_free);
+  self->shards = ph_shards_new ();
   self->raw = g_rc_box_new0 (RawTable);
+  self->raw->thread = g_thread_self ();
+  self->raw->context = g_main_context_ref_thread_default ();
   self->raw->per_address = g_hash_table_new_full (ph_addr_hash, ph_addr_hash_equal, g_free, NULL);
   self->timer = ph_timer_new (g_main_context_get_thread_default (), on_timer, self);
   if (!config->no_knocks)
@@ -419,6 +510,7 @@ ph_rooms_edge_free (PhRoomsEdge *self)
   if (self->server != NULL)
     soup_server_disconnect (self->server);
   g_clear_object (&self->server);
+  ph_shards_free (self->shards);
   ph_timer_free (self->timer);
   ph_knocker_free (self->knocker);
   ph_rooms_free (self->rooms);
@@ -431,4 +523,10 @@ const PhAddr *
 ph_rooms_edge_local (const PhRoomsEdge *self)
 {
   return &self->local;
+}
+
+unsigned
+ph_rooms_edge_connections_max (const PhRoomsEdge *self)
+{
+  return self->connections_max;
 }

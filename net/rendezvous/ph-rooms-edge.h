@@ -16,6 +16,7 @@ typedef struct {
   GTlsCertificate *certificate; /* NULL: ws:// */
   PhRoomsConfig rooms;
   bool no_knocks; /* devices are not connected to */
+  unsigned descriptors_max; /* for sockets and what they need; 0: enough for connections_max */
 } PhRoomsEdgeConfig;
 
 typedef struct _PhRoomsEdge PhRoomsEdge;
@@ -31,3 +32,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhRoomsEdge, ph_rooms_edge_free)
 
 /* The bound address, with its real port. */
 const PhAddr *ph_rooms_edge_local (const PhRoomsEdge *self);
+/* What there is room for: as configured, or fewer for want of descriptors. */
+unsigned ph_rooms_edge_connections_max (const PhRoomsEdge *self);

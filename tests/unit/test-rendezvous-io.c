@@ -860,6 +860,40 @@ test_command_line (void)
   server_stop (&server);
 }
 
+/* What it says first, on standard error, where a program may have so many descriptors. */
+static char *
+complaint (const char *limit)
+{
+  g_autofree char *path = server_path ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) process =
+      g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error,
+                        "prlimit", limit, path, "--listen", "127.0.0.1:0", NULL);
+
+  g_assert_no_error (error);
+
+  g_autoptr (GDataInputStream) err =
+      g_data_input_stream_new (g_subprocess_get_stderr_pipe (process));
+  char *line = g_data_input_stream_read_line (err, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (line);
+  g_subprocess_send_signal (process, SIGTERM);
+  g_assert_true (g_subprocess_wait (process, NULL, NULL));
+  return line;
+}
+
+static void
+test_few_descriptors (void)
+{
+  g_autofree char *some = complaint ("--nofile=100:1000");
+  g_autofree char *few = complaint ("--nofile=100:100");
+
+  g_assert_nonnull (strstr (some, "there is room for 600 connections"));
+  g_assert_nonnull (strstr (some, "which is 1000 (ulimit -n, LimitNOFILE=)"));
+  g_assert_nonnull (strstr (few, "192 descriptors are needed at least"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -880,5 +914,6 @@ main (int argc, char **argv)
   g_test_add_func ("/rendezvous-io/connection-flood", test_connection_flood);
   g_test_add_func ("/rendezvous-io/endless-message", test_endless_message);
   g_test_add_func ("/rendezvous-io/command-line", test_command_line);
+  g_test_add_func ("/rendezvous-io/few-descriptors", test_few_descriptors);
   return g_test_run ();
 }
