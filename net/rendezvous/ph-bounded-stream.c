@@ -208,8 +208,11 @@ ph_bounded_stream_new (GIOStream *base, gsize budget)
   return self;
 }
 
-void
+gsize
 ph_bounded_stream_grant (PhBoundedStream *self)
 {
+  const gsize used = self->input->budget - self->input->left;
+
   self->input->left = self->input->budget;
+  return used;
 }

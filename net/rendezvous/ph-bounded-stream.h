@@ -14,5 +14,5 @@ G_DECLARE_FINAL_TYPE (PhBoundedStream, ph_bounded_stream, PH, BOUNDED_STREAM, GI
 
 /* `base` and its input stream must be pollable. */
 PhBoundedStream *ph_bounded_stream_new (GIOStream *base, gsize budget);
-/* The full budget again. */
-void ph_bounded_stream_grant (PhBoundedStream *self);
+/* The full budget again. Returns what was used of it. */
+gsize ph_bounded_stream_grant (PhBoundedStream *self);

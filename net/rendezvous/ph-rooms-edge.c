@@ -14,9 +14,13 @@
 
 /* TLS and HTTP take two round trips; who needs longer holds a descriptor for nothing. */
 #define UPGRADE_MAX_S 20
-/* Pings find dead clients, and clients that do not read: the ping waits behind what they do not take. */
+/* Pings find dead clients, and clients that do not read: the ping waits behind what they do not take. It goes to whom
+ * nothing has come from for so long; clients ask by themselves after 25 s (PH_RENDEZVOUS_IDLE_MAX). */
 #define PING_INTERVAL_S 30
 #define PONG_MAX_S 15
+/* Who says something is alive and need not be asked, but one who does not read may talk. So it is put off only for so many bytes
+ * either way: no more can be waiting for it. */
+#define UNASKED_MAX (64 * 1024)
 /* libsoup ends a connection for a larger frame by itself, with 1009 and without a word. Below it the
  * core says what is wrong. */
 #define PAYLOAD_MAX (2 * PH_RENDEZVOUS_FRAME_MAX)
@@ -53,6 +57,8 @@ struct _PhRoomsEdge {
   unsigned sockets_max;
   bool is_full; /* the log knows that no more sockets are taken */
   PhTrace trace;
+  unsigned ping_interval_s;
+  unsigned pong_max_s;
   bool settling;
 };
 
@@ -62,6 +68,8 @@ typedef struct {
   PhShard *shard; /* borrowed; the stream below is a member */
   SoupWebsocketConnection *socket; /* owned */
   PhBoundedStream *stream; /* owned */
+  gsize unasked; /* bytes either way since a ping left */
+  PhTime asked_by; /* a ping has left by then; 0: it is put off at each message */
 } Conn;
 
 static void settle (PhRoomsEdge *self);
@@ -96,6 +104,24 @@ conn_free (void *data)
   g_free (conn);
 }
 
+/* Something came from it. */
+static void
+put_off_ping (Conn *conn, PhTime now)
+{
+  if (conn->unasked > UNASKED_MAX) {
+    if (conn->asked_by == 0)
+      conn->asked_by =
+          now + (conn->edge->ping_interval_s + 2) * PH_SEC; /* libsoup's timers are not exact */
+    if (now < conn->asked_by)
+      return;
+    conn->asked_by = 0;
+    conn->unasked = 0;
+  }
+  /* That it is set anew begins it anew. */
+  soup_websocket_connection_set_keepalive_interval (conn->socket, 0);
+  soup_websocket_connection_set_keepalive_interval (conn->socket, conn->edge->ping_interval_s);
+}
+
 static void
 on_message (SoupWebsocketConnection *socket, int type, GBytes *bytes, void *user)
 {
@@ -105,7 +131,8 @@ on_message (SoupWebsocketConnection *socket, int type, GBytes *bytes, void *user
   gsize len;
   const void *data = g_bytes_get_data (bytes, &len);
 
-  ph_bounded_stream_grant (conn->stream);
+  conn->unasked += ph_bounded_stream_grant (conn->stream);
+  put_off_ping (conn, now);
   if (type == SOUP_WEBSOCKET_DATA_TEXT)
     ph_rooms_handle_text (self->rooms, now, conn->id, ph_slice (data, len));
   else
@@ -180,8 +207,8 @@ on_websocket (SoupServer *server, SoupServerMessage *message, const char *path,
   conn->stream = g_object_ref (stream);
   g_hash_table_insert (self->conns, &conn->id, conn);
   soup_websocket_connection_set_max_incoming_payload_size (socket, PAYLOAD_MAX);
-  soup_websocket_connection_set_keepalive_interval (socket, PING_INTERVAL_S);
-  soup_websocket_connection_set_keepalive_pong_timeout (socket, PONG_MAX_S);
+  soup_websocket_connection_set_keepalive_interval (socket, self->ping_interval_s);
+  soup_websocket_connection_set_keepalive_pong_timeout (socket, self->pong_max_s);
   g_signal_connect (socket, "message", G_CALLBACK (on_message), conn);
   g_signal_connect (socket, "closed", G_CALLBACK (on_closed), conn);
   ph_rooms_handle_open (self->rooms, ph_clock_now (), conn->id, &addr, origin);
@@ -367,9 +394,10 @@ put_out (PhRoomsEdge *self, const PhRoomsOutput *output)
   PhShard *shard = conn->shard;
 
   ph_shard_enter (shard);
-  if (output->text != NULL)
+  if (output->text != NULL) {
+    conn->unasked += strlen (output->text);
     soup_websocket_connection_send_text (conn->socket, output->text);
-  else
+  } else
     soup_websocket_connection_close (conn->socket, output->close_code, output->close_reason);
   ph_shard_exit (shard);
 }
@@ -454,6 +482,8 @@ ph_rooms_edge_new (const PhRoomsEdgeConfig *config, GError **error)
   self->trace = config->rooms.trace;
   self->per_address_max =
       config->rooms.per_address_max != 0 ? config->rooms.per_address_max : PH_ROOMS_PER_ADDRESS_MAX;
+  self->ping_interval_s = config->ping_interval_s != 0 ? config->ping_interval_s : PING_INTERVAL_S;
+  self->pong_max_s = config->pong_max_s != 0 ? config->pong_max_s : PONG_MAX_S;
   g_set_object (&self->certificate, config->certificate);
   self->next_id = 1;
   self->conns = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, conn_free);

@@ -17,6 +17,8 @@ typedef struct {
   PhRoomsConfig rooms;
   bool no_knocks; /* devices are not connected to */
   unsigned descriptors_max; /* for sockets and what they need; 0: enough for connections_max */
+  unsigned ping_interval_s; /* silence after which a client is asked if it lives; 0: the default */
+  unsigned pong_max_s; /* it has so long to answer; 0: the default */
 } PhRoomsEdgeConfig;
 
 typedef struct _PhRoomsEdge PhRoomsEdge;

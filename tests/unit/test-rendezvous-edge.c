@@ -403,6 +403,64 @@ wire_clear (Wire *wire)
   g_free (wire->text);
 }
 
+/* --- Who is asked whether it lives -------------------------------------------------------------- */
+
+#define TALK_MS 100
+
+static gboolean
+on_talk (void *user)
+{
+  Wire *wire = user;
+
+  if (!wire->ended)
+    wire_send (wire, FRAME_TEXT, "{\"type\":\"ping\"}");
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_silent_is_asked (void)
+{
+  PhRoomsEdgeConfig config = {.ping_interval_s = 2, .pong_max_s = 1};
+  g_autoptr (PhRoomsEdge) edge = edge_start (&config);
+  Wire silent, talker;
+  guint talk;
+
+  wire_log_in (&silent, edge);
+  wire_log_in (&talker, edge);
+  talk = g_timeout_add (TALK_MS, on_talk, &talker);
+  WAIT_FOR (silent.pings == 1);
+  WAIT_FOR (silent.ended); /* it has not answered */
+  g_assert_cmpuint (talker.pings, ==, 0);
+  g_assert_false (talker.ended);
+  g_source_remove (talk);
+  WAIT_FOR (talker.pings == 1);
+  wire_send (&talker, FRAME_PONG, "libsoup-keepalive-1");
+  WAIT_FOR (talker.pings == 2); /* and so it is not thrown out */
+  wire_clear (&silent);
+  wire_clear (&talker);
+}
+
+/* One that talks, and may not be reading what it is told. */
+static void
+test_talker_is_asked (void)
+{
+  PhRoomsEdgeConfig config = {.ping_interval_s = 1, .pong_max_s = 1};
+  g_autoptr (PhRoomsEdge) edge = edge_start (&config);
+  g_autofree char *padding = g_strnfill (30000, 'x');
+  g_autofree char *large = g_strdup_printf ("{\"type\":\"ping\",\"x\":\"%s\"}", padding);
+  Wire talker;
+  guint talk;
+
+  wire_log_in (&talker, edge);
+  for (unsigned i = 0; i < 3; i++)
+    wire_send (&talker, FRAME_TEXT, large);
+  talk = g_timeout_add (TALK_MS, on_talk, &talker);
+  WAIT_FOR (talker.pings == 1);
+  WAIT_FOR (talker.ended);
+  g_source_remove (talk);
+  wire_clear (&talker);
+}
+
 /* --- Who does not read -------------------------------------------------------------------------- */
 
 #define SIGNALS 30
@@ -511,6 +569,8 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/rendezvous-edge/many", test_many);
   g_test_add_func ("/rendezvous-edge/many-tls", test_many_tls);
+  g_test_add_func ("/rendezvous-edge/silent-is-asked", test_silent_is_asked);
+  g_test_add_func ("/rendezvous-edge/talker-is-asked", test_talker_is_asked);
   g_test_add_func ("/rendezvous-edge/does-not-read", test_does_not_read);
   g_test_add_func ("/rendezvous-edge/room", test_room);
   return g_test_run ();
