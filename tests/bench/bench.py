@@ -27,7 +27,8 @@ Cases:
                 and never. Where there is no disk it is left out
     memory      private memory beyond that of a program that waits, for --size and for eight times as much
     hash        as 1gib, and the same without the SHA-256 of the file (a library that is preloaded leaves it out)
-    idle        a rendezvous server with --clients clients that are online and do nothing: memory, share of a core
+    idle        a rendezvous server with --clients clients that are online and do nothing: memory, share of a core,
+                and how long a signal between two others takes before they come and beside them
 """
 
 import argparse
@@ -307,6 +308,8 @@ def bench_hash(arguments):
 
 def bench_idle(arguments):
     for name, tls in (('rendezvous-ws', False), ('rendezvous-wss', True)):
+        if arguments.program and name not in arguments.program:
+            continue
         with Lab(Wire()) as lab:
             yield {'case': 'idle', 'program': name, 'ratio': None, 'runs': 1, **idle(lab, arguments.clients, tls)}
 
@@ -397,6 +400,7 @@ NOTES = {
     'sender_above_idle_mib': 'sender {} MiB above idle', 'receiver_above_idle_mib': 'receiver {} MiB',
     'hash_costs_percent': 'the hash costs {} %', 'sent_again_percent': '{} % sent again',
     'resident_mib': 'resident {} MiB', 'kib_per_client': '{} KiB a client', 'core_percent': '{} % of a core',
+    'signal_alone_ms': 'a signal takes {} ms alone', 'signal_ms': 'beside them {} ms', 'signal_max_ms': 'at most {} ms',
 }
 
 
