@@ -238,8 +238,9 @@ push_keys (PhPersonDialog *self)
   if (shows_keys (self))
     return;
   adw_navigation_view_push_by_tag (self->view, "keys");
-  /* Not the number: all of it would be selected. */
+  /* Not the number, which has it first: all of it is selected. */
   gtk_widget_grab_focus (self->compared_button);
+  gtk_label_select_region (GTK_LABEL (self->number_label), 0, 0);
 }
 
 /* The page comes with its number: a button that cannot be pressed yet cannot have the focus either. */

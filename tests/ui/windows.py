@@ -207,6 +207,11 @@ def nothing_is_selected(desktop):
             desktop.place(window.window(), 20, 40, other, 640)
             wait_for('the other size', lambda: desktop.geometry(window.window())[2] == other)
             must_focus(window, 'Compare Keys', 'list item', window.wait('Details', 'dialog'))
+            window.focus()
+            desktop.key('Return')
+            must_focus(window, 'The Numbers Are the Same', 'button', window.wait('Details', 'dialog'))
+            desktop.key('Escape')
+            must_focus(window, 'Compare Keys', 'list item', window.wait('Details', 'dialog'))
             desktop.key('Escape')
             window.wait_gone('Details', 'dialog')
 
