@@ -244,6 +244,9 @@ handle_event (void *user, PhTime now, const PhRendezvousEvent *event)
      * have just logged in, and have found it on this network before. */
     if (event->anew && peer != NULL && peer->online && peer->connector != NULL)
       ph_connector_retry_now (peer->connector, ph_core_now (self));
+    /* What went over this network may not have got there: a firewall that takes nothing in lets announcements out. */
+    else if (event->online && peer != NULL && peer->connector != NULL)
+      ph_connector_say_again (peer->connector, ph_core_now (self));
     /* Who was killed, or has crashed, says no goodbye to this network. */
     if (!event->online && self->nearby != NULL)
       ph_nearby_doubt (self->nearby, now, &event->peer);

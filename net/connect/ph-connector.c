@@ -112,6 +112,16 @@ ph_connector_retry_now (PhConnector *self, PhTime now)
 }
 
 void
+ph_connector_say_again (PhConnector *self, PhTime now)
+{
+  ph_connector_advance (self, now);
+  if (self->agent == NULL || self->remote_generation != 0)
+    return;
+  ph_connector_repeat_params (self, self->echo);
+  self->guess.nat_due = self->guess.own.kind != PH_PUNCH_NAT_UNKNOWN;
+}
+
+void
 ph_connector_close_link (PhConnector *self, PhTime now, PhLink *link, uint64_t code,
                          const char *reason)
 {

@@ -115,6 +115,9 @@ void ph_connector_set_trace (PhConnector *self, const PhTrace *trace);
 void ph_connector_set_wanted (PhConnector *self, PhTime now, bool wanted);
 /* The network or the peer's presence changed: no more waiting. */
 void ph_connector_retry_now (PhConnector *self, PhTime now);
+/* There is another way to carry signals: what the peer has not answered is said again, in case it went nowhere. A
+ * peer that has heard it does nothing. */
+void ph_connector_say_again (PhConnector *self, PhTime now);
 /* Ends one link. LINK_CLOSED follows. */
 void ph_connector_close_link (PhConnector *self, PhTime now, PhLink *link, uint64_t code,
                               const char *reason);

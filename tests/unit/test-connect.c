@@ -366,6 +366,30 @@ test_lost_signals_are_retried (void)
   world_free (world);
 }
 
+/* What went nowhere is said again when there is another way, and not to somebody who has heard it. */
+static void
+test_signals_are_said_again (void)
+{
+  for (unsigned starter = 0; starter < 2; starter++) {
+    World *world = world_new ();
+
+    world->drop_signals = true;
+    want (world, starter);
+    run (world, PH_SEC, false);
+    world->drop_signals = false;
+    ph_connector_say_again (connector (world, starter), world->now);
+    run (world, PH_SEC, true);
+    g_assert_true (both_ready (world));
+    g_assert_cmpuint (world->devices[0].n_failed + world->devices[1].n_failed, ==, 0);
+    ph_connector_say_again (connector (world, starter), world->now);
+    ph_connector_say_again (connector (world, 1 - starter), world->now);
+    run (world, 5 * PH_SEC, false);
+    g_assert_cmpuint (world->devices[0].n_ready, ==, 1);
+    g_assert_cmpuint (world->devices[1].n_ready, ==, 1);
+    world_free (world);
+  }
+}
+
 static void
 test_restart_of_one_side (void)
 {
@@ -577,6 +601,7 @@ main (int argc, char **argv)
   g_test_add_func ("/connect/either-may-start", test_either_may_start);
   g_test_add_func ("/connect/both-start-and-merge", test_both_start_and_merge);
   g_test_add_func ("/connect/lost-signals-are-retried", test_lost_signals_are_retried);
+  g_test_add_func ("/connect/signals-are-said-again", test_signals_are_said_again);
   g_test_add_func ("/connect/restart-of-one-side", test_restart_of_one_side);
   g_test_add_func ("/connect/stale-params-do-not-stick", test_stale_params_do_not_stick);
   g_test_add_func ("/connect/silence-ends-links", test_silence_ends_links_and_they_come_back);
