@@ -64,6 +64,10 @@ ice_select (PhIceAgent *self, PhTime now, IcePair *pair, bool moved)
     return;
   self->selected = pair;
   self->gone = 0;
+  /* What others have to beat: the more is known of it, the better. */
+  if (pair->measured > 0 && (pair->rtt_least[0] == 0 || pair->measured_least < pair->rtt_least[0]))
+    pair->rtt_least[0] = pair->measured_least;
+  pair->timed += pair->measured;
   for (unsigned i = 0; i < self->pairs->len; i++) {
     IcePair *other = self->pairs->pdata[i];
 
@@ -207,7 +211,7 @@ ice_pair_timed (const PhIceAgent *self, IcePair *pair, PhTime sample)
 {
   if (!is_measured (self, pair))
     return false;
-  pair->measured++;
+  pair->measured_least = pair->measured++ == 0 ? sample : MIN (pair->measured_least, sample);
   if (is_faster (favoured (pair, sample), self->selected))
     pair->faster++;
   return true;

@@ -67,8 +67,9 @@ typedef struct {
   PhTime rtt_least[2]; /* this span's and the last one's: without queues of our own making */
   PhTime rtt_least_until; /* the end of this span */
   unsigned timed; /* answers that count there */
-  unsigned measured; /* other ones, many at one moment */
-  unsigned faster; /* those that beat the selected pair's fastest */
+  unsigned measured; /* other ones, many at one moment, */
+  PhTime measured_least; /* the fastest of them, */
+  unsigned faster; /* and those that beat the selected pair's fastest */
   unsigned checks_sent;
   unsigned checks_answered;
 } IcePair;
