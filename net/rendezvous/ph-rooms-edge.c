@@ -48,6 +48,7 @@ struct _PhRoomsEdge {
   PhTimer *timer; /* owned */
   PhKnocker *knocker; /* owned; NULL: devices are not connected to */
   PhShards *shards; /* owned; where the connections run */
+  GHashTable *callers; /* Caller, owned */
   PhAddr local;
   uint64_t next_id;
   GHashTable *conns; /* id -> Conn, owned */
@@ -337,6 +338,70 @@ hand_over (PhRoomsEdge *self, GSocketConnection *connection, GSocketAddress *loc
   soup_server_accept_iostream (self->server, G_IO_STREAM (bounded), local, remote, NULL);
 }
 
+/* Who is to speak TLS and has not said anything yet. GIO shakes hands in threads, of which there are few: none of them
+ * waits for a first word. */
+typedef struct {
+  PhRoomsEdge *edge; /* borrowed */
+  PhShard *shard; /* borrowed */
+  GSocketConnection *connection; /* owned; NULL: handed over */
+  GSocketAddress *local; /* owned */
+  GSocketAddress *remote; /* owned */
+  GSource *source; /* owned */
+} Caller;
+
+static void
+caller_free (void *data)
+{
+  Caller *caller = data;
+  PhShard *shard = caller->shard;
+
+  ph_shard_enter (shard);
+  g_source_destroy (caller->source);
+  g_source_unref (caller->source);
+  g_object_unref (caller->local);
+  g_object_unref (caller->remote);
+  if (caller->connection != NULL) {
+    /* Its socket remembers the address that holds it, until it is closed. */
+    g_io_stream_close (G_IO_STREAM (caller->connection), NULL, NULL);
+    g_object_unref (caller->connection);
+  }
+  ph_shard_exit (shard);
+  g_free (caller);
+}
+
+static gboolean
+on_first_word (GSocket *socket, GIOCondition condition, void *user)
+{
+  Caller *caller = user;
+  PhRoomsEdge *self = caller->edge;
+
+  /* Else it was the socket's timeout. */
+  if (g_socket_condition_check (socket, G_IO_IN) != 0) {
+    hand_over (self, caller->connection, caller->local, caller->remote);
+    g_clear_object (&caller->connection);
+  }
+  g_hash_table_remove (self->callers, caller);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+await_first_word (PhRoomsEdge *self, GSocketConnection *connection, GSocketAddress *local,
+                  GSocketAddress *remote, PhShard *shard)
+{
+  Caller *caller = g_new0 (Caller, 1);
+
+  caller->edge = self;
+  caller->shard = shard;
+  caller->connection = g_object_ref (connection);
+  caller->local = g_object_ref (local);
+  caller->remote = g_object_ref (remote);
+  caller->source =
+      g_socket_create_source (g_socket_connection_get_socket (connection), G_IO_IN, NULL);
+  g_source_set_callback (caller->source, G_SOURCE_FUNC (on_first_word), caller, NULL);
+  g_source_attach (caller->source, g_main_context_get_thread_default ());
+  g_hash_table_add (self->callers, caller);
+}
+
 /* Whether there is room for another socket at all. */
 static bool
 has_room (PhRoomsEdge *self)
@@ -375,7 +440,10 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
   g_object_set_data_full (G_OBJECT (remote), "ph-socket", g_object_ref (socket), g_object_unref);
   g_object_set_data (G_OBJECT (remote), "ph-shard", shard);
   ph_shard_enter (shard);
-  hand_over (self, connection, local, remote);
+  if (self->certificate != NULL)
+    await_first_word (self, connection, local, remote, shard);
+  else
+    hand_over (self, connection, local, remote);
   ph_shard_exit (shard);
   return TRUE;
 }
@@ -488,6 +556,7 @@ ph_rooms_edge_new (const PhRoomsEdgeConfig *config, GError **error)
   self->next_id = 1;
   self->conns = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, conn_free);
   self->shards = ph_shards_new ();
+  self->callers = g_hash_table_new_full (NULL, NULL, caller_free, NULL);
   self->raw = g_rc_box_new0 (RawTable);
   self->raw->thread = g_thread_self ();
   self->raw->context = g_main_context_ref_thread_default ();
@@ -537,6 +606,7 @@ ph_rooms_edge_free (PhRoomsEdge *self)
     return;
   stop_listening (self);
   g_clear_pointer (&self->conns, g_hash_table_unref);
+  g_clear_pointer (&self->callers, g_hash_table_unref);
   if (self->server != NULL)
     soup_server_disconnect (self->server);
   g_clear_object (&self->server);

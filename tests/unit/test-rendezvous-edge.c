@@ -178,8 +178,8 @@ test_many (void)
   meet (NULL);
 }
 
-static void
-test_many_tls (void)
+static GTlsCertificate *
+make_certificate (void)
 {
   g_autofree char *dir = ph_test_tmpdir ();
   g_autofree char *cert = g_build_filename (dir, "cert.pem", NULL);
@@ -188,12 +188,20 @@ test_many_tls (void)
       g_strdup_printf ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
                        "-subj /CN=test -days 2 -keyout %s -out %s",
                        key, cert);
-  g_autoptr (GTlsCertificate) certificate = NULL;
   g_autoptr (GError) error = NULL;
+  GTlsCertificate *certificate;
 
   ph_test_command (command);
   certificate = g_tls_certificate_new_from_files (cert, key, &error);
   g_assert_no_error (error);
+  return certificate;
+}
+
+static void
+test_many_tls (void)
+{
+  g_autoptr (GTlsCertificate) certificate = make_certificate ();
+
   meet (certificate);
 }
 
@@ -403,6 +411,40 @@ wire_clear (Wire *wire)
   g_free (wire->text);
 }
 
+/* --- Who says nothing --------------------------------------------------------------------------- */
+
+#define CALLERS 200
+
+/* Connections on which TLS never begins hold nobody up; some end, some last as long as the server. */
+static void
+test_silent_callers (void)
+{
+  g_autoptr (GTlsCertificate) certificate = make_certificate ();
+  PhRoomsEdgeConfig config = {.certificate = certificate};
+  g_autoptr (PhRoomsEdge) edge = edge_start (&config);
+  const PhRendezvousAddress address = edge_address (edge, certificate);
+  const PhRandom random = ph_system_random ();
+  g_autofree Wire *callers = g_new0 (Wire, CALLERS);
+  Client client = {0};
+
+  for (unsigned i = 0; i < CALLERS; i++)
+    wire_connect (&callers[i], edge);
+  ph_identity_generate (&client.identity, &random);
+  client_start (&client, &address);
+  WAIT_FOR (client.onlines == 1);
+  for (unsigned i = 0; i < CALLERS; i++) {
+    g_assert_false (callers[i].ended);
+    if (i % 2 == 0)
+      wire_clear (&callers[i]);
+  }
+  ph_rendezvous_driver_free (client.driver);
+  g_clear_pointer (&edge, ph_rooms_edge_free);
+  for (unsigned i = 1; i < CALLERS; i += 2) {
+    WAIT_FOR (callers[i].ended);
+    wire_clear (&callers[i]);
+  }
+}
+
 /* --- Who is asked whether it lives -------------------------------------------------------------- */
 
 #define TALK_MS 100
@@ -569,6 +611,7 @@ main (int argc, char **argv)
   ph_test_init (&argc, &argv);
   g_test_add_func ("/rendezvous-edge/many", test_many);
   g_test_add_func ("/rendezvous-edge/many-tls", test_many_tls);
+  g_test_add_func ("/rendezvous-edge/silent-callers", test_silent_callers);
   g_test_add_func ("/rendezvous-edge/silent-is-asked", test_silent_is_asked);
   g_test_add_func ("/rendezvous-edge/talker-is-asked", test_talker_is_asked);
   g_test_add_func ("/rendezvous-edge/does-not-read", test_does_not_read);
