@@ -274,8 +274,12 @@ class Desktop:
 
     @staticmethod
     def _waits(pid):
-        """Whether a program's main thread has nothing to do. On a busy machine it may have, and not get to it."""
-        stat = Path('/proc', str(pid), 'task', str(pid), 'stat').read_text(encoding='utf-8')
+        """Whether a program's main thread has nothing to do. On a busy machine it may have, and not get to it. Of one in
+        a sandbox, whose processes are its own, this is not known: its pictures have to say."""
+        try:
+            stat = Path('/proc', str(pid), 'task', str(pid), 'stat').read_text(encoding='utf-8')
+        except FileNotFoundError:
+            return True
         return stat.rpartition(')')[2].split()[0] == 'S'
 
     def settled_picture(self, path, window):
