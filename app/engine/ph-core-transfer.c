@@ -125,6 +125,9 @@ shown_state (const PhTransfer *self)
 {
   if (ph_transfer_state_ended (self->state))
     return self->state;
+  /* Whether a person wants it can be asked while the sender pauses. */
+  if (!self->outgoing && self->state == PH_TRANSFER_OFFERED)
+    return self->state;
   if (self->paused_here || self->paused_there)
     return PH_TRANSFER_PAUSED;
   if (self->state == PH_TRANSFER_ACTIVE && self->bytes_done == self->bytes_total)

@@ -293,6 +293,27 @@ test_pause_and_resume (void)
   pair_free (pair);
 }
 
+/* A sender who pauses before there is an answer takes the question from nobody. */
+static void
+test_question_stays (void)
+{
+  Pair *pair = pair_new ();
+  g_autofree char *file = write_file (pair->files, "large", 8000000);
+  g_autofree char *next = write_file (pair->files, "next", 10);
+  g_autofree char *id = send_and_wait_for_offer (pair, file);
+  g_autofree char *later = NULL;
+
+  finish (pair->left, ph_engine_pause (pair->left->engine, id));
+  later = send_and_wait_for_offer (pair, next); /* what was said before has been heard */
+  g_assert_true (is_in (pair->left, id, PH_TRANSFER_PAUSED));
+  g_assert_true (is_in (pair->right, id, PH_TRANSFER_OFFERED));
+  finish (pair->right, ph_engine_accept (pair->right->engine, id, NULL));
+  wait_until (is_in (pair->right, id, PH_TRANSFER_PAUSED));
+  finish (pair->left, ph_engine_resume (pair->left->engine, id));
+  assert_delivered (pair, id);
+  pair_free (pair);
+}
+
 /* Offered to somebody who is away, accepted when they are back, stopped on both sides in the middle: it
  * goes on by itself each time. */
 static void
@@ -676,6 +697,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/declined-touches-nothing", test_declined_touches_nothing);
   g_test_add_func ("/engine/cancel-cleans-up", test_cancel_cleans_up);
   g_test_add_func ("/engine/pause-and-resume", test_pause_and_resume);
+  g_test_add_func ("/engine/question-stays", test_question_stays);
   g_test_add_func ("/engine/restarts", test_restarts);
   g_test_add_func ("/engine/meeting-point-gone", test_meeting_point_gone);
   g_test_add_func ("/engine/disk-full", test_disk_full);
