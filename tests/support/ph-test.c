@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Far more than anything takes, for a machine that is busy. */
+#define PATIENCE_MS 30000
+
 static GPtrArray *tmpdirs;
 
 static void
@@ -120,4 +123,26 @@ ph_test_network (const char *const *addresses)
   }
   ph_test_command ("ip link set near up");
   ph_test_command ("ip link set far up");
+}
+
+PhAddr
+ph_test_addr (const char *text)
+{
+  PhAddr addr;
+
+  g_assert_true (ph_addr_parse (text, 0, &addr));
+  return addr;
+}
+
+static gboolean
+on_patience (void *user)
+{
+  g_error ("waited too long for: %s", (const char *)user);
+  return G_SOURCE_REMOVE;
+}
+
+guint
+ph_test_be_patient (const char *what)
+{
+  return g_timeout_add (PATIENCE_MS, on_patience, (void *)what);
 }

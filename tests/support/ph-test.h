@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "net/base/ph-addr.h"
 #include "net/base/ph-random.h"
 #include "net/base/ph-trace.h"
 
@@ -35,3 +36,20 @@ char *ph_test_source_path (const char *relative);
 /* A new empty folder below the temporary folder, removed with all its contents when the test
  * program ends. Free with g_free(). */
 char *ph_test_tmpdir (void);
+
+/* An address that is written so, with its port if it has one. */
+PhAddr ph_test_addr (const char *text);
+
+/* Runs the main context until the condition holds; a test that waits far longer than anything takes on a busy machine
+ * ends there, and says for what. */
+#define PH_TEST_WAIT_FOR(condition)                                                                \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    const guint _id = ph_test_be_patient (#condition);                                             \
+    while (!(condition))                                                                           \
+      g_main_context_iteration (NULL, TRUE);                                                       \
+    g_source_remove (_id);                                                                         \
+  }                                                                                                \
+  G_STMT_END
+/* Its timer. */
+guint ph_test_be_patient (const char *what);

@@ -50,15 +50,6 @@ struct _World {
   PhTime when[2][PH_ICE_EVENT_CONNECT + 1];
 };
 
-static PhAddr
-addr (const char *text)
-{
-  PhAddr result;
-
-  g_assert_true (ph_addr_parse (text, 0, &result));
-  return result;
-}
-
 /* Seen with --verbose. */
 static void
 show (void *user, PhTime now, const char *module, const char *line)
@@ -122,11 +113,11 @@ add_socket (World *w, unsigned owner, const char *at, const char *nat)
   *socket = (Socket){
       .id = 10 * (owner + 1) + w->n_sockets,
       .owner = owner,
-      .addr = addr (at),
+      .addr = ph_test_addr (at),
       .opened = g_hash_table_new_full (ph_addr_hash, ph_addr_hash_equal, g_free, NULL),
   };
   if (nat != NULL)
-    socket->nat = addr (nat);
+    socket->nat = ph_test_addr (nat);
   return socket;
 }
 
@@ -141,7 +132,7 @@ srflx (const Socket *socket)
 {
   const PhCandidate base = host (socket);
 
-  return ph_candidate_srflx (&base, socket->nat, addr ("203.0.113.9:3478"));
+  return ph_candidate_srflx (&base, socket->nat, ph_test_addr ("203.0.113.9:3478"));
 }
 
 /* Gives the candidate to its owner, and to the other side by way of the compact form. */

@@ -3,30 +3,21 @@
 #include "net/ice/ph-ice-candidate.h"
 #include "tests/support/ph-test.h"
 
-static PhAddr
-addr (const char *text)
-{
-  PhAddr result;
-
-  g_assert_true (ph_addr_parse (text, 0, &result));
-  return result;
-}
-
 /* --- Priorities and foundations ----------------------------------------------------------------- */
 
 /* Each line is better than the next. */
 static void
 test_order (void)
 {
-  const PhAddr server = addr ("203.0.113.1:3478");
-  const PhAddr public_addr = addr ("198.51.100.1:4000");
+  const PhAddr server = ph_test_addr ("203.0.113.1:3478");
+  const PhAddr public_addr = ph_test_addr ("198.51.100.1:4000");
   const PhCandidate best[] = {
-      ph_candidate_host (addr ("[2001:db8::1]:1"), 1, 0),
-      ph_candidate_host (addr ("192.168.1.2:1"), 2, 0),
-      ph_candidate_host (addr ("[2001:db8::2]:1"), 3, 1),
-      ph_candidate_host (addr ("192.168.2.2:1"), 4, 1),
-      ph_candidate_host (addr ("10.8.0.2:1"), 5, 100000),
-      ph_candidate_host (addr ("[fe80::1%3]:1"), 6, 0),
+      ph_candidate_host (ph_test_addr ("[2001:db8::1]:1"), 1, 0),
+      ph_candidate_host (ph_test_addr ("192.168.1.2:1"), 2, 0),
+      ph_candidate_host (ph_test_addr ("[2001:db8::2]:1"), 3, 1),
+      ph_candidate_host (ph_test_addr ("192.168.2.2:1"), 4, 1),
+      ph_candidate_host (ph_test_addr ("10.8.0.2:1"), 5, 100000),
+      ph_candidate_host (ph_test_addr ("[fe80::1%3]:1"), 6, 0),
   };
 
   for (size_t i = 0; i + 1 < G_N_ELEMENTS (best); i++)
@@ -51,14 +42,15 @@ test_order (void)
 static void
 test_foundations (void)
 {
-  const PhAddr mapped = addr ("198.51.100.1:4000");
-  const PhCandidate host = ph_candidate_host (addr ("192.168.1.2:1"), 1, 0);
-  const PhCandidate host_again = ph_candidate_host (addr ("192.168.1.2:99"), 2, 5);
-  const PhCandidate other = ph_candidate_host (addr ("192.168.1.3:1"), 3, 0);
-  const PhCandidate srflx = ph_candidate_srflx (&host, mapped, addr ("203.0.113.1:3478"));
-  const PhCandidate srflx_again =
-      ph_candidate_srflx (&host_again, addr ("198.51.100.1:7"), addr ("203.0.113.1:3479"));
-  const PhCandidate srflx_other = ph_candidate_srflx (&host, mapped, addr ("203.0.113.2:3478"));
+  const PhAddr mapped = ph_test_addr ("198.51.100.1:4000");
+  const PhCandidate host = ph_candidate_host (ph_test_addr ("192.168.1.2:1"), 1, 0);
+  const PhCandidate host_again = ph_candidate_host (ph_test_addr ("192.168.1.2:99"), 2, 5);
+  const PhCandidate other = ph_candidate_host (ph_test_addr ("192.168.1.3:1"), 3, 0);
+  const PhCandidate srflx = ph_candidate_srflx (&host, mapped, ph_test_addr ("203.0.113.1:3478"));
+  const PhCandidate srflx_again = ph_candidate_srflx (&host_again, ph_test_addr ("198.51.100.1:7"),
+                                                      ph_test_addr ("203.0.113.1:3479"));
+  const PhCandidate srflx_other =
+      ph_candidate_srflx (&host, mapped, ph_test_addr ("203.0.113.2:3478"));
 
   g_assert_cmpstr (host.foundation, ==, host_again.foundation);
   g_assert_cmpstr (host.foundation, !=, other.foundation);
@@ -76,15 +68,15 @@ test_usable (void)
                                      "100.64.0.1:1"};
   static const char *const bad[] = {"192.0.2.1:0",       "0.0.0.0:1", "239.1.2.3:1",
                                     "255.255.255.255:1", "[::]:1",    "[ff05::2]:1"};
-  const PhAddr loopback = addr ("127.0.0.1:5");
+  const PhAddr loopback = ph_test_addr ("127.0.0.1:5");
   PhAddr candidate;
 
   for (size_t i = 0; i < G_N_ELEMENTS (good); i++) {
-    candidate = addr (good[i]);
+    candidate = ph_test_addr (good[i]);
     g_assert_true (ph_candidate_usable (&candidate, false));
   }
   for (size_t i = 0; i < G_N_ELEMENTS (bad); i++) {
-    candidate = addr (bad[i]);
+    candidate = ph_test_addr (bad[i]);
     g_assert_false (ph_candidate_usable (&candidate, true));
   }
   g_assert_false (ph_candidate_usable (&loopback, false));
@@ -106,8 +98,9 @@ write_compact (const PhCandidate *candidate, uint8_t out[PH_CANDIDATE_WIRE_MAX])
 static void
 test_compact (void)
 {
-  const PhCandidate host = ph_candidate_host (addr ("[2001:db8::1]:1234"), 7, 0);
-  PhCandidate longest = ph_candidate_srflx (&host, addr ("[2001:db8::2]:5"), addr ("192.0.2.1:1"));
+  const PhCandidate host = ph_candidate_host (ph_test_addr ("[2001:db8::1]:1234"), 7, 0);
+  PhCandidate longest =
+      ph_candidate_srflx (&host, ph_test_addr ("[2001:db8::2]:5"), ph_test_addr ("192.0.2.1:1"));
   uint8_t bytes[PH_CANDIDATE_WIRE_MAX];
   PhCandidate got;
   size_t len;
@@ -142,7 +135,7 @@ test_compact_bytes (void)
 {
   static const uint8_t expected[] = {0,    0,    4,    192,  0,   2, 1,   0x12,
                                      0x34, 0x7e, 0xff, 0xfe, 255, 2, 'a', 'b'};
-  PhCandidate candidate = ph_candidate_host (addr ("192.0.2.1:4660"), 1, 0);
+  PhCandidate candidate = ph_candidate_host (ph_test_addr ("192.0.2.1:4660"), 1, 0);
   uint8_t bytes[PH_CANDIDATE_WIRE_MAX];
 
   g_strlcpy (candidate.foundation, "ab", sizeof candidate.foundation);
@@ -165,7 +158,7 @@ test_compact_refused (void)
       {13, 0},
       {14, ':'},
   };
-  PhCandidate candidate = ph_candidate_host (addr ("192.0.2.1:4660"), 1, 0);
+  PhCandidate candidate = ph_candidate_host (ph_test_addr ("192.0.2.1:4660"), 1, 0);
   uint8_t good[PH_CANDIDATE_WIRE_MAX];
   size_t len;
 
@@ -188,16 +181,17 @@ test_compact_refused (void)
 static void
 test_sdp_round_trip (void)
 {
-  const PhCandidate host = ph_candidate_host (addr ("192.168.1.2:1000"), 1, 0);
-  const PhCandidate host6 = ph_candidate_host (addr ("[fe80::1%3]:1000"), 1, 0);
+  const PhCandidate host = ph_candidate_host (ph_test_addr ("192.168.1.2:1000"), 1, 0);
+  const PhCandidate host6 = ph_candidate_host (ph_test_addr ("[fe80::1%3]:1000"), 1, 0);
   PhCandidate tcp = host;
   const PhCandidate all[] = {
       host,
       host6,
-      ph_candidate_srflx (&host, addr ("198.51.100.1:4000"), addr ("203.0.113.1:3478")),
-      ph_candidate_mapped (&host, addr ("198.51.100.1:4001")),
-      ph_candidate_relay (addr ("203.0.113.1:5000"), addr ("198.51.100.1:4000"), 2,
-                          addr ("203.0.113.1:3478")),
+      ph_candidate_srflx (&host, ph_test_addr ("198.51.100.1:4000"),
+                          ph_test_addr ("203.0.113.1:3478")),
+      ph_candidate_mapped (&host, ph_test_addr ("198.51.100.1:4001")),
+      ph_candidate_relay (ph_test_addr ("203.0.113.1:5000"), ph_test_addr ("198.51.100.1:4000"), 2,
+                          ph_test_addr ("203.0.113.1:3478")),
   };
   char text[PH_CANDIDATE_SDP_MAX];
   PhCandidate got;
@@ -240,7 +234,7 @@ test_sdp_foreign (void)
   g_assert_true (ph_candidate_parse_sdp (
       "6815297761 1 tcp 1518280447 2001:db8::7 9 typ host tcptype active", &got));
   g_assert_cmpint (got.transport, ==, PH_CANDIDATE_TCP_ACTIVE);
-  expected = addr ("[2001:db8::7]:9");
+  expected = ph_test_addr ("[2001:db8::7]:9");
   g_assert_true (ph_addr_equal (&got.addr, &expected));
 }
 

@@ -392,7 +392,7 @@ static void
 test_one_relay_is_enough (void)
 {
   g_autoptr (World) w = world_new ();
-  const PhAddr server = addr ("203.0.113.9:3478");
+  const PhAddr server = ph_test_addr ("203.0.113.9:3478");
 
   w->drop = drop_direct;
   slow_until = w->now + 1 * PH_SEC;
@@ -598,7 +598,7 @@ test_socket_removed (void)
 static void
 rebind (Socket *socket, const char *nat)
 {
-  socket->nat = addr (nat);
+  socket->nat = ph_test_addr (nat);
   g_hash_table_remove_all (socket->opened);
 }
 
@@ -761,11 +761,11 @@ test_useless_candidates (void)
   g_assert_true (ph_ice_agent_add_local_candidate (w->agents[A], w->now, &own));
   g_assert_false (ph_ice_agent_add_local_candidate (w->agents[A], w->now, &own));
   for (size_t i = 0; i < G_N_ELEMENTS (useless); i++) {
-    const PhCandidate candidate = ph_candidate_host (addr (useless[i]), 1, 0);
+    const PhCandidate candidate = ph_candidate_host (ph_test_addr (useless[i]), 1, 0);
 
     g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[A], w->now, &candidate));
   }
-  tcp.addr = addr ("192.0.2.9:1");
+  tcp.addr = ph_test_addr ("192.0.2.9:1");
   tcp.transport = PH_CANDIDATE_TCP_ACTIVE; /* it comes by itself */
   g_assert_false (ph_ice_agent_add_remote_candidate (w->agents[A], w->now, &tcp));
   g_assert_cmpuint (count_pairs (w->agents[A]), ==, 0);

@@ -13,22 +13,13 @@
 /* 198.51.100.7 under 2001:db8:64::/96. */
 #define TRANSLATED "2001:db8:64::c633:6407"
 
-static PhAddr
-address (const char *text)
-{
-  PhAddr addr;
-
-  g_assert_true (ph_addr_parse (text, 0, &addr));
-  return addr;
-}
-
 static PhNat64Way
 make_way (void)
 {
   return (PhNat64Way){
-      .prefix = {.net = address ("2001:db8:64::"), .len = 96},
+      .prefix = {.net = ph_test_addr ("2001:db8:64::"), .len = 96},
       .own = ph_nat64_own (0),
-      .base = address ("2001:db8:a::2"),
+      .base = ph_test_addr ("2001:db8:a::2"),
   };
 }
 
@@ -102,7 +93,7 @@ say (const End *from, PhAddr to, const char *text)
 static PhAddr
 at_port (const char *ip_text, const PhAddr *port_of)
 {
-  PhAddr addr = address (ip_text);
+  PhAddr addr = ph_test_addr (ip_text);
 
   addr.port = port_of->port;
   return addr;
@@ -112,7 +103,7 @@ static void
 test_udp (void)
 {
   const PhNat64Way way = make_way ();
-  const PhAddr there = address (TRANSLATED), base = way.base;
+  const PhAddr there = ph_test_addr (TRANSLATED), base = way.base;
   End own = {0}, peer = {0}, stranger = {0};
 
   own.udp = ph_udp_new_on_way (NULL, 1, &way, &udp_callbacks, &own, NULL);
@@ -195,7 +186,7 @@ static void
 test_tcp (void)
 {
   const PhNat64Way way = make_way ();
-  const PhAddr there = address (TRANSLATED), anywhere = way.base;
+  const PhAddr there = ph_test_addr (TRANSLATED), anywhere = way.base;
   Tcp own = {.next_id = 100}, peer = {.next_id = 200};
   PhAddr target;
 
@@ -246,7 +237,7 @@ static void
 test_address (void)
 {
   const PhNat64Way way = make_way ();
-  const PhAddr named = address ("198.51.100.7:443"), private = address ("127.0.0.1:443");
+  const PhAddr named = ph_test_addr ("198.51.100.7:443"), private = ph_test_addr ("127.0.0.1:443");
   g_autoptr (GSocketConnectable) made = ph_nat64_address_new (&way.prefix, &named);
   g_autoptr (GSocketAddressEnumerator) all = g_socket_connectable_enumerate (made);
   g_autoptr (GSocketAddressEnumerator) with_proxy = g_socket_connectable_proxy_enumerate (made);
@@ -329,7 +320,7 @@ assert_found (PhNat64Finder *finder, const char *wanted)
 {
   const gint64 deadline = g_get_monotonic_time () + DEADLINE_USEC;
   const PhNat64Way *ways;
-  const PhAddr base = address ("2001:db8:a::2");
+  const PhAddr base = ph_test_addr ("2001:db8:a::2");
   char text[PH_ADDR_STRING_MAX] = "";
   size_t n;
 

@@ -4,19 +4,10 @@
 #include "net/nat/ph-nat64.h"
 #include "tests/support/ph-test.h"
 
-static PhAddr
-address (const char *text)
-{
-  PhAddr addr;
-
-  g_assert_true (ph_addr_parse (text, 0, &addr));
-  return addr;
-}
-
 static PhNat64Prefix
 prefix_of (const char *net, uint8_t len)
 {
-  return (PhNat64Prefix){.net = address (net), .len = len};
+  return (PhNat64Prefix){.net = ph_test_addr (net), .len = len};
 }
 
 #define assert_addr(addr, text)                                                                    \
@@ -48,7 +39,7 @@ test_vectors (void)
 {
   for (size_t i = 0; i < G_N_ELEMENTS (vectors); i++) {
     const PhNat64Prefix prefix = prefix_of (vectors[i].net, vectors[i].len);
-    const PhAddr ipv4 = address ("192.0.2.33:7");
+    const PhAddr ipv4 = ph_test_addr ("192.0.2.33:7");
     PhAddr made, back;
 
     g_assert_true (ph_nat64_synthesise (&prefix, &ipv4, &made));
@@ -67,7 +58,7 @@ test_every_prefix_and_address (void)
 
   for (unsigned i = 0; i < 6000; i++) {
     PhNat64Prefix prefix = prefix_of ("2001:db8::", lengths[i % G_N_ELEMENTS (lengths)]);
-    PhAddr ipv4 = address ("10.0.0.0:1"), made, back;
+    PhAddr ipv4 = ph_test_addr ("10.0.0.0:1"), made, back;
 
     ph_random_bytes (&random, prefix.net.ip + 4, prefix.len / 8u - 4u);
     if (prefix.len == 96)
@@ -99,7 +90,7 @@ test_what_is_not_translated (void)
   const PhNat64Prefix own = prefix_of ("2001:db8:64::", 96);
 
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
-    const PhAddr ipv4 = address (cases[i].ipv4);
+    const PhAddr ipv4 = ph_test_addr (cases[i].ipv4);
     PhAddr made = {0}, back;
 
     g_assert_true (ph_nat64_synthesise (&well_known, &ipv4, &made) == cases[i].well_known);
@@ -119,11 +110,11 @@ test_what_is_not_under_the_prefix (void)
   const PhNat64Prefix long_prefix = prefix_of ("64:ff9b::", 96);
   const PhNat64Prefix short_prefix = prefix_of ("2001:db8:122::", 48);
   const PhAddr others[] = {
-      address ("[64:ff9b:1::192.0.2.33]:7"),
-      address ("[2001:db8::192.0.2.33]:7"),
-      address ("[2001:db8:122:c000:102:2100::]:7"), /* the reserved octet is not zero */
-      address ("[2001:db8:122:c000:2:2100::1]:7"), /* nor is what is behind the address */
-      address ("192.0.2.33:7"),
+      ph_test_addr ("[64:ff9b:1::192.0.2.33]:7"),
+      ph_test_addr ("[2001:db8::192.0.2.33]:7"),
+      ph_test_addr ("[2001:db8:122:c000:102:2100::]:7"), /* the reserved octet is not zero */
+      ph_test_addr ("[2001:db8:122:c000:2:2100::1]:7"), /* nor is what is behind the address */
+      ph_test_addr ("192.0.2.33:7"),
   };
   PhAddr back;
 
@@ -146,7 +137,7 @@ assert_learnt (const char *answers, const char *wanted)
 
   for (size_t i = 0; texts[i] != NULL; i++) {
     if (*texts[i] != '\0')
-      addrs[n++] = address (texts[i]);
+      addrs[n++] = ph_test_addr (texts[i]);
   }
   n = ph_nat64_learn (addrs, n, prefixes, G_N_ELEMENTS (prefixes));
   for (size_t i = 0; i < n; i++) {
@@ -227,8 +218,8 @@ test_own_address (void)
 
     base.port = 4000;
     host = ph_candidate_host (base, 1, i);
-    reflexive =
-        ph_candidate_srflx (&host, address ("203.0.113.10:4000"), address ("198.51.100.1:1"));
+    reflexive = ph_candidate_srflx (&host, ph_test_addr ("203.0.113.10:4000"),
+                                    ph_test_addr ("198.51.100.1:1"));
     g_assert_cmpint (ph_addr_scope (&own), ==, PH_SCOPE_CONTINUITY);
     g_assert_false (ph_candidate_is_told (&host));
     g_assert_true (ph_candidate_is_told (&reflexive));

@@ -24,15 +24,6 @@
   "ip link set ph-d up; ip link set ph-c up; "                                                     \
   "ip route add 0.0.0.0/1 via 10.80.0.9; ip route add 128.0.0.0/1 via 10.80.0.9'"
 
-static PhAddr
-addr (const char *text)
-{
-  PhAddr result;
-
-  g_assert_true (ph_addr_parse (text, 0, &result));
-  return result;
-}
-
 /* An interface is running a moment after it was set up. */
 static void
 await_addresses (unsigned n)
@@ -52,7 +43,7 @@ await_addresses (unsigned n)
 static uint32_t
 outlet_of (const char *address)
 {
-  const PhAddr local = addr (address);
+  const PhAddr local = ph_test_addr (address);
 
   return ph_outlet_for (&local);
 }
@@ -120,8 +111,10 @@ leaves_by (PhUdp *udp, const char *interface)
   const uint64_t before = sent_by (interface);
 
   for (unsigned i = 0; i < 10; i++) {
-    const PhTransmit tx = {
-        .data = bytes, .cap = sizeof bytes, .len = sizeof bytes, .remote = addr ("192.0.2.7:9")};
+    const PhTransmit tx = {.data = bytes,
+                           .cap = sizeof bytes,
+                           .len = sizeof bytes,
+                           .remote = ph_test_addr ("192.0.2.7:9")};
 
     g_assert_cmpint (ph_udp_send (udp, &tx), ==, PH_UDP_SENT);
   }
@@ -133,7 +126,7 @@ static void
 test_socket (void)
 {
   const PhUdpCallbacks callbacks = {ignore_received, ignore_done, ignore_writable};
-  const PhAddr local = addr ("10.79.0.1");
+  const PhAddr local = ph_test_addr ("10.79.0.1");
   g_autoptr (GError) error = NULL;
   g_autoptr (PhUdp) udp = NULL;
 

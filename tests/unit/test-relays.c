@@ -26,15 +26,6 @@ typedef struct {
   unsigned unused;
 } Rig;
 
-static PhAddr
-addr (const char *text)
-{
-  PhAddr result;
-
-  g_assert_true (ph_addr_parse (text, 0, &result));
-  return result;
-}
-
 static void
 add_server (Rig *t, const char *address)
 {
@@ -43,7 +34,7 @@ add_server (Rig *t, const char *address)
 
     *server = (PhRelayServer){
         .transport = transport,
-        .addr = addr (address),
+        .addr = ph_test_addr (address),
         .host = "relay.lab",
         .username = USER,
         .password = PASSWORD,
@@ -57,7 +48,8 @@ add_server (Rig *t, const char *address)
 static void
 rig_init (Rig *t)
 {
-  const PhAddr local4 = addr ("10.0.0.1:5000"), local6 = addr ("[2001:db8::1]:5000");
+  const PhAddr local4 = ph_test_addr ("10.0.0.1:5000"),
+               local6 = ph_test_addr ("[2001:db8::1]:5000");
   PhRandom random;
 
   *t = (Rig){.now = 100 * PH_SEC};
@@ -83,8 +75,9 @@ deliver (void *user, PhTime now, const PhDatagram *in)
 static void
 answer (Rig *t, const PhTransmit *tx, const PhStunMessage *request)
 {
-  const PhAddr relayed4 = addr ("192.0.2.1:50000"), relayed6 = addr ("[2001:db8:1::1]:50000");
-  const PhAddr mapped = addr ("203.0.113.5:40000");
+  const PhAddr relayed4 = ph_test_addr ("192.0.2.1:50000"),
+               relayed6 = ph_test_addr ("[2001:db8:1::1]:50000");
+  const PhAddr mapped = ph_test_addr ("203.0.113.5:40000");
   const bool is_signed = ph_stun_has (request, PH_STUN_NONCE);
   uint32_t family = 0;
   uint8_t bytes[PH_STUN_MESSAGE_MAX], key[16];

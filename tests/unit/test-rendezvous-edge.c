@@ -14,27 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Far more than anything here takes, for a machine that is busy. */
-#define PATIENCE_MS 30000
-
-static gboolean
-on_patience (void *user)
-{
-  g_error ("waited too long for: %s", (const char *)user);
-  return G_SOURCE_REMOVE;
-}
-
-/* Runs the main context until the condition holds. */
-#define WAIT_FOR(condition)                                                                        \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    const guint _id = g_timeout_add (PATIENCE_MS, on_patience, (void *)#condition);                \
-    while (!(condition))                                                                           \
-      g_main_context_iteration (NULL, TRUE);                                                       \
-    g_source_remove (_id);                                                                         \
-  }                                                                                                \
-  G_STMT_END
-
 /* --- The server --------------------------------------------------------------------------------- */
 
 static unsigned n_told_full;
@@ -144,20 +123,20 @@ meet (GTlsCertificate *certificate)
   for (unsigned i = 0; i < MANY; i++) {
     client_start (&clients[i], &address);
     /* GIO shakes hands in threads of which there are few, and here for both ends. */
-    WAIT_FOR (clients[i].onlines == 1);
+    PH_TEST_WAIT_FOR (clients[i].onlines == 1);
     client_watch (&clients[i], &clients[(i + 1) % MANY]);
     client_watch (&clients[i], &clients[(i + MANY - 1) % MANY]);
   }
   for (unsigned i = 0; i < MANY; i++)
-    WAIT_FOR (clients[i].others == 2);
+    PH_TEST_WAIT_FOR (clients[i].others == 2);
   for (unsigned i = 0; i < MANY; i++)
     client_say (&clients[i], &clients[(i + 1) % MANY]);
   for (unsigned i = 0; i < MANY; i++)
-    WAIT_FOR (clients[i].signals == 1);
+    PH_TEST_WAIT_FOR (clients[i].signals == 1);
   for (unsigned i = 0; i < MANY; i += 2)
     ph_rendezvous_driver_free (clients[i].driver);
   for (unsigned i = 1; i < MANY; i += 2)
-    WAIT_FOR (clients[i].others == 0);
+    PH_TEST_WAIT_FOR (clients[i].others == 0);
   for (unsigned i = 1; i < MANY; i += 2) {
     g_assert_cmpuint (clients[i].onlines, ==, 1);
     g_assert_cmpuint (clients[i].offlines, ==, 0);
@@ -166,8 +145,8 @@ meet (GTlsCertificate *certificate)
   /* All are told that it ends. */
   ph_rooms_edge_shut_down (edge);
   for (unsigned i = 1; i < MANY; i += 2)
-    WAIT_FOR (clients[i].offlines == 1);
-  WAIT_FOR (ph_rooms_edge_is_idle (edge));
+    PH_TEST_WAIT_FOR (clients[i].offlines == 1);
+  PH_TEST_WAIT_FOR (ph_rooms_edge_is_idle (edge));
   for (unsigned i = 1; i < MANY; i += 2)
     ph_rendezvous_driver_free (clients[i].driver);
 }
@@ -398,7 +377,7 @@ wire_log_in (Wire *wire, const PhRoomsEdge *edge)
                    PH_RENDEZVOUS_REQUEST_CONNECT);
   ph_rendezvous_client_handle_open (wire->core, 1);
   wire_upgrade (wire);
-  WAIT_FOR (wire->logged_in);
+  PH_TEST_WAIT_FOR (wire->logged_in);
 }
 
 static void
@@ -431,7 +410,7 @@ test_silent_callers (void)
     wire_connect (&callers[i], edge);
   ph_identity_generate (&client.identity, &random);
   client_start (&client, &address);
-  WAIT_FOR (client.onlines == 1);
+  PH_TEST_WAIT_FOR (client.onlines == 1);
   for (unsigned i = 0; i < CALLERS; i++) {
     g_assert_false (callers[i].ended);
     if (i % 2 == 0)
@@ -440,7 +419,7 @@ test_silent_callers (void)
   ph_rendezvous_driver_free (client.driver);
   g_clear_pointer (&edge, ph_rooms_edge_free);
   for (unsigned i = 1; i < CALLERS; i += 2) {
-    WAIT_FOR (callers[i].ended);
+    PH_TEST_WAIT_FOR (callers[i].ended);
     wire_clear (&callers[i]);
   }
 }
@@ -470,14 +449,14 @@ test_silent_is_asked (void)
   wire_log_in (&silent, edge);
   wire_log_in (&talker, edge);
   talk = g_timeout_add (TALK_MS, on_talk, &talker);
-  WAIT_FOR (silent.pings == 1);
-  WAIT_FOR (silent.ended); /* it has not answered */
+  PH_TEST_WAIT_FOR (silent.pings == 1);
+  PH_TEST_WAIT_FOR (silent.ended); /* it has not answered */
   g_assert_cmpuint (talker.pings, ==, 0);
   g_assert_false (talker.ended);
   g_source_remove (talk);
-  WAIT_FOR (talker.pings == 1);
+  PH_TEST_WAIT_FOR (talker.pings == 1);
   wire_send (&talker, FRAME_PONG, "libsoup-keepalive-1");
-  WAIT_FOR (talker.pings == 2); /* and so it is not thrown out */
+  PH_TEST_WAIT_FOR (talker.pings == 2); /* and so it is not thrown out */
   wire_clear (&silent);
   wire_clear (&talker);
 }
@@ -497,8 +476,8 @@ test_talker_is_asked (void)
   for (unsigned i = 0; i < 3; i++)
     wire_send (&talker, FRAME_TEXT, large);
   talk = g_timeout_add (TALK_MS, on_talk, &talker);
-  WAIT_FOR (talker.pings == 1);
-  WAIT_FOR (talker.ended);
+  PH_TEST_WAIT_FOR (talker.pings == 1);
+  PH_TEST_WAIT_FOR (talker.ended);
   g_source_remove (talk);
   wire_clear (&talker);
 }
@@ -534,7 +513,8 @@ test_does_not_read (void)
   wire_log_in (&writer, edge);
   wire_watch (&reader, &writer);
   wire_watch (&writer, &reader);
-  WAIT_FOR (strstr (reader.text, "presence") != NULL && strstr (writer.text, "presence") != NULL);
+  PH_TEST_WAIT_FOR (strstr (reader.text, "presence") != NULL
+                    && strstr (writer.text, "presence") != NULL);
 
   /* More than the kernel takes for somebody who has so little room. */
   wire_stop_listening (&reader);
@@ -546,12 +526,12 @@ test_does_not_read (void)
 
   /* Who does read is served meanwhile. */
   wire_send (&writer, FRAME_TEXT, "{\"type\":\"ping\"}");
-  WAIT_FOR (strstr (writer.text, "pong") != NULL);
+  PH_TEST_WAIT_FOR (strstr (writer.text, "pong") != NULL);
   g_assert_cmpuint (reader.texts, ==, before);
 
   /* And all of it is there once it looks. */
   wire_listen (&reader);
-  WAIT_FOR (reader.texts == before + SIGNALS);
+  PH_TEST_WAIT_FOR (reader.texts == before + SIGNALS);
   g_assert_cmpuint (strlen (reader.text), >, SIGNAL_LEN);
   wire_clear (&reader);
   wire_clear (&writer);
@@ -574,35 +554,35 @@ test_room (void)
     if (i > max)
       continue;
     wire_upgrade (&wires[i]);
-    WAIT_FOR (wires[i].texts > 0);
+    PH_TEST_WAIT_FOR (wires[i].texts > 0);
     g_assert_nonnull (strstr (wires[i].text, i < max ? "challenge" : "too-many-connections"));
   }
   /* The one that was refused goes, and makes room for the last. */
-  WAIT_FOR (wires[max].ended);
+  PH_TEST_WAIT_FOR (wires[max].ended);
   wire_clear (&wires[max]);
   wire_connect (&wires[max], edge);
 
   /* No more sockets, which is said once. */
   for (unsigned i = 0; i < G_N_ELEMENTS (more); i++) {
     wire_connect (&more[i], edge);
-    WAIT_FOR (more[i].ended);
+    PH_TEST_WAIT_FOR (more[i].ended);
     wire_clear (&more[i]);
   }
   g_assert_cmpuint (n_told_full, ==, 1);
   for (unsigned i = 0; i < G_N_ELEMENTS (wires); i++)
     wire_clear (&wires[i]);
-  WAIT_FOR (ph_rooms_edge_is_idle (edge));
+  PH_TEST_WAIT_FOR (ph_rooms_edge_is_idle (edge));
 
   /* Who has gone is not counted any more. */
   for (unsigned i = 0; i < max; i++) {
     wire_connect (&wires[i], edge);
     wire_upgrade (&wires[i]);
-    WAIT_FOR (wires[i].texts > 0);
+    PH_TEST_WAIT_FOR (wires[i].texts > 0);
     g_assert_nonnull (strstr (wires[i].text, "challenge"));
   }
   for (unsigned i = 0; i < max; i++)
     wire_clear (&wires[i]);
-  WAIT_FOR (ph_rooms_edge_is_idle (edge));
+  PH_TEST_WAIT_FOR (ph_rooms_edge_is_idle (edge));
 }
 
 int

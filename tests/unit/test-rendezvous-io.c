@@ -10,27 +10,6 @@
 #include <sched.h>
 #include <signal.h>
 
-/* Far more than anything here takes, for a machine that is busy. */
-#define PATIENCE_MS 30000
-
-static gboolean
-on_patience (void *user)
-{
-  g_error ("waited too long for: %s", (const char *)user);
-  return G_SOURCE_REMOVE;
-}
-
-/* Runs the main context until the condition holds. */
-#define WAIT_FOR(condition)                                                                        \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    const guint _id = g_timeout_add (PATIENCE_MS, on_patience, (void *)#condition);                \
-    while (!(condition))                                                                           \
-      g_main_context_iteration (NULL, TRUE);                                                       \
-    g_source_remove (_id);                                                                         \
-  }                                                                                                \
-  G_STMT_END
-
 /* --- The server --------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -258,9 +237,9 @@ static void
 raw_open (Raw *raw, const PhRendezvousAddress *address)
 {
   raw_dial (raw, address, PH_RENDEZVOUS_SUBPROTOCOL);
-  WAIT_FOR (raw->connected);
+  PH_TEST_WAIT_FOR (raw->connected);
   g_assert_nonnull (raw->socket);
-  WAIT_FOR (raw->heard != NULL || raw->closed);
+  PH_TEST_WAIT_FOR (raw->heard != NULL || raw->closed);
 }
 
 static void
@@ -279,7 +258,7 @@ raw_close (Raw *raw)
   if (!raw->closed
       && soup_websocket_connection_get_state (raw->socket) == SOUP_WEBSOCKET_STATE_OPEN)
     soup_websocket_connection_close (raw->socket, SOUP_WEBSOCKET_CLOSE_NORMAL, NULL);
-  WAIT_FOR (raw->closed);
+  PH_TEST_WAIT_FOR (raw->closed);
   raw_clear (raw);
 }
 
@@ -299,7 +278,7 @@ test_two_clients (void)
   client_init (&bob, &server.address, "Bob");
   client_start (&alice);
   client_start (&bob);
-  WAIT_FOR (alice.onlines == 1 && bob.onlines == 1);
+  PH_TEST_WAIT_FOR (alice.onlines == 1 && bob.onlines == 1);
 
   ph_invitation_make (&invitation, &alice.identity.id, &server.address, "Alice", &random);
   ph_rendezvous_client_invite (core (&alice), ph_clock_now (), &invitation, 60 * PH_SEC);
@@ -308,20 +287,20 @@ test_two_clients (void)
    * unknown; the order of two connections is not ours. */
   client_watch (&alice, &bob);
   client_watch (&bob, &alice);
-  WAIT_FOR (ph_rendezvous_client_is_online (core (&alice), &bob.identity.id)
-            && ph_rendezvous_client_is_online (core (&bob), &alice.identity.id));
+  PH_TEST_WAIT_FOR (ph_rendezvous_client_is_online (core (&alice), &bob.identity.id)
+                    && ph_rendezvous_client_is_online (core (&bob), &alice.identity.id));
   ph_rendezvous_client_accept (core (&bob), ph_clock_now (), &invitation);
   ph_rendezvous_driver_settle (bob.driver);
-  WAIT_FOR (alice.name != NULL && bob.name != NULL);
+  PH_TEST_WAIT_FOR (alice.name != NULL && bob.name != NULL);
   g_assert_cmpstr (alice.name, ==, "Bob");
   g_assert_cmpstr (bob.name, ==, "Alice");
 
   client_say (&alice, &bob, "hello");
-  WAIT_FOR (bob.body != NULL && alice.delivered == 1);
+  PH_TEST_WAIT_FOR (bob.body != NULL && alice.delivered == 1);
   g_assert_cmpstr (bob.body, ==, "hello");
 
   client_clear (&bob);
-  WAIT_FOR (!ph_rendezvous_client_is_online (core (&alice), &bob.identity.id));
+  PH_TEST_WAIT_FOR (!ph_rendezvous_client_is_online (core (&alice), &bob.identity.id));
   client_clear (&alice);
   server_stop (&server);
 }
@@ -341,14 +320,14 @@ test_server_restarts (void)
   client_watch (&bob, &alice);
   client_start (&alice);
   client_start (&bob);
-  WAIT_FOR (ph_rendezvous_client_is_online (core (&alice), &bob.identity.id));
+  PH_TEST_WAIT_FOR (ph_rendezvous_client_is_online (core (&alice), &bob.identity.id));
 
   server_stop (&server);
-  WAIT_FOR (alice.offlines == 1 && bob.offlines == 1);
+  PH_TEST_WAIT_FOR (alice.offlines == 1 && bob.offlines == 1);
   g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_SHUTTING_DOWN);
   client_say (&alice, &bob, "meanwhile");
   server = server_start (NULL, listen);
-  WAIT_FOR (bob.body != NULL && alice.delivered == 1);
+  PH_TEST_WAIT_FOR (bob.body != NULL && alice.delivered == 1);
   g_assert_cmpstr (bob.body, ==, "meanwhile");
 
   client_clear (&alice);
@@ -382,7 +361,7 @@ test_address_gone (void)
   server = server_start (NULL, "10.77.0.1:0");
   client_init (&alice, &server.address, "Alice");
   client_start (&alice);
-  WAIT_FOR (alice.onlines == 1);
+  PH_TEST_WAIT_FOR (alice.onlines == 1);
   ph_rendezvous_driver_network_changed (alice.driver);
   g_assert_cmpint (ph_rendezvous_client_state (core (&alice)), ==, PH_RENDEZVOUS_ONLINE);
 
@@ -390,7 +369,7 @@ test_address_gone (void)
   ip ("route replace local 10.77.0.1 dev lo table local src 10.77.0.1");
   ph_rendezvous_driver_network_changed (alice.driver);
   g_assert_cmpint (ph_rendezvous_client_state (core (&alice)), ==, PH_RENDEZVOUS_CONNECTING);
-  WAIT_FOR (alice.onlines == 2);
+  PH_TEST_WAIT_FOR (alice.onlines == 2);
   g_assert_cmpuint (alice.offlines, ==, 1);
   g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_LOST);
 
@@ -499,7 +478,7 @@ static void
 ear_close (Ear *ear)
 {
   if (ear->connection != NULL)
-    WAIT_FOR (ear->closed);
+    PH_TEST_WAIT_FOR (ear->closed);
   g_socket_listener_close (ear->listener);
   while (g_main_context_iteration (NULL, FALSE)) /* the accept that is cancelled */
     ;
@@ -524,7 +503,7 @@ test_knock (gconstpointer data)
   server = internet_server (internet, NULL);
   client_init (&alice, &server.address, "Alice");
   client_start (&alice);
-  WAIT_FOR (alice.onlines == 1);
+  PH_TEST_WAIT_FOR (alice.onlines == 1);
   g_assert_true (ph_rendezvous_client_can_knock (core (&alice), &to));
   g_assert_true (ph_rendezvous_driver_remote (alice.driver, &remote));
   g_assert_cmpstr (ph_addr_format_ip (&remote, text), ==, internet->server);
@@ -534,7 +513,7 @@ test_knock (gconstpointer data)
   g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token),
                     !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
-  WAIT_FOR (ear.closed);
+  PH_TEST_WAIT_FOR (ear.closed);
   ph_rendezvous_greeting (token, greeting);
   g_assert_cmpmem (ear.bytes, ear.len, greeting, sizeof greeting);
   g_assert_cmpstr (ear.from, ==, internet->server);
@@ -544,7 +523,7 @@ test_knock (gconstpointer data)
   asked = ph_clock_now ();
   g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), asked, ear.port, token), !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
-  WAIT_FOR (alice.knocked == 2);
+  PH_TEST_WAIT_FOR (alice.knocked == 2);
   g_assert_cmpint (alice.code, ==, PH_RENDEZVOUS_OK);
   g_assert_cmpuint (ph_time_since (ph_clock_now (), asked), >=,
                     PH_RENDEZVOUS_KNOCK_TIME - PH_SEC / 10);
@@ -554,7 +533,7 @@ test_knock (gconstpointer data)
   g_assert_cmpuint (ph_rendezvous_client_knock (core (&alice), ph_clock_now (), ear.port, token),
                     !=, 0);
   ph_rendezvous_driver_settle (alice.driver);
-  WAIT_FOR (ear.connection != NULL);
+  PH_TEST_WAIT_FOR (ear.connection != NULL);
   ear_close (&ear);
   server_stop (&server);
   client_clear (&alice);
@@ -582,12 +561,12 @@ may_knock (const PhRendezvousAddress *address, const char *header)
   ph_rendezvous_client_start (client, 1);
   g_assert_cmpint (ph_rendezvous_client_poll_request (client), ==, PH_RENDEZVOUS_REQUEST_CONNECT);
   raw_dial_with (&raw, address, PH_RENDEZVOUS_SUBPROTOCOL, header);
-  WAIT_FOR (raw.heard != NULL);
+  PH_TEST_WAIT_FOR (raw.heard != NULL);
   ph_rendezvous_client_handle_open (client, 1);
   ph_rendezvous_client_handle_text (client, 1, ph_slice_string (raw.heard));
   login = ph_rendezvous_client_poll_text (client);
   soup_websocket_connection_send_text (raw.socket, login);
-  WAIT_FOR (strstr (raw.heard, "welcome") != NULL);
+  PH_TEST_WAIT_FOR (strstr (raw.heard, "welcome") != NULL);
   ph_rendezvous_client_handle_text (client, 1, ph_slice_string (raw.heard));
   g_assert_cmpint (ph_rendezvous_client_state (client), ==, PH_RENDEZVOUS_ONLINE);
   may = ph_rendezvous_client_can_knock (client, &to);
@@ -650,8 +629,8 @@ test_tls (void)
   client_start (&right_client);
   client_start (&wrong_client);
   client_start (&unpinned_client);
-  WAIT_FOR (right_client.onlines == 1 && wrong_client.offlines == 1
-            && unpinned_client.offlines == 1);
+  PH_TEST_WAIT_FOR (right_client.onlines == 1 && wrong_client.offlines == 1
+                    && unpinned_client.offlines == 1);
   g_assert_cmpint (wrong_client.code, ==, PH_RENDEZVOUS_NOT_TRUSTED);
   g_assert_cmpint (unpinned_client.code, ==, PH_RENDEZVOUS_NOT_TRUSTED);
   client_clear (&right_client);
@@ -666,7 +645,7 @@ test_tls (void)
   g_assert_cmpint (strncmp (server.address.origin, "wss://localhost:", 16), ==, 0);
   client_init (&right_client, &server.address, "");
   client_start (&right_client);
-  WAIT_FOR (right_client.onlines == 1);
+  PH_TEST_WAIT_FOR (right_client.onlines == 1);
   client_clear (&right_client);
   server_stop (&server);
 }
@@ -688,14 +667,14 @@ test_nobody_and_somebody_else (void)
   g_assert_cmpint (ph_rendezvous_address_parse (elsewhere, &address), ==, PH_RENDEZVOUS_ADDRESS_OK);
   client_init (&client, &address, "");
   client_start (&client);
-  WAIT_FOR (client.offlines == 1);
+  PH_TEST_WAIT_FOR (client.offlines == 1);
   g_assert_cmpint (client.code, ==, PH_RENDEZVOUS_NOT_A_RENDEZVOUS);
   client_clear (&client);
 
   soup_server_disconnect (other);
   client_init (&client, &address, "");
   client_start (&client);
-  WAIT_FOR (client.offlines == 1);
+  PH_TEST_WAIT_FOR (client.offlines == 1);
   g_assert_cmpint (client.code, ==, PH_RENDEZVOUS_UNREACHABLE);
   client_clear (&client);
 }
@@ -727,7 +706,7 @@ test_misuse (void)
       soup_websocket_connection_send_text (raw.socket, cases[i].text);
     else
       soup_websocket_connection_send_binary (raw.socket, "x", 1);
-    WAIT_FOR (raw.closed);
+    PH_TEST_WAIT_FOR (raw.closed);
     g_test_message ("case %zu: %s", i, raw.heard);
     if (cases[i].code != 0 || raw.code != 1009)
       g_assert_cmpuint (raw.code, ==, cases[i].code);
@@ -737,17 +716,17 @@ test_misuse (void)
 
   /* Neither another subprotocol nor none. */
   raw_dial (&raw, &server.address, "chat");
-  WAIT_FOR (raw.connected);
+  PH_TEST_WAIT_FOR (raw.connected);
   g_assert_true (raw.socket == NULL);
   raw_clear (&raw);
   raw_dial (&raw, &server.address, NULL);
-  WAIT_FOR (raw.connected && (raw.socket == NULL || raw.closed));
+  PH_TEST_WAIT_FOR (raw.connected && (raw.socket == NULL || raw.closed));
   raw_clear (&raw);
 
   /* The server has stayed up. */
   client_init (&client, &server.address, "");
   client_start (&client);
-  WAIT_FOR (client.onlines == 1);
+  PH_TEST_WAIT_FOR (client.onlines == 1);
   client_clear (&client);
   server_stop (&server);
 }
@@ -765,7 +744,7 @@ test_connection_flood (void)
   for (unsigned i = 0; i < G_N_ELEMENTS (raws); i++) {
     if (strstr (raws[i].heard, "too-many-connections") == NULL)
       continue;
-    WAIT_FOR (raws[i].closed);
+    PH_TEST_WAIT_FOR (raws[i].closed);
     g_assert_cmpuint (raws[i].code, ==, 4007);
     refused++;
   }

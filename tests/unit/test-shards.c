@@ -12,27 +12,6 @@
 
 /* Several shards, and the last of them not full. */
 #define MANY (4 * PH_SHARD_MEMBERS_MAX + 3)
-/* Far more than anything here takes, for a machine that is busy. */
-#define PATIENCE_MS 30000
-
-static gboolean
-on_patience (void *user)
-{
-  g_error ("waited too long for: %s", (const char *)user);
-  return G_SOURCE_REMOVE;
-}
-
-/* Runs the main context until the condition holds. */
-#define WAIT_FOR(condition)                                                                        \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    const guint _id = g_timeout_add (PATIENCE_MS, on_patience, (void *)#condition);                \
-    while (!(condition))                                                                           \
-      g_main_context_iteration (NULL, TRUE);                                                       \
-    g_source_remove (_id);                                                                         \
-  }                                                                                                \
-  G_STMT_END
-
 /* Everything that can happen without anybody doing anything. */
 static void
 run_dry (void)
@@ -175,7 +154,7 @@ test_writable (void)
   g_assert_cmpuint (full.calls, ==, 0);
   while (read (full.other, buffer, sizeof buffer) > 0)
     ;
-  WAIT_FOR (full.calls == 1);
+  PH_TEST_WAIT_FOR (full.calls == 1);
   g_assert_true (full.condition & G_IO_OUT);
   /* What is over is not waited for. */
   run_dry ();
@@ -313,7 +292,7 @@ test_timers (void)
   attach_timeout (members[0].shard, 1, &soon);
   attach_timeout (members[0].shard, 3600 * 1000, &never);
   attach_timeout (members[MANY / 2].shard, 30, &later);
-  WAIT_FOR (soon == 1 && later == 2);
+  PH_TEST_WAIT_FOR (soon == 1 && later == 2);
   g_assert_cmpuint (never, ==, 0);
   for (unsigned i = 0; i < MANY; i++)
     member_clear (&members[i]);
@@ -352,7 +331,7 @@ test_threads (void)
     g_task_run_in_thread (task, in_thread);
   }
   for (unsigned i = 0; i < MANY; i++)
-    WAIT_FOR (members[i].calls == 1);
+    PH_TEST_WAIT_FOR (members[i].calls == 1);
   for (unsigned i = 0; i < MANY; i++)
     g_assert_nonnull (members[i].context);
   for (unsigned i = 0; i < MANY; i++)
@@ -435,11 +414,11 @@ test_busy (void)
   g_source_attach (source, g_main_context_get_thread_default ());
   ph_shard_exit (members[0].shard);
   g_timeout_add (1, on_timeout, &outside);
-  WAIT_FOR (outside == 1);
+  PH_TEST_WAIT_FOR (outside == 1);
   for (unsigned i = 0; i < MANY; i++)
     say (&members[i], 'x');
   for (unsigned i = 0; i < MANY; i++)
-    WAIT_FOR (members[i].calls == 1);
+    PH_TEST_WAIT_FOR (members[i].calls == 1);
   g_assert_cmpuint (busy, >, 0);
   g_source_destroy (source);
   for (unsigned i = 0; i < MANY; i++)
@@ -472,7 +451,7 @@ test_from_within (void)
   for (unsigned i = 1; i < G_N_ELEMENTS (members); i += PH_SHARD_MEMBERS_MAX - 1) {
     g_source_set_callback (members[0].source, G_SOURCE_FUNC (on_answer), &members[i], NULL);
     say (&members[0], 'x');
-    WAIT_FOR (members[i].calls == 1);
+    PH_TEST_WAIT_FOR (members[i].calls == 1);
     g_assert_true (members[i].condition & G_IO_OUT);
   }
   for (unsigned i = 0; i < G_N_ELEMENTS (members); i++)

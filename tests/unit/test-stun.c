@@ -70,15 +70,6 @@ assert_text (const PhStunMessage *message, uint16_t type, const char *text)
   g_assert_cmpmem (value.data, value.len, text, strlen (text));
 }
 
-static PhAddr
-addr (const char *text)
-{
-  PhAddr result;
-
-  g_assert_true (ph_addr_parse (text, 0, &result));
-  return result;
-}
-
 static void
 test_sample_request (void)
 {
@@ -103,7 +94,7 @@ static void
 check_response (PhSlice bytes, const char *mapped)
 {
   const PhStunMessage message = parse (bytes);
-  const PhAddr expected = addr (mapped);
+  const PhAddr expected = ph_test_addr (mapped);
   PhAddr got;
 
   g_assert_cmpint (message.klass, ==, PH_STUN_SUCCESS);
@@ -293,7 +284,7 @@ test_sha256 (void)
 static void
 test_round_trips (void)
 {
-  const PhAddr addrs[] = {addr ("198.51.100.7:1"), addr ("[2001:db8::42]:65535")};
+  const PhAddr addrs[] = {ph_test_addr ("198.51.100.7:1"), ph_test_addr ("[2001:db8::42]:65535")};
   uint8_t out[256];
 
   for (size_t i = 0; i < G_N_ELEMENTS (addrs); i++) {
@@ -333,7 +324,7 @@ test_no_room (void)
 {
   uint8_t out[40];
   PhWriter w = begin (out, sizeof out, PH_STUN_REQUEST, PH_STUN_BINDING);
-  const PhAddr some = addr ("192.0.2.1:1");
+  const PhAddr some = ph_test_addr ("192.0.2.1:1");
 
   ph_stun_put (&w, PH_STUN_USERNAME, ph_slice_string ("far too long for what is left"));
   ph_stun_put_xor_addr (&w, PH_STUN_XOR_MAPPED_ADDRESS, &some);
@@ -384,7 +375,7 @@ typedef struct {
 static void
 setup (Fixture *f, gconstpointer data)
 {
-  f->server = addr ("203.0.113.1:3478");
+  f->server = ph_test_addr ("203.0.113.1:3478");
   f->now = 5 * PH_SEC;
   f->binding = ph_stun_binding_new (
       &(PhStunBindingConfig){
@@ -431,7 +422,7 @@ answer (Fixture *f, const PhAddr *from, const char *mapped, unsigned code)
   if (code != 0) {
     ph_stun_put_error (&w, code, "no");
   } else {
-    const PhAddr seen = addr (mapped);
+    const PhAddr seen = ph_test_addr (mapped);
     ph_stun_put_xor_addr (&w, PH_STUN_XOR_MAPPED_ADDRESS, &seen);
   }
   return ph_stun_binding_handle_packet (f->binding, f->now,
@@ -446,7 +437,7 @@ static void
 assert_mapped (Fixture *f, const char *mapped)
 {
   PhStunBindingEvent event;
-  const PhAddr expected = addr (mapped);
+  const PhAddr expected = ph_test_addr (mapped);
 
   g_assert_true (ph_stun_binding_poll_event (f->binding, &event));
   g_assert_cmpint (event.type, ==, PH_STUN_BINDING_MAPPED);
@@ -481,7 +472,7 @@ test_binding_keepalive (Fixture *f, gconstpointer data)
 static void
 test_binding_stranger (Fixture *f, gconstpointer data)
 {
-  const PhAddr stranger = addr ("203.0.113.2:3478");
+  const PhAddr stranger = ph_test_addr ("203.0.113.2:3478");
 
   g_assert_true (step (f));
   g_assert_false (answer (f, &stranger, "198.51.100.1:4000", 0));

@@ -23,15 +23,6 @@ typedef struct {
   PhStunMessage request;
 } Rig;
 
-static PhAddr
-addr (const char *text)
-{
-  PhAddr result;
-
-  g_assert_true (ph_addr_parse (text, 0, &result));
-  return result;
-}
-
 static void
 rig_init (Rig *t, PhFamily family, bool stream)
 {
@@ -40,7 +31,7 @@ rig_init (Rig *t, PhFamily family, bool stream)
       &(PhTurnClientConfig){
           .socket = SOCKET,
           .relayed_socket = RELAYED,
-          .server = addr ("192.0.2.1:3478"),
+          .server = ph_test_addr ("192.0.2.1:3478"),
           .stream = stream,
           .family = family,
           .username = t->username,
@@ -53,7 +44,7 @@ rig_init (Rig *t, PhFamily family, bool stream)
 static bool
 poll (Rig *t)
 {
-  const PhAddr server = addr ("192.0.2.1:3478");
+  const PhAddr server = ph_test_addr ("192.0.2.1:3478");
 
   t->tx = (PhTransmit){.data = t->data, .cap = sizeof t->data};
   if (!ph_turn_client_poll_transmit (t->client, t->now, &t->tx))
@@ -90,7 +81,7 @@ expect (Rig *t, uint16_t method)
 static PhTurnIn
 receive (Rig *t, const char *from, PhSlice bytes, PhDatagram *ret_data)
 {
-  const PhDatagram in = {.socket = SOCKET, .remote = addr (from), .bytes = bytes};
+  const PhDatagram in = {.socket = SOCKET, .remote = ph_test_addr (from), .bytes = bytes};
 
   return ph_turn_client_handle_packet (t->client, t->now, &in, ret_data);
 }
@@ -114,7 +105,7 @@ answer_allocated (Rig *t, const char *relayed, uint32_t seconds, bool with_integ
 {
   uint8_t out[400];
   PhWriter w = ph_writer (out, sizeof out);
-  const PhAddr relay = addr (relayed), mapped = addr ("203.0.113.5:40000");
+  const PhAddr relay = ph_test_addr (relayed), mapped = ph_test_addr ("203.0.113.5:40000");
 
   ph_stun_begin (&w, PH_STUN_SUCCESS, t->request.method, &t->request.id);
   ph_stun_put_xor_addr (&w, PH_TURN_XOR_RELAYED_ADDRESS, &relay);
@@ -193,7 +184,7 @@ allocate (Rig *t)
 static void
 channel_to (Rig *t, const char *peer)
 {
-  const PhAddr to = addr (peer);
+  const PhAddr to = ph_test_addr (peer);
 
   g_assert_true (ph_turn_client_bind (t->client, t->now, &to));
   expect (t, PH_TURN_METHOD_CREATE_PERMISSION);
@@ -237,7 +228,8 @@ test_allocate (void)
   answer_ok (&t);
 
   const PhTurnEvent got = event (&t, PH_TURN_EVENT_ALLOCATED);
-  const PhAddr relayed = addr ("198.51.100.1:50000"), mapped = addr ("203.0.113.5:40000");
+  const PhAddr relayed = ph_test_addr ("198.51.100.1:50000"),
+               mapped = ph_test_addr ("203.0.113.5:40000");
 
   g_assert_true (ph_addr_equal (&got.relayed, &relayed));
   g_assert_true (ph_addr_equal (&got.mapped, &mapped));
@@ -398,7 +390,7 @@ test_stale_nonce (void)
 static void
 test_stale_nonce_restarts_all (void)
 {
-  const PhAddr peer = addr ("198.51.100.7:7000");
+  const PhAddr peer = ph_test_addr ("198.51.100.7:7000");
   Rig t;
 
   allocate (&t);
@@ -468,7 +460,7 @@ test_refresh_times (void)
 static void
 test_lost (void)
 {
-  const PhAddr peer = addr ("198.51.100.7:7000");
+  const PhAddr peer = ph_test_addr ("198.51.100.7:7000");
   Rig t;
 
   /* Silent. */
@@ -501,8 +493,9 @@ test_lost (void)
 static void
 test_permissions (void)
 {
-  const PhAddr peer = addr ("198.51.100.7:7000"), same_ip = addr ("198.51.100.7:7001");
-  const PhAddr v6 = addr ("[2001:db8::1]:7000");
+  const PhAddr peer = ph_test_addr ("198.51.100.7:7000"),
+               same_ip = ph_test_addr ("198.51.100.7:7001");
+  const PhAddr v6 = ph_test_addr ("[2001:db8::1]:7000");
   Rig t;
 
   allocate (&t);
@@ -540,7 +533,7 @@ test_permissions (void)
 static void
 test_bounds (void)
 {
-  PhAddr peer = addr ("198.51.100.7:7000");
+  PhAddr peer = ph_test_addr ("198.51.100.7:7000");
   Rig t;
 
   allocate (&t);
@@ -563,7 +556,7 @@ test_bounds (void)
 static void
 test_channel_rests (void)
 {
-  const PhAddr peer = addr ("198.51.100.7:7000");
+  const PhAddr peer = ph_test_addr ("198.51.100.7:7000");
   uint32_t first, again;
   Rig t;
 
@@ -596,7 +589,7 @@ test_send (void)
 {
   static const uint8_t wrapped[] = {0x40, 0,   0,   5,   'h', 'e', 'l',  'l', 'o', 0x40, 0,  0,
                                     5,    'w', 'o', 'r', 'l', 'd', 0x40, 0,   0,   1,    '!'};
-  const PhAddr peer = addr ("198.51.100.7:7000"), server = addr ("192.0.2.1:3478");
+  const PhAddr peer = ph_test_addr ("198.51.100.7:7000"), server = ph_test_addr ("192.0.2.1:3478");
   uint8_t batch[] = "____hello____world____!";
   PhTransmit tx = {.data = batch, .cap = 23, .len = 23, .segment = 9, .remote = peer};
   PhSlice payload;
@@ -647,7 +640,7 @@ test_receive (void)
   static const uint8_t right[] = {0x40, 0, 0, 3, 'a', 'b', 'c', 0};
   static const uint8_t unknown[] = {0x40, 1, 0, 3, 'a', 'b', 'c'};
   static const uint8_t too_short[] = {0x40, 0, 0, 9, 'a', 'b', 'c'};
-  const PhAddr peer = addr ("198.51.100.7:7000");
+  const PhAddr peer = ph_test_addr ("198.51.100.7:7000");
   PhDatagram data;
   Rig t;
 
@@ -663,7 +656,7 @@ test_receive (void)
   g_assert_cmpint (receive (&t, "192.0.2.1:3478", SLICE (too_short), &data), ==, PH_TURN_IN_OTHER);
 
   for (unsigned i = 0; i < 2; i++) {
-    const PhAddr from = addr (i == 0 ? "198.51.100.7:1234" : "198.51.100.8:7000");
+    const PhAddr from = ph_test_addr (i == 0 ? "198.51.100.7:1234" : "198.51.100.8:7000");
     uint8_t out[200];
     PhWriter w = ph_writer (out, sizeof out);
 
@@ -752,7 +745,7 @@ test_stream_padding (void)
   Rig t;
 
   rig_init (&t, PH_FAMILY_NONE, true);
-  tx.remote = addr ("198.51.100.7:7000");
+  tx.remote = ph_test_addr ("198.51.100.7:7000");
   g_assert_true (poll (&t));
   answer_error (&t, 401, false);
   expect (&t, PH_TURN_METHOD_ALLOCATE);
