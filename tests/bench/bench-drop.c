@@ -20,6 +20,8 @@ typedef struct {
   bool online;
 } Dropper;
 
+static void say (const char *format, ...) G_GNUC_PRINTF (1, 2);
+
 static void
 say (const char *format, ...)
 {
