@@ -390,10 +390,8 @@ tell_failure (PhPeer *self, PhTime now, const PhConnectorEvent *event)
 static void
 add_link (PhPeer *self, PhTime now, const PhConnectorEvent *event)
 {
-  if (event->link->id == 0)
-    event->link->id = ++self->last_link;
   ph_session_set_peer_takes_early (self->session, event->peer_takes_early);
-  ph_session_add_link (self->session, now, event->link);
+  ph_session_add_link (self->session, now, event->link, event->overtaken);
 }
 
 static void
@@ -500,14 +498,12 @@ settle_session (PhPeer *self, PhTime now)
 static void
 drop_old_links (PhPeer *self, PhTime now)
 {
-  const PhLink *current = ph_session_current_link (self->session);
   PhLink *link;
 
-  if (current == NULL || !ph_connector_is_client (self->connector))
+  if (!ph_connector_is_client (self->connector))
     return;
   for (unsigned i = 0; (link = ph_connector_nth_link (self->connector, i)) != NULL; i++) {
-    if (link != current && ph_link_state (link) == PH_LINK_READY && link->id < current->id
-        && ph_session_link_idle (self->session, link))
+    if (ph_link_state (link) == PH_LINK_READY && ph_session_link_replaced (self->session, link))
       ph_connector_close_link (self->connector, now, link, PH_SESSION_CODE_NONE, "replaced");
   }
 }

@@ -170,7 +170,6 @@ typedef struct {
   bool online;
   PhSession *session;
   PhConnector *connector; /* the endpoint's; NULL while not connected */
-  uint64_t last_link; /* links are numbered as they come up */
   PhTime idle_since; /* links carry nothing since; PH_NEVER: they do */
   uint64_t taken[PH_CORE_TAKEN_HOURS]; /* bytes, without asking, by the hour; in this run */
   uint64_t taken_hour; /* of the last one: hour `h` is in taken[h % PH_CORE_TAKEN_HOURS] */

@@ -250,7 +250,7 @@ ph_session_open_stream (PhSession *self, PhTime now, PhPeerLink *on)
 }
 
 void
-ph_session_add_link (PhSession *self, PhTime now, PhLink *link)
+ph_session_add_link (PhSession *self, PhTime now, PhLink *link, bool overtaken)
 {
   if (find_link (self, link) != NULL)
     return;
@@ -263,7 +263,8 @@ ph_session_add_link (PhSession *self, PhTime now, PhLink *link)
   on->streams = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,
                                        (GDestroyNotify)ph_session_stream_free);
   on->draining = g_array_new (false, false, sizeof (PhDraining));
-  g_ptr_array_add (self->links, on);
+  g_ptr_array_insert (self->links,
+                      overtaken && self->links->len > 0 ? (int)self->links->len - 1 : -1, on);
   for (unsigned i = 0; i < self->outgoing->len; i++)
     ((PhOutgoing *)self->outgoing->pdata[i])->asked = 0;
   for (unsigned i = 0; i < self->incoming->len; i++)
@@ -418,6 +419,20 @@ ph_session_link_idle (const PhSession *self, const PhLink *link)
       return false;
   }
   return on->control < 0 || ph_link_stream_queued (link, on->control) == 0;
+}
+
+bool
+ph_session_link_replaced (const PhSession *self, const PhLink *link)
+{
+  const PhPeerLink *current = ph_session_data_link (self);
+
+  for (unsigned i = 0; i < self->links->len && self->links->pdata[i] != current; i++) {
+    const PhPeerLink *on = self->links->pdata[i];
+
+    if (on->link == link)
+      return current != NULL && ph_session_link_idle (self, link);
+  }
+  return false;
 }
 
 bool

@@ -17,8 +17,8 @@
  * After a restart of the program restore unfinished transfers before the first link is added: what a
  * peer does not find among our transfers when a link comes up, it gives up as cancelled.
  *
- * Links. New data goes to the link that was added last; older ones drain and can be closed once
- * ph_session_link_idle(). When a link is lost, its transfers wait for the next one and go on from what the
+ * Links. New data goes to the newest link; older ones drain and can be closed once
+ * ph_session_link_replaced(). When a link is lost, its transfers wait for the next one and go on from what the
  * receiver has. */
 
 #pragma once
@@ -189,9 +189,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhSession, ph_session_free)
 
 /* --- Links -------------------------------------------------------------------------------------- */
 
-/* A link that is READY, or can be written to (ph_link_is_writable()); becomes the current one. Nothing happens if it
- * was added before. */
-void ph_session_add_link (PhSession *self, PhTime now, PhLink *link);
+/* A link that is READY, or can be written to (ph_link_is_writable()); becomes the newest one, or if it was `overtaken`
+ * the one before. Nothing happens if it was added before. */
+void ph_session_add_link (PhSession *self, PhTime now, PhLink *link, bool overtaken);
 /* What the peer's signals said, before a link: it takes the beginning of a transfer along with the offer. Its HELLO
  * says so too. */
 void ph_session_set_peer_takes_early (PhSession *self, bool takes_early);
@@ -203,6 +203,8 @@ ph_session_handle_link_event (PhSession *self, PhTime now, PhLink *link, const P
 void ph_session_link_closed (PhSession *self, PhTime now, PhLink *link);
 /* Nothing of any transfer is under way on `link`: always for a link that the session does not know. */
 bool ph_session_link_idle (const PhSession *self, const PhLink *link);
+/* `link` is older than the current one, and idle: nothing will go over it any more. */
+bool ph_session_link_replaced (const PhSession *self, const PhLink *link);
 /* The link that new data goes to: the newest whose HELLO has come, or NULL. */
 PhLink *ph_session_current_link (const PhSession *self);
 

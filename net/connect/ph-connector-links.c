@@ -465,19 +465,33 @@ link_closed (PhConnector *self, PhLinkSlot *slot, const PhLinkEvent *why, bool w
   }
 }
 
-/* Client: a link that was long in coming, while the pair that was selected after its own got one. Whoever is told
- * of it would take it for the better one. */
-static bool
-is_overtaken (PhConnector *self, const PhLinkSlot *slot)
+/* The link on the selected pair, if that is another one that the owner has been told of: `slot` was long in
+ * coming. NULL: none. */
+static const PhLinkSlot *
+overtaker_of (PhConnector *self, const PhLinkSlot *slot)
 {
   const PhLinkSlot *other;
   PhIcePair pair;
 
-  if (!self->client || self->agent == NULL || !ph_ice_agent_selected (self->agent, &pair)
-      || slot->pair == pair.id)
-    return false;
+  if (self->agent == NULL || !ph_ice_agent_selected (self->agent, &pair) || slot->pair == pair.id)
+    return NULL;
   other = ph_link_table_on_pair (&self->links, pair.id);
-  return other != NULL && other->was_ready && !is_silent (self, other);
+  return other != NULL && other->announced && !is_silent (self, other) ? other : NULL;
+}
+
+static void
+announce (PhConnector *self, PhLinkSlot *slot, PhConnectorEventType type)
+{
+  const PhConnectorEvent event = {
+      .type = type,
+      .link = slot->link,
+      .path = slot->path,
+      .overtaken = overtaker_of (self, slot) != NULL,
+      .peer_takes_early = (self->peer_features & PH_SIGNAL_FEATURE_EARLY) != 0,
+  };
+
+  slot->announced = true;
+  ph_connector_push (self, &event);
 }
 
 bool
@@ -487,14 +501,13 @@ ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
       .type = PH_CONNECTOR_EVENT_LINK,
       .link = slot->link,
       .path = slot->path,
-      .peer_takes_early = (self->peer_features & PH_SIGNAL_FEATURE_EARLY) != 0,
   };
+  const PhLinkSlot *overtaker;
 
   if (!slot->was_writable && ph_link_is_writable (slot->link)) {
     slot->was_writable = true;
     if (ph_link_state (slot->link) == PH_LINK_CONNECTING && !ph_connector_is_up (self)) {
-      event.type = PH_CONNECTOR_EVENT_LINK_WRITABLE;
-      ph_connector_push (self, &event);
+      announce (self, slot, PH_CONNECTOR_EVENT_LINK_WRITABLE);
       return true;
     }
   }
@@ -503,14 +516,14 @@ ph_connector_poll_link (PhConnector *self, PhLinkSlot *slot)
 
   switch (event.link_event.type) {
   case PH_LINK_EVENT_READY:
-    if (is_overtaken (self, slot)) {
+    overtaker = overtaker_of (self, slot);
+    if (self->client && overtaker != NULL && overtaker->was_ready) {
       ph_link_close (slot->link, self->now, 0, "overtaken");
       break;
     }
-    event.type = PH_CONNECTOR_EVENT_LINK_READY;
     slot->was_ready = true;
     self->retry_interval = PH_CONNECTOR_RETRY_MIN;
-    ph_connector_push (self, &event);
+    announce (self, slot, PH_CONNECTOR_EVENT_LINK_READY);
     ph_connector_leave_silent (self);
     break;
   case PH_LINK_EVENT_CLOSED:

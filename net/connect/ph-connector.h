@@ -96,6 +96,7 @@ typedef struct {
   PhLink *link;
   PhLinkEvent link_event;
   PhPath path;
+  bool overtaken; /* LINK_WRITABLE, LINK_READY: a better link is up already, or about to be */
   bool peer_takes_early; /* LINK_WRITABLE, LINK_READY: what its signals say of its session */
   PhConnectorFailure failure;
   PhTime retry_at;

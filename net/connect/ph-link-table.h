@@ -9,6 +9,7 @@ typedef struct {
   PhLink *link; /* owned; NULL: free slot */
   bool was_writable;
   bool was_ready;
+  bool announced; /* as LINK_WRITABLE or LINK_READY */
   bool blocked; /* its connection takes nothing for now */
   uint32_t pair; /* the agent's id of the pair the link runs on; 0: of an earlier agent */
   PhPath path;

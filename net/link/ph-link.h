@@ -98,7 +98,6 @@ struct _PhLink {
   const PhLinkClass *klass;
   PhLinkState state;
   bool writable; /* while CONNECTING */
-  uint64_t id; /* set by the owner, for its own tables */
 };
 
 void ph_link_free (PhLink *self);

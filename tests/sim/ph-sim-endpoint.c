@@ -45,7 +45,7 @@ ph_sim_tell_session (PhSession *session, PhTime now, PhConnectorEvent *event)
   case PH_CONNECTOR_EVENT_LINK_WRITABLE:
   case PH_CONNECTOR_EVENT_LINK_READY:
     ph_session_set_peer_takes_early (session, event->peer_takes_early);
-    ph_session_add_link (session, now, event->link);
+    ph_session_add_link (session, now, event->link, event->overtaken);
     break;
   case PH_CONNECTOR_EVENT_LINK:
     ph_session_handle_link_event (session, now, event->link, &event->link_event);

@@ -172,22 +172,17 @@ device_connector_event (PhSimDevice *device, PhTime now, PhConnectorEvent *event
   ph_sim_tell_session (device->session->session, now, event);
 }
 
-/* Links that were replaced and have nothing under way any more: older than the current one. A newer one that
- * has yet to say hello is not to be touched. The client's side sees to it, as in the engine. */
+/* The client's side sees to it, as in the engine. */
 static bool
 device_close_old_links (PhSimDevice *device, PhTime now)
 {
-  PhLink *current = ph_session_current_link (device->session->session);
-
   if (!ph_connector_is_client (device_connector (device)))
     return false;
-  for (guint i = 0; current != NULL && i < device->links->len; i++) {
+  for (guint i = 0; i < device->links->len; i++) {
     PhLink *link = device->links->pdata[i];
 
-    if (link == current)
-      return false;
     if (ph_link_state (link) == PH_LINK_READY
-        && ph_session_link_idle (device->session->session, link)) {
+        && ph_session_link_replaced (device->session->session, link)) {
       ph_connector_close_link (device_connector (device), now, link, 0, "replaced");
       return ph_link_state (link) != PH_LINK_READY; /* one on TCP may have to wait with it */
     }

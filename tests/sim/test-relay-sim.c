@@ -597,28 +597,116 @@ current_kind (const PhSimDevice *device)
   return path.kind;
 }
 
+static void
+set_relay (Scene *scene, bool open)
+{
+  PhSimNode *server = (PhSimNode *)scene->stack->turn[0]->view.host;
+
+  ph_sim_iface_cut (server->ifaces->pdata[0], !open);
+}
+
+static void
+want_relayed (Scene *scene)
+{
+  set_direct (scene, false);
+  ph_sim_stack_want (scene->stack, PH_SIM_LEFT);
+  ph_sim_stack_want (scene->stack, PH_SIM_RIGHT);
+}
+
+static void
+check_stays_direct (Scene *scene)
+{
+  ph_sim_stack_run (scene->stack, 10 * PH_SEC);
+  for (int who = 0; who < 2; who++) {
+    g_assert_cmpint (current_kind (&scene->stack->device[who]), ==, PH_PATH_UDP);
+    g_assert_cmpuint (scene->stack->device[who].links->len, ==, 1);
+  }
+}
+
 /* The relayed link's handshake takes so long that the direct one is up first: it stays with that one. */
 static void
 test_relayed_link_is_late (void)
 {
   g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
-  PhSimNode *server = (PhSimNode *)scene.stack->turn[0]->view.host;
 
-  set_direct (&scene, false);
-  ph_sim_stack_want (scene.stack, PH_SIM_LEFT);
-  ph_sim_stack_want (scene.stack, PH_SIM_RIGHT);
+  want_relayed (&scene);
   for (int who = 0; who < 2; who++)
     g_assert_true (ph_sim_run_while_not (scene.world->sim, PH_SIM_START + 5 * PH_SEC, is_selected,
                                          &scene.stack->device[who]));
-  ph_sim_iface_cut (server->ifaces->pdata[0], true);
+  set_relay (&scene, false);
   g_assert_false (ph_sim_stack_is_ready (scene.stack));
   set_direct (&scene, true);
   g_assert_true (ph_sim_stack_run_ready (scene.stack, 5 * PH_SEC));
   g_assert_cmpint (current_kind (&scene.stack->device[0]), ==, PH_PATH_UDP);
-  ph_sim_iface_cut (server->ifaces->pdata[0], false);
-  ph_sim_stack_run (scene.stack, 10 * PH_SEC);
-  for (int who = 0; who < 2; who++)
-    g_assert_cmpint (current_kind (&scene.stack->device[who]), ==, PH_PATH_UDP);
+  set_relay (&scene, true);
+  check_stays_direct (&scene);
+}
+
+static PhConnector *
+client_of (Scene *scene, PhSimDevice **ret_device)
+{
+  for (int who = 0; who < 2; who++) {
+    PhSimDevice *device = &scene->stack->device[who];
+    PhConnector *connector = ph_endpoint_find_peer (device->base.endpoint, device->contact);
+
+    *ret_device = device;
+    if (ph_connector_is_client (connector))
+      return connector;
+  }
+  g_assert_not_reached ();
+}
+
+static bool
+has_begun (void *user)
+{
+  return ph_connector_nth_link (user, 0) != NULL;
+}
+
+/* A link over UDP that can be written to, and is not up yet. */
+static bool
+has_direct_begun (void *user)
+{
+  const PhConnector *connector = user;
+  PhLink *link;
+  PhPath path;
+
+  for (unsigned i = 0; (link = ph_connector_nth_link (connector, i)) != NULL; i++) {
+    if (ph_link_state (link) == PH_LINK_CONNECTING && ph_link_is_writable (link)
+        && ph_connector_link_path (connector, link, &path) && path.kind == PH_PATH_UDP)
+      return true;
+  }
+  return false;
+}
+
+static bool
+has_link (void *user)
+{
+  const PhSimDevice *device = user;
+
+  return device->links->len > 0;
+}
+
+/* The relayed link was begun first, can be written to last, and is up first. */
+static void
+test_direct_link_is_overtaken (void)
+{
+  g_auto (Scene) scene = scene_begin (&port_restricted, &port_restricted, 1);
+  const PhTime until = PH_SIM_START + 20 * PH_SEC;
+  PhSimDevice *client;
+  PhConnector *connector;
+
+  want_relayed (&scene);
+  connector = client_of (&scene, &client);
+  g_assert_true (ph_sim_run_while_not (scene.world->sim, until, has_begun, connector));
+  set_relay (&scene, false);
+  set_direct (&scene, true);
+  g_assert_true (ph_sim_run_while_not (scene.world->sim, until, has_direct_begun, connector));
+  set_direct (&scene, false);
+  set_relay (&scene, true);
+  g_assert_true (ph_sim_run_while_not (scene.world->sim, until, has_link, client));
+  g_assert_true (has_direct_begun (connector));
+  set_direct (&scene, true);
+  check_stays_direct (&scene);
 }
 
 int
@@ -645,5 +733,6 @@ main (int argc, char **argv)
   g_test_add_func ("/relay-sim/narrow-direct", test_narrow_direct);
   g_test_add_func ("/relay-sim/flapping", test_flapping);
   g_test_add_func ("/relay-sim/relayed-link-is-late", test_relayed_link_is_late);
+  g_test_add_func ("/relay-sim/direct-link-is-overtaken", test_direct_link_is_overtaken);
   return g_test_run ();
 }

@@ -130,7 +130,7 @@ ph_liar_connect (PhLiar *l)
   l->data_stream = -1;
   g_byte_array_set_size (l->heard, 0);
   g_byte_array_set_size (l->data, 0);
-  ph_session_add_link (l->peer->session, l->now, l->pair->b);
+  ph_session_add_link (l->peer->session, l->now, l->pair->b, false);
 }
 
 PhLiar *

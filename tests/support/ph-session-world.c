@@ -77,14 +77,26 @@ add_pair (PhSessionWorld *world)
   return pair;
 }
 
-PhFakePair *
-ph_session_world_connect (PhSessionWorld *world)
+static PhFakePair *
+connect_both (PhSessionWorld *world, bool overtaken)
 {
   PhFakePair *pair = add_pair (world);
 
-  ph_session_add_link (world->a->session, world->now, pair->a);
-  ph_session_add_link (world->b->session, world->now, pair->b);
+  ph_session_add_link (world->a->session, world->now, pair->a, overtaken);
+  ph_session_add_link (world->b->session, world->now, pair->b, overtaken);
   return pair;
+}
+
+PhFakePair *
+ph_session_world_connect (PhSessionWorld *world)
+{
+  return connect_both (world, false);
+}
+
+PhFakePair *
+ph_session_world_connect_late (PhSessionWorld *world)
+{
+  return connect_both (world, true);
 }
 
 PhFakePair *
@@ -92,7 +104,7 @@ ph_session_world_connect_one (PhSessionWorld *world, PhSessionPeer *who)
 {
   PhFakePair *pair = add_pair (world);
 
-  ph_session_add_link (who->session, world->now, who == world->a ? pair->a : pair->b);
+  ph_session_add_link (who->session, world->now, who == world->a ? pair->a : pair->b, false);
   return pair;
 }
 

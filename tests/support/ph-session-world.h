@@ -26,6 +26,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PhSessionWorld, ph_session_world_free)
 
 PhMemoryFiles *ph_session_world_files (PhSessionWorld *world, unsigned count, uint64_t size_max);
 PhFakePair *ph_session_world_connect (PhSessionWorld *world);
+/* A link that a better one, there already, has overtaken. */
+PhFakePair *ph_session_world_connect_late (PhSessionWorld *world);
 /* A link that only `who` takes into its session: the other side has it, and says and reads nothing there. */
 PhFakePair *ph_session_world_connect_one (PhSessionWorld *world, PhSessionPeer *who);
 /* One round: bytes, events, storage. False if nothing happened. */

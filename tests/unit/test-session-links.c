@@ -122,6 +122,34 @@ test_second_link (void)
   }
 }
 
+/* A link that came up late while a better one was there: it is known, and nothing goes over it. */
+static void
+test_overtaken_link (void)
+{
+  g_autoptr (PhSessionWorld) w = ph_session_world_new (ph_test_seed ());
+  PhPeerTransfer *sent =
+      ph_session_peer_offer (w->a, w->now, ph_session_world_files (w, 10, 300000));
+  PhFakePair *first = ph_session_world_connect (w);
+  PhFakePair *late;
+
+  ph_session_world_until (w, &sent->told[PH_SESSION_EVENT_ACCEPTED], 1);
+  late = ph_session_world_connect_late (w);
+  ph_session_world_run (w);
+  check (w, sent, ph_test_seed ());
+  g_assert_true (ph_session_current_link (w->a->session) == first->a);
+  g_assert_true (ph_session_current_link (w->b->session) == first->b);
+  g_assert_false (ph_session_link_replaced (w->a->session, first->a));
+  g_assert_true (ph_session_link_replaced (w->a->session, late->a));
+  g_assert_true (ph_session_link_replaced (w->b->session, late->b));
+  g_assert_cmpuint (late->moved, <, 2000);
+
+  /* It is what there is, once the better one is gone. */
+  ph_fake_pair_cut (first);
+  ph_session_world_run (w);
+  g_assert_true (ph_session_current_link (w->a->session) == late->a);
+  g_assert_false (ph_session_link_replaced (w->a->session, late->a));
+}
+
 /* Links that come when they like and die when they like, several at a time, both ways. */
 static void
 test_flapping (void)
@@ -283,6 +311,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session-links/cut-anywhere", test_cut_anywhere);
   g_test_add_func ("/session-links/one-side-first", test_one_side_first);
   g_test_add_func ("/session-links/second-link", test_second_link);
+  g_test_add_func ("/session-links/overtaken-link", test_overtaken_link);
   g_test_add_func ("/session-links/flapping", test_flapping);
   g_test_add_func ("/session-links/restarts", test_restarts);
   g_test_add_func ("/session-links/restart-with-old-link", test_restart_with_old_link);
