@@ -17,6 +17,12 @@
 #define ATTEMPT_INTERVAL (13 * PH_SEC)
 /* With the agent's own new checks of all pairs, see ph-ice-agent.c. */
 #define RETRY_INTERVAL (60 * PH_SEC)
+/* Attempts begin at times that both sides know, so that one which begins late on one side alone is not followed by
+ * others that all miss the peer's. For that the pause may be so much shorter. */
+#define ATTEMPT_PERIOD (ATTEMPT_INTERVAL + RETRY_INTERVAL)
+#define RETRY_SLACK (10 * PH_SEC)
+/* Candidates that would say where to send may be on their way. */
+#define TARGET_INTERVAL (2 * PH_SEC)
 /* Chances do not get better: networks that beat five attempts beat more. */
 #define ATTEMPTS_MAX 5
 /* Passes the NATs of this side and dies before the peer's: see ph-ice-open.c. */
@@ -167,6 +173,20 @@ find_ends (void *user, const PhIcePair *pair)
   return false;
 }
 
+/* The next time that is known to both sides, after a pause. */
+static PhTime
+next_attempt (const PhConnector *self)
+{
+  const PhTime not_before = ph_time_add (self->now, RETRY_INTERVAL - RETRY_SLACK);
+  PhTime begin = ph_time_add (self->guess.relayed_since, PATIENCE);
+
+  if (begin == PH_NEVER)
+    return ph_time_add (self->now, RETRY_INTERVAL);
+  if (begin < not_before)
+    begin += (not_before - begin + ATTEMPT_PERIOD - 1) / ATTEMPT_PERIOD * ATTEMPT_PERIOD;
+  return begin;
+}
+
 void
 ph_connector_guess_end (PhConnector *self)
 {
@@ -176,7 +196,7 @@ ph_connector_guess_end (PhConnector *self)
     return;
   ph_trace (&self->config.trace, self->now, "guess", "attempt %u is over", guess->attempts);
   guess->plan = PH_PUNCH_NONE;
-  guess->not_before = ph_time_add (self->now, RETRY_INTERVAL);
+  guess->not_before = next_attempt (self);
   guess->end_at = PH_NEVER;
   guess->run_at = PH_NEVER;
   guess->wished = 0;
@@ -222,7 +242,7 @@ begin (PhConnector *self, PhPunchPlan plan)
 
   ph_ice_agent_for_each_pair (self->agent, find_ends, &ends);
   if (!ph_addr_is_set (&ends.target)) {
-    guess->not_before = ph_time_add (self->now, RETRY_INTERVAL);
+    guess->not_before = ph_time_add (self->now, TARGET_INTERVAL);
     return;
   }
   guess->attempts++;

@@ -151,6 +151,39 @@ test_strict_with_random (void)
   g_assert_cmpuint (score.direct + 1, >=, score.runs);
 }
 
+/* The strict side learns its address when the other one wants to begin already, and has nowhere to send to: that one
+ * begins a little later, and from then on both attempt at the same times again. */
+static void
+test_address_is_late (gconstpointer guessed_first)
+{
+  const PhSimPlan plan = {
+      .seed = ph_test_seed (),
+      .side = {{&strict}, {&random_ports}},
+      .line = {calm_line (12), calm_line (13)},
+  };
+  const PhSimStackOptions options = {.relays = 1, .guesses = true};
+  const PhAddr right_router = ph_addr_ipv4 (203, 0, 113, 30, 0);
+  g_autoptr (PhSimWorld) world = ph_sim_world_new (&plan);
+  PhSimStack *stack = ph_sim_stack_new (world, &options);
+  PhTime until;
+
+  ph_sim_nat_block (world->nat[PH_SIM_LEFT], &world->stun, 0);
+  ph_sim_stack_want (stack, PH_SIM_LEFT);
+  ph_sim_stack_want (stack, PH_SIM_RIGHT);
+  g_assert_true (ph_sim_stack_run_ready (stack, 3 * PH_SEC));
+  until = ph_sim_now (world->sim) + 16 * PH_SEC;
+  ph_sim_stack_run (stack, 3 * PH_SEC);
+  ph_sim_nat_block (world->nat[PH_SIM_LEFT], guessed_first != NULL ? NULL : &right_router, 0);
+  if (guessed_first == NULL) {
+    /* The first attempt is in vain. */
+    ph_sim_stack_run (stack, 30 * PH_SEC);
+    g_assert_false (is_direct (stack));
+    ph_sim_nat_block (world->nat[PH_SIM_LEFT], NULL, 0);
+    until += 73 * PH_SEC;
+  }
+  g_assert_true (ph_sim_run_while_not (world->sim, until, is_direct, stack));
+}
+
 /* Nothing to be guessed: the relay it stays, and no packet is spent. */
 static void
 test_hopeless (void)
@@ -241,6 +274,8 @@ main (int argc, char **argv)
   g_test_add_func ("/punch-sim/two-sequential", test_two_sequential);
   g_test_add_func ("/punch-sim/one-sequence", test_one_sequence);
   g_test_add_func ("/punch-sim/strict-with-random", test_strict_with_random);
+  g_test_add_data_func ("/punch-sim/address-is-late/first", "now", test_address_is_late);
+  g_test_add_data_func ("/punch-sim/address-is-late/second", NULL, test_address_is_late);
   g_test_add_func ("/punch-sim/hopeless", test_hopeless);
   g_test_add_data_func ("/punch-sim/five-attempts/probing", "left is strict", test_five_attempts);
   g_test_add_data_func ("/punch-sim/five-attempts/opening", NULL, test_five_attempts);
