@@ -15,8 +15,8 @@
 /* TLS and HTTP take two round trips; who needs longer holds a descriptor for nothing. */
 #define UPGRADE_MAX_S 20
 /* Pings find dead clients, and clients that do not read: the ping waits behind what they do not take. It goes to whom
- * nothing has come from for so long; clients ask by themselves after 25 s (PH_RENDEZVOUS_IDLE_MAX). */
-#define PING_INTERVAL_S 30
+ * nothing has come from for so long; clients ask by themselves after 50 s (PH_RENDEZVOUS_IDLE_MAX). */
+#define PING_INTERVAL_S 55
 #define PONG_MAX_S 15
 /* Who says something is alive and need not be asked, but one who does not read may talk. So it is put off only for so many bytes
  * either way: no more can be waiting for it. */

@@ -239,11 +239,23 @@ draw_pause (PhRendezvousClient *self, PhRendezvousCode code)
   return pause / 2 + ph_random_below (&self->random, pause / 2 + 1);
 }
 
+static void
+heard (PhRendezvousClient *self, PhTime now)
+{
+  self->heard_at = now;
+  self->probe_at = ph_time_add (now, now < self->idle_short_until ? PH_RENDEZVOUS_IDLE_SHORT
+                                                                  : PH_RENDEZVOUS_IDLE_MAX);
+  self->dead_at = PH_NEVER;
+}
+
 void
 ph_client_break (PhRendezvousClient *self, PhTime now, PhRendezvousCode code, const char *text,
                  bool closed)
 {
   g_assert (is_connected (self));
+  if (self->state == PH_RENDEZVOUS_ONLINE && self->server_code == PH_RENDEZVOUS_OK
+      && ph_time_since (now, self->heard_at) >= PH_RENDEZVOUS_IDLE_SHORT)
+    self->idle_short_until = ph_time_add (now, PH_RENDEZVOUS_IDLE_SHORT_FOR);
   if (self->state == PH_RENDEZVOUS_ONLINE
       && ph_time_since (now, self->online_since) >= PH_RENDEZVOUS_STEADY)
     self->failures = 0;
@@ -301,6 +313,7 @@ void
 ph_rendezvous_client_network_changed (PhRendezvousClient *self, PhTime now)
 {
   see_time (self, now);
+  self->idle_short_until = 0;
   switch (self->state) {
   case PH_RENDEZVOUS_WAITING:
     dial (self, now, "the network changed");
@@ -369,8 +382,7 @@ ph_rendezvous_client_handle_text (PhRendezvousClient *self, PhTime now, PhSlice 
     return;
   }
   if (self->state == PH_RENDEZVOUS_ONLINE) {
-    self->probe_at = ph_time_add (now, PH_RENDEZVOUS_IDLE_MAX);
-    self->dead_at = PH_NEVER;
+    heard (self, now);
   }
   ph_client_handle_message (self, now, type, message);
 }
@@ -424,8 +436,7 @@ ph_client_enter_online (PhRendezvousClient *self, PhTime now)
 {
   enter (self, now, PH_RENDEZVOUS_ONLINE, PH_NEVER, "welcome");
   self->online_since = now;
-  self->probe_at = ph_time_add (now, PH_RENDEZVOUS_IDLE_MAX);
-  self->dead_at = PH_NEVER;
+  heard (self, now);
   ph_client_invitations_online (self, now);
 }
 

@@ -37,9 +37,13 @@
 #define PH_RENDEZVOUS_BACKOFF_MAX (60 * PH_SEC)
 /* From the wish to connect to the server's challenge: DNS, TCP, TLS and HTTP over a bad line. */
 #define PH_RENDEZVOUS_CONNECT_MAX (15 * PH_SEC)
-/* A silent server is asked after this, below the 30 s that stingy NATs and proxies keep... */
-#define PH_RENDEZVOUS_IDLE_MAX (25 * PH_SEC)
-/* ...and has this long to say anything. */
+/* A silent server is asked after this, below the minute that most NATs and proxies keep what is idle... */
+#define PH_RENDEZVOUS_IDLE_MAX (50 * PH_SEC)
+/* ...or after this, for an hour after a connection was found dead or ended without a word when it had been idle for
+ * so long: something on the way may be stingier. A change of the network makes it the longer one again. */
+#define PH_RENDEZVOUS_IDLE_SHORT (25 * PH_SEC)
+#define PH_RENDEZVOUS_IDLE_SHORT_FOR (3600 * PH_SEC)
+/* It has this long to say anything. */
 #define PH_RENDEZVOUS_PONG_MAX (10 * PH_SEC)
 /* The same where the network has just changed: the old connection is probably dead. */
 #define PH_RENDEZVOUS_PONG_CHANGED_MAX (3 * PH_SEC)

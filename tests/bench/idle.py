@@ -17,7 +17,7 @@ PORT = 443
 CROWD = 500
 START_SECONDS = 300
 SETTLE_SECONDS = 5
-IDLE_SECONDS = 60  # two rounds of keepalive
+IDLE_SECONDS = 100  # two rounds of keepalive
 SIGNALS = 200
 
 

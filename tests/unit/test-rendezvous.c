@@ -217,6 +217,51 @@ test_silent_server (void)
   world_clear (&w);
 }
 
+/* Lets the client ask once more, and be answered; how long until it asks again. */
+static PhTime
+next_silence (World *w)
+{
+  const PhRendezvousClient *client = w->parties[0].client;
+  const char *why;
+
+  world_run (w, ph_rendezvous_client_next_timeout (client, &why) - w->now);
+  world_deliver (w);
+  g_assert_cmpint (ph_rendezvous_client_state (client), ==, PH_RENDEZVOUS_ONLINE);
+  return ph_rendezvous_client_next_timeout (client, &why) - w->now;
+}
+
+static void
+cut_after (World *w, PhTime silence)
+{
+  world_run (w, silence);
+  world_cut (w, 0);
+  world_run (w, 2 * PH_SEC);
+}
+
+/* Something on the way ends what is idle for 40 s: it costs one connection an hour. */
+static void
+test_stingy_proxy (void)
+{
+  World w;
+
+  world_init (&w, "stingy", 1);
+  world_start (&w, true);
+  world_deliver (&w);
+  g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_MAX);
+  cut_after (&w, 20 * PH_SEC);
+  g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_MAX);
+  cut_after (&w, 40 * PH_SEC);
+  g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_SHORT);
+  world_run (&w, PH_RENDEZVOUS_IDLE_SHORT_FOR);
+  g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_MAX);
+
+  cut_after (&w, 40 * PH_SEC);
+  ph_rendezvous_client_network_changed (CLIENT (0), w.now);
+  world_deliver (&w);
+  g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_MAX);
+  world_clear (&w);
+}
+
 static void
 test_idle_costs_a_ping (void)
 {
@@ -878,6 +923,7 @@ main (int argc, char **argv)
   g_test_add_func ("/rendezvous/backoff", test_backoff);
   g_test_add_func ("/rendezvous/network-change-ends-the-pause", test_network_change_ends_the_pause);
   g_test_add_func ("/rendezvous/silent-server", test_silent_server);
+  g_test_add_func ("/rendezvous/stingy-proxy", test_stingy_proxy);
   g_test_add_func ("/rendezvous/idle-costs-a-ping", test_idle_costs_a_ping);
   g_test_add_func ("/rendezvous/credentials-are-renewed", test_credentials_are_renewed);
   g_test_add_func ("/rendezvous/newest-wins-and-nobody-fights", test_newest_wins_and_nobody_fights);
