@@ -385,8 +385,8 @@ def bench_wire(cases, arguments):
             mover.tear_down()
 
 
-def show_profile(tool, arguments):
-    with Lab(Wire(nic=arguments.nic)) as lab:
+def show_profile(tool, arguments, wire):
+    with Lab(wire) as lab:
         movers = chosen(arguments, portholes(lab)[1:])
         for title, lines in profile(tool, lab, movers, arguments.size):
             print('\n'.join([f'--- {title}', *lines, '']), flush=True)
@@ -443,7 +443,8 @@ def main():
         parser.error(f'not built: {", ".join(missing)}')
 
     if arguments.profile:
-        show_profile(arguments.profile, arguments)
+        show_profile(arguments.profile, arguments,
+                     Wire(rate='1gbit') if arguments.cases == ['gigabit'] else Wire(nic=arguments.nic))
         return 0
     all_rows = []
     wired = [case for case in cases if case in WIRE_CASES]
