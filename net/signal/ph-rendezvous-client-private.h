@@ -80,7 +80,7 @@ struct _PhRendezvousClient {
   bool want_connect;
   unsigned failures; /* in a row */
   PhTime online_since;
-  PhTime heard_at; /* ONLINE: last */
+  PhTime idle_since; /* ONLINE: nothing was heard since, on this network */
   PhTime idle_short_until; /* IDLE_SHORT holds; 0: it does not */
   PhTime probe_at; /* ONLINE: when to ask whether the server lives */
   PhTime dead_at; /* ONLINE: when it does not; PH_NEVER while nothing was asked */

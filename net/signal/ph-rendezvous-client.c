@@ -242,7 +242,7 @@ draw_pause (PhRendezvousClient *self, PhRendezvousCode code)
 static void
 heard (PhRendezvousClient *self, PhTime now)
 {
-  self->heard_at = now;
+  self->idle_since = now;
   self->probe_at = ph_time_add (now, now < self->idle_short_until ? PH_RENDEZVOUS_IDLE_SHORT
                                                                   : PH_RENDEZVOUS_IDLE_MAX);
   self->dead_at = PH_NEVER;
@@ -253,12 +253,13 @@ ph_client_break (PhRendezvousClient *self, PhTime now, PhRendezvousCode code, co
                  bool closed)
 {
   g_assert (is_connected (self));
-  if (self->state == PH_RENDEZVOUS_ONLINE && self->server_code == PH_RENDEZVOUS_OK
-      && ph_time_since (now, self->heard_at) >= PH_RENDEZVOUS_IDLE_SHORT)
-    self->idle_short_until = ph_time_add (now, PH_RENDEZVOUS_IDLE_SHORT_FOR);
-  if (self->state == PH_RENDEZVOUS_ONLINE
-      && ph_time_since (now, self->online_since) >= PH_RENDEZVOUS_STEADY)
-    self->failures = 0;
+  if (self->state == PH_RENDEZVOUS_ONLINE) {
+    if (self->server_code == PH_RENDEZVOUS_OK
+        && ph_time_since (now, self->idle_since) >= PH_RENDEZVOUS_IDLE_SHORT)
+      self->idle_short_until = ph_time_add (now, PH_RENDEZVOUS_IDLE_SHORT_FOR);
+    if (ph_time_since (now, self->online_since) >= PH_RENDEZVOUS_STEADY)
+      self->failures = 0;
+  }
 
   const PhTime retry_at = ph_time_add (now, draw_pause (self, code));
 
@@ -314,6 +315,7 @@ ph_rendezvous_client_network_changed (PhRendezvousClient *self, PhTime now)
 {
   see_time (self, now);
   self->idle_short_until = 0;
+  self->idle_since = now;
   switch (self->state) {
   case PH_RENDEZVOUS_WAITING:
     dial (self, now, "the network changed");

@@ -259,6 +259,12 @@ test_stingy_proxy (void)
   ph_rendezvous_client_network_changed (CLIENT (0), w.now);
   world_deliver (&w);
   g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_MAX);
+
+  /* A connection that did not outlive the change says nothing of the new network. */
+  world_run (&w, 40 * PH_SEC);
+  ph_rendezvous_client_network_changed (CLIENT (0), w.now);
+  cut_after (&w, 0);
+  g_assert_cmpuint (next_silence (&w), ==, PH_RENDEZVOUS_IDLE_MAX);
   world_clear (&w);
 }
 
