@@ -426,11 +426,11 @@ ph_session_link_replaced (const PhSession *self, const PhLink *link)
 {
   const PhPeerLink *current = ph_session_data_link (self);
 
-  for (unsigned i = 0; i < self->links->len && self->links->pdata[i] != current; i++) {
-    const PhPeerLink *on = self->links->pdata[i];
-
-    if (on->link == link)
-      return current != NULL && ph_session_link_idle (self, link);
+  if (current == NULL)
+    return false;
+  for (unsigned i = 0; self->links->pdata[i] != current; i++) {
+    if (((PhPeerLink *)self->links->pdata[i])->link == link)
+      return ph_session_link_idle (self, link);
   }
   return false;
 }
